@@ -1,0 +1,134 @@
+//! Cells: one benchmark on one backend at one combination of factors.
+
+use crate::factor::Factors;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
+        impl $name {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            /// The name as users write it.
+            pub fn as_str(self) -> &'static str { match self { $(Self::$variant => $text),+ } }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.as_str()) }
+        }
+        impl FromStr for $name {
+            type Err = UnknownName;
+            fn from_str(text: &str) -> Result<Self, UnknownName> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == text).ok_or_else(|| UnknownName {
+                    given: text.to_owned(),
+                    known: Self::ALL.iter().map(|known| known.as_str()).collect(),
+                })
+            }
+        }
+    };
+}
+pub(crate) use named;
+
+/// A name that is none of the known ones.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown name `{given}`")]
+pub struct UnknownName {
+    /// What was written.
+    pub given: String,
+    /// What could have been written.
+    pub known: Vec<&'static str>,
+}
+
+named! {
+    /// A way to run a sandbox.
+    BackendName {
+        /// A plain process of the host, in namespaces and a cgroup of its own where permitted.
+        Process = "process",
+        /// The reference OCI runtime.
+        Runc = "runc",
+        /// The OCI runtime in C.
+        Crun = "crun",
+        /// gVisor.
+        Runsc = "runsc",
+        /// Podman.
+        Podman = "podman",
+        /// Docker, by the Engine API.
+        Docker = "docker",
+        /// QEMU, with KVM or TCG.
+        Qemu = "qemu",
+        /// Firecracker.
+        Firecracker = "firecracker",
+        /// Cloud Hypervisor.
+        CloudHypervisor = "cloud-hypervisor",
+        /// Scripted times, for tests of the machinery only.
+        Scripted = "scripted",
+    }
+}
+
+named! {
+    /// A procedure with a fixed meaning.
+    BenchmarkName {
+        /// From before fork to the first command's correct output inside the sandbox, then stop and gone.
+        Boot = "boot",
+    }
+}
+
+/// One benchmark on one backend at one combination of factors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Stable across machines: `boot/qemu[machine=microvm,memory=128MiB]`, from what the plan states, sorted by key.
+    pub id: CellId,
+    /// The benchmark.
+    pub benchmark: BenchmarkName,
+    /// The backend.
+    pub backend: BackendName,
+    /// All factors, defaults included.
+    pub factors: Factors,
+}
+
+/// The stable name of a cell.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CellId(pub String);
+
+impl CellId {
+    /// Builds the id from the factors that the plan states (not from the defaults).
+    pub fn new(benchmark: BenchmarkName, backend: BackendName, stated: &Factors) -> Self {
+        let mut id = format!("{benchmark}/{backend}");
+        if !stated.is_empty() {
+            let list: Vec<String> = stated.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            id = format!("{id}[{}]", list.join(","));
+        }
+        Self(id)
+    }
+    /// The text of the id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CellId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::factor::FactorValue;
+
+    #[test]
+    fn the_id_names_what_the_plan_states_in_canonical_units() {
+        let stated = Factors::from([
+            ("memory".to_owned(), FactorValue::Bytes(128 << 20)),
+            ("machine".to_owned(), FactorValue::Text("microvm".to_owned())),
+        ]);
+        let id = CellId::new(BenchmarkName::Boot, BackendName::Qemu, &stated);
+        assert_eq!(id.as_str(), "boot/qemu[machine=microvm,memory=128MiB]");
+        assert_eq!(CellId::new(BenchmarkName::Boot, BackendName::Runc, &Factors::new()).as_str(), "boot/runc");
+    }
+}

@@ -1,0 +1,99 @@
+//! `run.json`: what a run set out to do, on what, with what.
+
+use crate::cell::Cell;
+use crate::fingerprint::Fingerprint;
+use crate::ledger::SignalName;
+use crate::probe::{ProbedBackend, Tool};
+use crate::plan::Plan;
+use serde::{Deserialize, Serialize};
+
+/// The version of the run directory's format that this program writes.
+pub const RUN_VERSION: u32 = 1;
+/// The name of the format.
+pub const RUN_SCHEMA: &str = "isodyne-run";
+
+/// The contents of `run.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Always [`RUN_SCHEMA`].
+    pub schema: String,
+    /// The format's version.
+    pub version: u32,
+    /// A random name of the run, in hexadecimal; owned resources carry it.
+    pub run_id: String,
+    /// The version of Isodyne that made it.
+    pub isodyne_version: String,
+    /// When it was begun (RFC 3339, UTC).
+    pub created_at: String,
+    /// The command line that began it.
+    pub command: Vec<String>,
+    /// The plan as resolved.
+    pub plan: Plan,
+    /// The seed of the order of cells.
+    pub seed: u64,
+    /// The cells that are measured.
+    pub cells: Vec<Cell>,
+    /// The cells that are not, with reasons.
+    pub skipped: Vec<SkippedCell>,
+    /// All backends as probed.
+    pub backends: Vec<ProbedBackend>,
+    /// The host.
+    pub fingerprint: Fingerprint,
+    /// Programs that took part, with digests.
+    pub tools: Vec<Tool>,
+    /// Kernels, initramfs and images that took part.
+    pub assets: Vec<Asset>,
+    /// Resolution and cost of each signal, as measured at the beginning of the run.
+    pub signals: Vec<SignalCost>,
+    /// Set when the run has ended well; absent while it runs, after a crash and after an interrupt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<RunEnd>,
+}
+
+/// How a complete run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunEnd {
+    /// When (RFC 3339, UTC).
+    pub at: String,
+    /// What survived the run, one line each; empty is good.
+    pub survivors: Vec<String>,
+    /// Cells that were given up, with the reason.
+    pub abandoned: Vec<(crate::cell::CellId, String)>,
+}
+
+/// A cell that cannot run here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SkippedCell {
+    /// The cell.
+    pub cell: Cell,
+    /// Why.
+    pub reason: String,
+    /// What would fix it.
+    pub hint: String,
+}
+
+/// A file that takes part in a measurement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asset {
+    /// What it is: `kernel`, `initramfs`, `agent`.
+    pub role: String,
+    /// Its name for people: the package or file it came from.
+    pub name: String,
+    /// SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+}
+
+/// What it takes to see a signal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SignalCost {
+    /// The signal.
+    pub signal: SignalName,
+    /// The smallest difference in time that it can show, in nanoseconds.
+    pub resolution_ns: f64,
+    /// What one such signal costs from event to stamp, in nanoseconds (median of repeated trials).
+    pub cost_ns: f64,
+    /// How that was measured, in words.
+    pub method: String,
+}

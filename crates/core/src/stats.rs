@@ -1,0 +1,1 @@
+//! Statistics: pure functions over samples, each with the source of its formula.

@@ -1,0 +1,15 @@
+//! Every side effect of measuring: processes, sockets, images, the host's files.
+//!
+//! The engine prints nothing. It emits [`isodyne_core::event::RunEvent`]s, which the store, the progress bar and logs
+//! consume. There is no async runtime here: threads, file descriptors and deadlines.
+
+pub mod backend;
+pub mod channel;
+pub mod clock;
+pub mod host;
+pub mod image;
+pub mod lab;
+pub mod ownership;
+pub mod schedule;
+pub mod watch;
+pub mod workload;
