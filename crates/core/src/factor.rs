@@ -31,7 +31,9 @@ impl fmt::Display for FactorValue {
             Self::Text(text) => f.write_str(text),
             Self::Count(count) => write!(f, "{count}"),
             Self::Flag(flag) => write!(f, "{flag}"),
-            Self::Bytes(bytes) => f.write_str(&DisplayBytes(*bytes as f64).to_string().replace(".00", "").replace(' ', "")),
+            Self::Bytes(bytes) => {
+                f.write_str(&DisplayBytes(*bytes as f64).to_string().replace(".00", "").replace(' ', ""))
+            }
             Self::DurationNs(ns) => f.write_str(&DisplayNs(*ns as f64).to_string().replace(".00", "").replace(' ', "")),
         }
     }

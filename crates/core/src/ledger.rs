@@ -125,7 +125,8 @@ impl Ledger {
     /// # Errors
     /// If `last` is missing, if milestones are not in the order of a life cycle, or if two phases overlap.
     pub fn phases(&self, last: MilestoneName) -> Result<Vec<Phase>, LedgerError> {
-        let end = self.milestones.iter().position(|milestone| milestone.name == last).ok_or(LedgerError::Missing(last))?;
+        let end =
+            self.milestones.iter().position(|milestone| milestone.name == last).ok_or(LedgerError::Missing(last))?;
         let mut phases = Vec::with_capacity(end + 1);
         let mut before: Option<&Milestone> = None;
         for milestone in &self.milestones[..=end] {

@@ -4,8 +4,8 @@
 
 pub mod cell;
 pub mod event;
-pub mod failure;
 pub mod factor;
+pub mod failure;
 pub mod fingerprint;
 pub mod ledger;
 pub mod plan;

@@ -3,8 +3,8 @@
 use crate::cell::Cell;
 use crate::fingerprint::Fingerprint;
 use crate::ledger::SignalName;
-use crate::probe::{ProbedBackend, Tool};
 use crate::plan::Plan;
+use crate::probe::{ProbedBackend, Tool};
 use serde::{Deserialize, Serialize};
 
 /// The version of the run directory's format that this program writes.

@@ -70,9 +70,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, QuantityError> {
 
 fn parse_with(text: &str, units: &[(&str, u64)], kind: &'static str) -> Result<u64, QuantityError> {
     let text = text.trim();
-    let split = text
-        .find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_'))
-        .unwrap_or(text.len());
+    let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_')).unwrap_or(text.len());
     let (number, unit) = (text[..split].replace('_', ""), text[split..].trim());
     if number.is_empty() {
         return Err(QuantityError::BadNumber(text.to_owned()));

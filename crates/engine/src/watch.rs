@@ -73,7 +73,8 @@ impl Drop for Watcher {
 fn watch(clock: Clock, mut sources: Vec<Box<dyn Source>>, stop: &OwnedFd, stamps: &Mutex<Vec<Stamp>>) {
     while !sources.is_empty() {
         let ready: Vec<bool> = {
-            let mut fds: Vec<PollFd<'_>> = sources.iter().map(|source| PollFd::from_borrowed_fd(source.fd(), PollFlags::IN)).collect();
+            let mut fds: Vec<PollFd<'_>> =
+                sources.iter().map(|source| PollFd::from_borrowed_fd(source.fd(), PollFlags::IN)).collect();
             fds.push(PollFd::from_borrowed_fd(stop.as_fd(), PollFlags::IN));
             match poll(&mut fds, None) {
                 Ok(_) => fds.iter().map(|fd| !fd.revents().is_empty()).collect(),

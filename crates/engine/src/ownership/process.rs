@@ -75,7 +75,9 @@ impl OwnedProcess {
     }
 
     /// The standard streams that the command asked to be piped.
-    pub fn take_stdio(&mut self) -> (Option<std::process::ChildStdin>, Option<std::process::ChildStdout>, Option<std::process::ChildStderr>) {
+    pub fn take_stdio(
+        &mut self,
+    ) -> (Option<std::process::ChildStdin>, Option<std::process::ChildStdout>, Option<std::process::ChildStderr>) {
         (self.child.stdin.take(), self.child.stdout.take(), self.child.stderr.take())
     }
 
