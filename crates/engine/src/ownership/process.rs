@@ -1,5 +1,7 @@
 //! Processes: one spawn function, one way to wait, one way to kill.
 
+use super::resource::{Resource, start_ticks};
+use super::{Owned, Owner};
 use crate::clock::Clock;
 use isodyne_core::unit::HostInstant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -8,7 +10,11 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+/// The children that an [`OwnedProcess`] will reap. Any other child that ends is an orphan that came to us.
+static WAITED_FOR: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
 /// Why a program did not start.
 #[derive(Debug, thiserror::Error)]
@@ -48,24 +54,55 @@ pub struct OwnedProcess {
     /// The stamp when fork and exec had succeeded.
     pub spawned_at: HostInstant,
     exit: Option<ExitReport>,
+    /// Kills what is left of the group; released once the group is known to be empty.
+    group: Option<Owned>,
 }
 
-pub(super) fn spawn(clock: Clock, mut command: Command) -> Result<OwnedProcess, SpawnError> {
+pub(super) fn spawn(owner: &Owner, clock: Clock, mut command: Command) -> Result<OwnedProcess, SpawnError> {
     let program = command.get_program().to_string_lossy().into_owned();
     command.process_group(0);
+    // The kernel kills the child if the lab dies between the fork and the journal's line.
+    // SAFETY: prctl is async-signal-safe and touches no memory.
+    unsafe {
+        command
+            .pre_exec(|| rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from));
+    }
     let error = |source| SpawnError { program: program.clone(), source };
+    // Held over the fork, so that the orphan reaper never takes a child that is about to be waited for.
+    let mut waited_for = WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner);
     let forked_at = clock.now();
     let child = command.spawn().map_err(error)?;
     let spawned_at = clock.now();
-    let pid = Pid::from_child(&child);
-    let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(fd) => fd,
-        Err(errno) => {
-            let _ = kill_process_group(pid, Signal::KILL);
-            return Err(error(errno.into()));
-        }
-    };
-    Ok(OwnedProcess { child, pidfd, clock, program, forked_at, spawned_at, exit: None })
+    waited_for.push(child.id());
+    drop(waited_for);
+    let leader = child.id();
+    let group = owner.own(Resource::ProcessGroup {
+        leader,
+        started_ticks: start_ticks(leader),
+        run_id: owner.run_id().to_owned(),
+    });
+    let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(|errno| error(errno.into()))?;
+    Ok(OwnedProcess { child, pidfd, clock, program, forked_at, spawned_at, exit: None, group: Some(group) })
+}
+
+/// Children that have ended and that no [`OwnedProcess`] waits for.
+pub(super) fn ended_strangers() -> Vec<u32> {
+    let waited_for = WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let own = std::process::id().to_string();
+    super::leak::process_ids()
+        .filter(|pid| !waited_for.contains(pid))
+        .filter(|pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let mut fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace();
+            fields.next() == Some("Z") && fields.next() == Some(&own)
+        })
+        .collect()
+}
+
+/// Reaps an ended child and forgets how it ended.
+pub(super) fn discard(pid: u32) {
+    // SAFETY: a null status pointer is allowed; the pid is a zombie child of ours that nobody else waits for.
+    unsafe { libc::waitpid(pid as libc::pid_t, std::ptr::null_mut(), libc::WNOHANG) };
 }
 
 impl OwnedProcess {
@@ -99,6 +136,7 @@ impl OwnedProcess {
         }
         let at = self.clock.now();
         self.exit = Some(reap(self.child.id(), at));
+        WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner).retain(|pid| *pid != self.child.id());
         self.exit
     }
 
@@ -108,6 +146,14 @@ impl OwnedProcess {
             let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         }
         self.wait(self.clock.after(Duration::from_secs(1)))
+    }
+
+    /// Kills what is left of the group after the process itself has ended.
+    ///
+    /// # Errors
+    /// One line for people: which members survive.
+    pub fn end_group(&mut self) -> Result<(), String> {
+        self.group.take().map_or(Ok(()), Owned::remove)
     }
 
     /// Sends a signal to the process (not its group); nothing happens if it has ended.
@@ -128,6 +174,7 @@ impl Drop for OwnedProcess {
         if self.exit.is_none() {
             self.kill();
         }
+        // The guard in `group` ends members that outlived their leader.
     }
 }
 

@@ -1,0 +1,86 @@
+//! The journal: what is owned right now, on disk, for the guardian and the sweep.
+//!
+//! Lines are appended with plain `write`, which wakes nobody: the guardian reads the file only once the lab has died,
+//! so that keeping the journal does not disturb what is measured.
+
+use super::resource::Resource;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+const FILE_NAME: &str = "owned.jsonl";
+
+/// One line of the journal.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Own { id: u64, resource: Resource },
+    Release { id: u64 },
+}
+
+pub(super) struct Journal {
+    file: Mutex<File>,
+    guardian: Child,
+    /// Held open: its end tells the guardian that the lab is gone.
+    lifeline: Option<ChildStdin>,
+}
+
+impl Journal {
+    pub(super) fn open(scratch: &Path, mut guardian: Command) -> io::Result<Self> {
+        let file = File::options().create(true).append(true).open(path_in(scratch))?;
+        guardian.arg(scratch).stdin(Stdio::piped()).stdout(Stdio::null());
+        // A session of its own, so that neither a terminal's Ctrl-C nor a kill of the lab's group reaches it.
+        // SAFETY: setsid is async-signal-safe and touches no memory.
+        unsafe {
+            guardian.pre_exec(|| rustix::process::setsid().map(drop).map_err(io::Error::from));
+        }
+        let mut child = guardian.spawn()?;
+        let lifeline = child.stdin.take();
+        Ok(Self { file: Mutex::new(file), guardian: child, lifeline })
+    }
+
+    pub(super) fn own(&self, id: u64, resource: &Resource) {
+        self.write(&Line::Own { id, resource: resource.clone() });
+    }
+
+    pub(super) fn release(&self, id: u64) {
+        self.write(&Line::Release { id });
+    }
+
+    fn write(&self, line: &Line) {
+        let Ok(mut text) = serde_json::to_string(line) else { return };
+        text.push('\n');
+        // A full disk must not stop the clean-up of what already exists; the sweep by name still finds the rest.
+        let _ = self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes());
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        drop(self.lifeline.take());
+        let _ = self.guardian.wait();
+    }
+}
+
+/// What the journal in `scratch` says is still owned, in the order in which it was taken.
+pub(super) fn still_owned(scratch: &Path) -> io::Result<Vec<Resource>> {
+    let text = std::fs::read_to_string(path_in(scratch))?;
+    let mut owned = BTreeMap::new();
+    // A line cut by a full disk is skipped: the sweep by name finds its resource.
+    for line in text.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+        match line {
+            Line::Own { id, resource } => drop(owned.insert(id, resource)),
+            Line::Release { id } => drop(owned.remove(&id)),
+        }
+    }
+    Ok(owned.into_values().collect())
+}
+
+fn path_in(scratch: &Path) -> PathBuf {
+    scratch.join(FILE_NAME)
+}

@@ -1,0 +1,142 @@
+//! The kinds of things a run can leave on a host, and how each is removed by its name alone.
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Something on the host that must not outlive the run. Removal needs only what is in here, so that another process can
+/// do it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    /// A process group, by the id and start time of its leader.
+    ProcessGroup {
+        /// The leader's process id.
+        leader: u32,
+        /// When the leader started, in clock ticks since boot: tells it from a later process of the same id.
+        started_ticks: Option<u64>,
+        /// The run's mark in the environment of its members.
+        run_id: String,
+    },
+    /// A directory with everything in it.
+    Directory(PathBuf),
+    /// A file or socket.
+    File(PathBuf),
+    /// A cgroup under `isodyne/` in every hierarchy.
+    Cgroup(String),
+    /// A container of an OCI runtime.
+    OciContainer {
+        /// The runtime.
+        program: PathBuf,
+        /// Its state directory.
+        root: PathBuf,
+        /// The container.
+        name: String,
+    },
+    /// A podman container.
+    PodmanContainer {
+        /// The program and its global options.
+        command: Vec<String>,
+        /// The container.
+        name: String,
+    },
+    /// A Docker container.
+    DockerContainer {
+        /// The daemon's socket.
+        socket: PathBuf,
+        /// The container.
+        name: String,
+    },
+    /// A Docker image that this run has brought.
+    DockerImage {
+        /// The daemon's socket.
+        socket: PathBuf,
+        /// The image's tag.
+        tag: String,
+    },
+}
+
+impl Resource {
+    /// Removes it; being gone already is success.
+    ///
+    /// # Errors
+    /// One line for people: what survives and why.
+    pub fn remove(&self) -> Result<(), String> {
+        match self {
+            Self::ProcessGroup { leader, started_ticks, run_id } => kill_group(*leader, *started_ticks, run_id),
+            Self::Directory(path) => gone_or(std::fs::remove_dir_all(path), path),
+            Self::File(path) => gone_or(std::fs::remove_file(path), path),
+            // The arms below are filled in with their backends.
+            Self::Cgroup(_)
+            | Self::OciContainer { .. }
+            | Self::PodmanContainer { .. }
+            | Self::DockerContainer { .. }
+            | Self::DockerImage { .. } => Ok(()),
+        }
+    }
+
+    /// Whether it runs (and is to be ended on Ctrl-C), rather than merely lies there.
+    pub(super) fn is_alive_thing(&self) -> bool {
+        !matches!(self, Self::Directory(_) | Self::File(_) | Self::Cgroup(_) | Self::DockerImage { .. })
+    }
+}
+
+fn gone_or(result: std::io::Result<()>, path: &Path) -> Result<(), String> {
+    match result {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(format!("{} stays: {error}", path.display())),
+        _ => Ok(()),
+    }
+}
+
+/// Kills a group if it is still the one that was meant, and waits until it has no member left (one second).
+fn kill_group(leader: u32, started_ticks: Option<u64>, run_id: &str) -> Result<(), String> {
+    let Some(pid) = i32::try_from(leader).ok().and_then(Pid::from_raw) else { return Ok(()) };
+    let is_ours = |member: u32| {
+        (member == leader && started_ticks.is_some() && start_ticks(member) == started_ticks)
+            || is_marked(member, run_id)
+    };
+    let deadline = Instant::now() + Duration::from_secs(1);
+    loop {
+        let members: Vec<u32> = members_of(leader).into_iter().filter(|member| is_ours(*member)).collect();
+        if members.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(format!("process group {leader} survives with {members:?}"));
+        }
+        let _ = kill_process_group(pid, Signal::KILL);
+        // Nothing is measured here: the end of a stranger's child cannot be waited for, only looked at.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The live (not zombie) members of a process group.
+fn members_of(group: u32) -> Vec<u32> {
+    super::leak::process_ids()
+        .filter(|pid| {
+            stat_fields(*pid).is_some_and(|fields| {
+                fields.first().is_some_and(|state| state != "Z" && state != "X")
+                    && fields.get(2).and_then(|field| field.parse().ok()) == Some(group)
+            })
+        })
+        .collect()
+}
+
+/// The fields of /proc/PID/stat after the command name: state, parent, group, …
+fn stat_fields(pid: u32) -> Option<Vec<String>> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(text.rsplit_once(')')?.1.split_ascii_whitespace().map(str::to_owned).collect())
+}
+
+/// When a process started, in clock ticks since boot (field 22 of /proc/PID/stat).
+pub(super) fn start_ticks(pid: u32) -> Option<u64> {
+    stat_fields(pid)?.get(19)?.parse().ok()
+}
+
+/// Whether a process carries the run's mark in its environment.
+pub(super) fn is_marked(pid: u32, run_id: &str) -> bool {
+    let mark = format!("{}={run_id}", super::RUN_MARK);
+    std::fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes()))
+}
