@@ -13,12 +13,15 @@ pub struct Fingerprint {
     pub architecture: String,
     /// The processor's model name.
     pub cpu_model: Option<String>,
-    /// Vendor, family, model and stepping, and the microcode revision.
+    /// Vendor, family, model and stepping (x86), or implementer, part, variant and revision (ARM).
     pub cpu_identity: Option<String>,
     /// The microcode revision.
     pub microcode: Option<String>,
     /// Number of processors online.
     pub cpu_count: u32,
+    /// Number of processors that the lab may run on (its affinity), if that is told.
+    #[serde(default)]
+    pub cpu_allowed_count: Option<u32>,
     /// The processor's feature flags, sorted.
     pub cpu_flags: Vec<String>,
     /// Whether simultaneous multithreading is on.
@@ -41,6 +44,9 @@ pub struct Fingerprint {
     pub mitigations: Vec<(String, String)>,
     /// The hypervisor this host runs under, if it does (`kvm`).
     pub hypervisor: Option<String>,
+    /// The machine's vendor and product, as its firmware tells them.
+    #[serde(default)]
+    pub platform: Option<String>,
     /// What /dev/kvm is here.
     pub kvm: KvmState,
     /// The clock source.
@@ -73,12 +79,73 @@ pub enum KvmState {
 impl Fingerprint {
     /// Whether numbers of two hosts may be compared: everything agrees that changes speed.
     pub fn comparable_with(&self, other: &Self) -> bool {
-        self.cpu_model == other.cpu_model
-            && self.cpu_identity == other.cpu_identity
-            && self.cpu_count == other.cpu_count
-            && self.kernel == other.kernel
-            && self.memory_bytes.abs_diff(other.memory_bytes) < 64 << 20
-            && self.hypervisor == other.hypervisor
-            && self.governor == other.governor
+        self.differences(other).is_empty()
+    }
+
+    /// What changes speed and is not the same, one line each: `governor: powersave here, performance there`.
+    ///
+    /// Not looked at: what differs between equal hosts (storage paths, kernel command line, a few pages of memory), the
+    /// measured clock step, and processor flags, which follow from the processor and the kernel.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut compare = |name: &str, here: String, there: String| {
+            if here != there {
+                found.push(format!("{name}: {here} here, {there} there"));
+            }
+        };
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
+        let flag = |value: Option<bool>| value.map_or("unknown", |value| if value { "on" } else { "off" }).to_owned();
+        compare("architecture", self.architecture.clone(), other.architecture.clone());
+        compare("processor", text(&self.cpu_model), text(&other.cpu_model));
+        compare("processor identity", text(&self.cpu_identity), text(&other.cpu_identity));
+        compare("microcode", text(&self.microcode), text(&other.microcode));
+        compare("processors", self.cpu_count.to_string(), other.cpu_count.to_string());
+        compare("kernel", text(&self.kernel), text(&other.kernel));
+        compare("hypervisor", text(&self.hypervisor), text(&other.hypervisor));
+        compare("governor", text(&self.governor), text(&other.governor));
+        compare("SMT", flag(self.smt), flag(other.smt));
+        compare("turbo", flag(self.turbo), flag(other.turbo));
+        compare("clock source", text(&self.clock_source), text(&other.clock_source));
+        let pages = (text(&self.transparent_huge_pages), text(&other.transparent_huge_pages));
+        compare("transparent huge pages", pages.0, pages.1);
+        for (name, state) in &self.mitigations {
+            let there = other.mitigations.iter().find(|(known, _)| known == name);
+            if let Some((_, there)) = there {
+                compare(name, state.clone(), there.clone());
+            }
+        }
+        if self.memory_bytes.abs_diff(other.memory_bytes) >= 64 << 20 {
+            found.push(format!("memory: {} B here, {} B there", self.memory_bytes, other.memory_bytes));
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_speed_is_named() {
+        let here = Fingerprint {
+            governor: Some("powersave".into()),
+            memory_bytes: 8 << 30,
+            mitigations: vec![("meltdown".into(), "Not affected".into())],
+            ..Fingerprint::default()
+        };
+        let mut there = Fingerprint { memory_bytes: (8 << 30) + 4096, storage: Some("xfs".into()), ..here.clone() };
+        assert!(here.comparable_with(&there));
+        there.governor = Some("performance".into());
+        there.mitigations[0].1 = "Mitigation: PTI".into();
+        there.memory_bytes = 4 << 30;
+        assert_eq!(
+            here.differences(&there),
+            [
+                "governor: powersave here, performance there",
+                "meltdown: Not affected here, Mitigation: PTI there",
+                "memory: 8589934592 B here, 4294967296 B there",
+            ]
+        );
+        assert!(!here.comparable_with(&there));
     }
 }
