@@ -1,0 +1,31 @@
+# Two commands do everything on a fresh Debian or Ubuntu machine with Rust:
+#   make quickstart   installs what is missing, builds, boots real sandboxes, leaves a report
+#   make test         installs what is missing, checks and tests everything
+.PHONY: quickstart test lint install build clean
+
+# Few jobs at a time: linking many crates at once needs a lot of memory.
+CARGO ?= cargo
+
+quickstart: install
+	$(CARGO) build --release --locked --bin isodyne
+	scripts/quickstart.sh
+
+test: install
+	scripts/test.sh
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) run --quiet --locked -p xtask -- layers
+	$(CARGO) run --quiet --locked -p xtask -- schemas --check
+	$(CARGO) run --quiet --locked -p xtask -- man --check
+
+install:
+	scripts/install.sh
+
+build:
+	$(CARGO) build --release --locked
+
+clean:
+	$(CARGO) clean
+	rm -rf runs
