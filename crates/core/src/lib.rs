@@ -3,6 +3,7 @@
 //! This crate does no I/O: it reads no file, no clock and no environment. What it holds can be tested with values alone.
 
 pub mod cell;
+pub mod diagnostic;
 pub mod event;
 pub mod factor;
 pub mod failure;
