@@ -1,0 +1,104 @@
+//! The JSON schema of a plan, for editors, made from the tables.
+//!
+//! It knows single values; that combinations are possible and cells are few enough, only the loader knows.
+
+use super::key::{BYTE_UNITS, DefaultValue, Key, Kind, TIME_UNITS};
+use super::table::{PLAN_KEYS, backend_keys, benchmark_keys};
+use crate::cell::{BackendName, BenchmarkName};
+use crate::factor::FactorValue;
+use serde_json::{Map, Value, json};
+
+/// The JSON schema (draft 2020-12) of a plan.
+pub fn json_schema() -> Value {
+    let mut properties = properties(PLAN_KEYS);
+    for benchmark in BenchmarkName::ALL {
+        properties.insert(benchmark.as_str().to_owned(), section(benchmark_keys(*benchmark)));
+    }
+    let backends: Map<String, Value> =
+        BackendName::ALL.iter().map(|name| (name.as_str().to_owned(), section(backend_keys(*name)))).collect();
+    properties.insert(
+        "backend".to_owned(),
+        json!({ "type": "object", "properties": backends, "additionalProperties": false }),
+    );
+    let any_benchmark: Vec<Value> =
+        BenchmarkName::ALL.iter().map(|name| json!({ "required": [name.as_str()] })).collect();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Isodyne plan",
+        "type": "object",
+        "properties": properties,
+        "anyOf": any_benchmark,
+        "additionalProperties": false,
+    })
+}
+
+fn section(keys: &[Key]) -> Value {
+    let required: Vec<&str> =
+        keys.iter().filter(|key| key.default == DefaultValue::Required).map(|key| key.name).collect();
+    json!({
+        "type": "object",
+        "properties": properties(keys),
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+fn properties(keys: &[Key]) -> Map<String, Value> {
+    keys.iter().map(|key| (key.name.to_owned(), property(key))).collect()
+}
+
+fn property(key: &Key) -> Value {
+    let one = scalar(key.kind);
+    let mut schema = Map::new();
+    schema.insert("description".to_owned(), json!(key.doc));
+    if let Some(default) = key.default.value() {
+        schema.insert("default".to_owned(), plain(&default));
+    }
+    if key.factor || key.kind == Kind::Backends {
+        let list = json!({ "type": "array", "items": one, "minItems": 1, "uniqueItems": true });
+        schema.insert("anyOf".to_owned(), json!([one, list]));
+    } else if let Value::Object(one) = one {
+        schema.extend(one);
+    }
+    Value::Object(schema)
+}
+
+fn scalar(kind: Kind) -> Value {
+    match kind {
+        Kind::Text | Kind::Path => json!({ "type": "string", "minLength": 1, "maxLength": 4096 }),
+        Kind::Choice(words) => json!({ "enum": words }),
+        Kind::Count { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Flag => json!({ "type": "boolean" }),
+        Kind::Bytes { .. } => quantity(BYTE_UNITS),
+        Kind::Duration { .. } => quantity(TIME_UNITS),
+        Kind::Words => json!({ "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": 1024 }),
+        Kind::Backends => json!({ "enum": BackendName::ALL }),
+        Kind::FailureShare => json!({ "type": "string", "pattern": "^[a-z_0-9]+:[0-9.]+ ?%?$" }),
+    }
+}
+
+fn quantity(units: &[&str]) -> Value {
+    json!({ "type": "string", "pattern": format!("^[0-9][0-9._]* *({})$", units.join("|")) })
+}
+
+/// The value as a plan would state it, in JSON.
+fn plain(value: &FactorValue) -> Value {
+    match value {
+        FactorValue::Text(text) => json!(text),
+        FactorValue::Words(words) => json!(words),
+        FactorValue::Count(count) => json!(count),
+        FactorValue::Flag(flag) => json!(flag),
+        FactorValue::Bytes(_) | FactorValue::DurationNs(_) => json!(value.as_plan_text().replace('"', "")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_in_the_tree_is_up_to_date() {
+        let stored: Value = serde_json::from_str(include_str!("../../../../schemas/plan.json")).unwrap();
+        assert!(stored == json_schema(), "schemas/plan.json is not up to date: run `cargo xtask schemas`");
+    }
+}

@@ -1,0 +1,275 @@
+//! The keys of a plan, as data: the loader, the JSON schema and the reference are all made from these tables.
+//!
+//! To add a key: add a line here, then run `cargo xtask schemas`. To add a backend or a benchmark: add its table to
+//! [`backend_keys`] or [`benchmark_keys`].
+
+use super::key::{DefaultValue, Key, Kind};
+use crate::cell::{BackendName, BenchmarkName};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = KIB << 10;
+const GIB: u64 = MIB << 10;
+const TIB: u64 = GIB << 10;
+const MICROSECOND: u64 = 1_000;
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000_000_000;
+const HOUR: u64 = 3_600 * SECOND;
+
+/// The keys at the top of a plan, above its sections.
+pub const PLAN_KEYS: &[Key] = &[
+    setting(
+        "title",
+        Kind::Text,
+        DefaultValue::Absent("the benchmarks and their backends"),
+        "What the plan is for, in one line.",
+    ),
+    setting("samples", Kind::Count { min: 1, max: 1_000_000 }, DefaultValue::Count(20), "Valid samples per cell."),
+    setting(
+        "warmup",
+        Kind::Count { min: 0, max: 10_000 },
+        DefaultValue::Count(2),
+        "Rounds in front that are kept but not counted.",
+    ),
+    setting(
+        "seed",
+        Kind::Count { min: 0, max: i64::MAX as u64 },
+        DefaultValue::Absent("drawn at random and recorded"),
+        "Seed of the random order of the cells.",
+    ),
+];
+
+/// Sections and keys that later versions will have: named so that the error can be honest.
+pub const LATER: &[(&str, &str)] = &[
+    ("app", "a user's own application instead of the agent's command"),
+    ("variant", "paired comparison of variants inside one run"),
+    ("budget", "limits that a gate holds"),
+    ("upload", "the benchmark of a server inside a sandbox"),
+    ("memory", "the benchmark of a sandbox's footprint"),
+    ("shm", "the benchmark of memory shared by host and guest"),
+    ("checkpoint", "the benchmark of checkpoint and restore"),
+    ("pool", "the benchmark of a warm pool"),
+    ("rpc", "the benchmark of calls between host and guest"),
+    ("density", "the benchmark of many sandboxes at once"),
+    ("chaos", "the benchmark of what happens when things break"),
+];
+
+const BOOT: &[Key] = &[
+    setting("on", Kind::Backends, DefaultValue::Required, "The backends to measure."),
+    factor(
+        "timeout",
+        Kind::Duration { min_ns: MILLISECOND, max_ns: HOUR },
+        DefaultValue::DurationNs(60 * SECOND),
+        "Deadline of the agent's hello, and then of the first command.",
+    ),
+    setting(
+        "command",
+        Kind::Words,
+        DefaultValue::Absent("the agent's own echo of a nonce, whose output must be the nonce"),
+        "The first command; it must end with exit code 0.",
+    ),
+];
+
+const MEMORY_LIMIT: Key = factor(
+    "memory",
+    Kind::Bytes { min: 4 * MIB, max: 16 * TIB },
+    DefaultValue::Absent("no limit"),
+    "Limit of the sandbox's memory (cgroup).",
+);
+
+const LIFECYCLE: Key = factor(
+    "lifecycle",
+    Kind::Choice(&["run", "split"]),
+    DefaultValue::Text("run"),
+    "One call of the runtime (`run`), or `create` and `start` apart (`split`).",
+);
+
+const PROCESS: &[Key] = &[
+    factor(
+        "isolation",
+        Kind::Choice(&["auto", "namespaces", "none"]),
+        DefaultValue::Text("auto"),
+        "Own namespaces where permitted (`auto`), always, or never.",
+    ),
+    MEMORY_LIMIT,
+];
+
+const OCI: &[Key] = &[LIFECYCLE, MEMORY_LIMIT];
+
+const RUNSC: &[Key] = &[
+    factor(
+        "platform",
+        Kind::Choice(&["auto", "ptrace", "systrap", "kvm"]),
+        DefaultValue::Text("auto"),
+        "How gVisor intercepts system calls.",
+    ),
+    LIFECYCLE,
+    MEMORY_LIMIT,
+];
+
+const PODMAN: &[Key] = &[
+    factor(
+        "runtime",
+        Kind::Choice(&["auto", "runc", "crun"]),
+        DefaultValue::Text("auto"),
+        "The OCI runtime under Podman; `auto` takes one that works here.",
+    ),
+    MEMORY_LIMIT,
+];
+
+const DOCKER: &[Key] = &[MEMORY_LIMIT];
+
+const QEMU: &[Key] = &[
+    factor("machine", Kind::Choice(&["q35", "pc", "microvm"]), DefaultValue::Text("q35"), "The machine type."),
+    factor(
+        "accel",
+        Kind::Choice(&["auto", "kvm", "tcg"]),
+        DefaultValue::Text("auto"),
+        "Hardware virtualisation (`kvm`) or emulation (`tcg`); `auto` takes KVM where it works.",
+    ),
+    factor(
+        "memory",
+        Kind::Bytes { min: 16 * MIB, max: 16 * TIB },
+        DefaultValue::Bytes(128 * MIB),
+        "The guest's memory.",
+    ),
+    factor("cpus", Kind::Count { min: 1, max: 64 }, DefaultValue::Count(1), "The guest's processors."),
+    factor("cpu", Kind::Text, DefaultValue::Absent("QEMU's own choice for the accelerator"), "The processor model."),
+    factor(
+        "kernel",
+        Kind::Path,
+        DefaultValue::Absent("the kernel of `isodyne setup`"),
+        "The guest's kernel (bzImage or ELF); a path is relative to the working directory.",
+    ),
+    factor(
+        "cmdline",
+        Kind::Text,
+        DefaultValue::Absent("nothing more"),
+        "Words added to the guest kernel's command line.",
+    ),
+    factor(
+        "channel",
+        Kind::Choice(&["auto", "serial", "virtio-serial"]),
+        DefaultValue::Text("auto"),
+        "The agent's channel.",
+    ),
+    factor(
+        "console",
+        Kind::Choice(&["phases", "full", "off"]),
+        DefaultValue::Text("phases"),
+        "How much the guest's kernel writes: enough to see its phases, everything, or nothing.",
+    ),
+];
+
+const SCRIPTED: &[Key] = &[
+    factor(
+        "total",
+        Kind::Duration { min_ns: MICROSECOND, max_ns: HOUR },
+        DefaultValue::DurationNs(100 * MILLISECOND),
+        "The scripted total.",
+    ),
+    factor(
+        "spread",
+        Kind::Duration { min_ns: 0, max_ns: HOUR },
+        DefaultValue::DurationNs(5 * MILLISECOND),
+        "How far the total strays.",
+    ),
+    factor(
+        "fail",
+        Kind::FailureShare,
+        DefaultValue::Absent("no failures"),
+        "A class of failure and the share of samples that end in it.",
+    ),
+    factor("hang", Kind::Flag, DefaultValue::Flag(false), "Never say hello, and run into the deadline."),
+];
+
+/// The keys of `[backend.<name>]`.
+pub fn backend_keys(backend: BackendName) -> &'static [Key] {
+    match backend {
+        BackendName::Process => PROCESS,
+        BackendName::Runc | BackendName::Crun => OCI,
+        BackendName::Runsc => RUNSC,
+        BackendName::Podman => PODMAN,
+        BackendName::Docker => DOCKER,
+        BackendName::Qemu => QEMU,
+        BackendName::Firecracker | BackendName::CloudHypervisor => &[],
+        BackendName::Scripted => SCRIPTED,
+    }
+}
+
+/// The keys of `[<benchmark>]`.
+pub fn benchmark_keys(benchmark: BenchmarkName) -> &'static [Key] {
+    match benchmark {
+        BenchmarkName::Boot => BOOT,
+    }
+}
+
+/// Values that cannot stand in one cell.
+#[derive(Clone, Copy, Debug)]
+pub struct Conflict {
+    /// The backend.
+    pub backend: BackendName,
+    /// One key with its value.
+    pub one: (&'static str, &'static str),
+    /// The other key with its value.
+    pub other: (&'static str, &'static str),
+    /// Why not.
+    pub reason: &'static str,
+    /// What to do.
+    pub hint: &'static str,
+}
+
+/// All combinations that are known to be impossible before anything is started.
+pub const CONFLICTS: &[Conflict] = &[Conflict {
+    backend: BackendName::Qemu,
+    one: ("machine", "microvm"),
+    other: ("channel", "virtio-serial"),
+    reason: "without ACPI a stock kernel cannot find the virtio devices of a microvm",
+    hint: "leave `channel` at \"auto\" or \"serial\", or put the machines into plans of their own",
+}];
+
+/// A key whose list of values makes cells.
+const fn factor(name: &'static str, kind: Kind, default: DefaultValue, doc: &'static str) -> Key {
+    Key { name, kind, default, factor: true, doc }
+}
+
+/// A key that has one value.
+const fn setting(name: &'static str, kind: Kind, default: DefaultValue, doc: &'static str) -> Key {
+    Key { name, kind, default, factor: false, doc }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn keys_are_unique_also_where_benchmark_and_backend_meet_in_a_cell() {
+        for benchmark in BenchmarkName::ALL {
+            for backend in BackendName::ALL {
+                let keys = benchmark_keys(*benchmark).iter().chain(backend_keys(*backend));
+                let names: Vec<&str> = keys.map(|key| key.name).collect();
+                let unique: BTreeSet<&str> = names.iter().copied().collect();
+                assert_eq!(unique.len(), names.len(), "[{benchmark}] and [backend.{backend}] share a key");
+            }
+        }
+    }
+
+    #[test]
+    fn conflicts_name_keys_and_words_that_exist() {
+        for conflict in CONFLICTS {
+            for (name, word) in [conflict.one, conflict.other] {
+                let key = backend_keys(conflict.backend).iter().find(|key| key.name == name);
+                assert!(key.is_some_and(|key| matches!(key.kind, Kind::Choice(words) if words.contains(&word))));
+            }
+        }
+    }
+
+    #[test]
+    fn the_default_of_a_choice_is_one_of_its_words() {
+        for key in BackendName::ALL.iter().flat_map(|backend| backend_keys(*backend)) {
+            if let (Kind::Choice(words), DefaultValue::Text(word)) = (key.kind, key.default) {
+                assert!(words.contains(&word), "{}", key.name);
+            }
+        }
+    }
+}
