@@ -13,6 +13,7 @@ pub mod plan;
 pub mod probe;
 pub mod record;
 pub mod sample;
+pub mod schedule;
 pub mod stats;
 pub mod summary;
 pub mod unit;
