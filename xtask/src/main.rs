@@ -1,1 +1,42 @@
-fn main() {}
+//! What developers run: `cargo xtask <task>`. One file per task.
+
+mod layers;
+mod schemas;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// What developers run.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Check that crates depend on each other only as docs/architecture.md allows.
+    Layers,
+    /// Write schemas/plan.json and the keys of docs/plans.md from the tables in the code.
+    Schemas {
+        /// Write nothing; fail if anything is not up to date.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> Result<()> {
+    let root = root()?;
+    match Arguments::parse().task {
+        Task::Layers => layers::run(&root),
+        Task::Schemas { check } => schemas::run(&root, check),
+    }
+}
+
+/// The directory of the workspace.
+fn root() -> Result<PathBuf> {
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").context("run it as `cargo xtask`")?;
+    let root = PathBuf::from(own).parent().map(PathBuf::from);
+    root.context("xtask must be inside the workspace")
+}
