@@ -95,8 +95,9 @@ impl Progress {
     /// The round to take next, or what is left of the current one; `None` when the run is complete.
     pub fn next_round(&self) -> Option<Round> {
         // A round before the latest one is never gone back to: a cell that misses a sample gets one in a later round.
-        let last = self.latest_round.max(self.warmup_rounds).saturating_add(1);
-        (self.latest_round..=last).find_map(|number| {
+        // The rounds behind the latest one are all alike but for the step from warm-up to counting.
+        let fresh = self.latest_round.saturating_add(1);
+        [self.latest_round, fresh, fresh.max(self.warmup_rounds)].into_iter().find_map(|number| {
             let warmup = number < self.warmup_rounds;
             let order: Vec<CellId> = shuffled(self.seed, number, self.cells.len())
                 .into_iter()
@@ -163,8 +164,10 @@ impl Progress {
             if self.is_given_up(state) || state.valid >= self.wanted {
                 return 0;
             }
-            let warmups = (self.latest_round..self.warmup_rounds).filter(|round| self.needs(state, *round)).count();
-            warmups as u64 + u64::from(self.wanted - state.valid)
+            let begun = u32::from(state.rounds.contains(&self.latest_round));
+            let warmups = self.warmup_rounds.saturating_sub(self.latest_round).saturating_sub(begun);
+            let warmups = if state.is_hopeless() { 0 } else { warmups };
+            u64::from(warmups) + u64::from(self.wanted - state.valid)
         };
         self.states.values().map(left).sum()
     }

@@ -142,7 +142,9 @@ proptest! {
             all.sort();
             prop_assert_eq!(sorted, all);
             for cell in &round.order {
+                let left = progress.left();
                 progress.record(cell, round.number, Outcome::Valid);
+                prop_assert_eq!(progress.left() + 1, left);
             }
             rounds += 1;
         }
