@@ -3,13 +3,16 @@
 //! Texts of `/proc` and `/sys` are read by pure functions that are tested on captured examples; a [`root::HostRoot`]
 //! says where the files are. What the host does not tell is `None`, never 0.
 
+pub mod accounting;
 pub mod cgroup;
+pub mod contamination;
 pub mod fingerprint;
 pub mod hypervisor;
 pub mod kvm;
 pub mod mounts;
 pub mod processor;
 pub mod root;
+pub mod signals;
 pub mod storage;
 pub mod tools;
 
@@ -68,6 +71,13 @@ impl HostFacts {
     pub fn kvm(&self) -> KvmState {
         self.fingerprint.kvm
     }
+}
+
+/// The length of one tick in which the kernel counts CPU time in texts, in nanoseconds.
+pub(crate) fn tick_ns() -> u64 {
+    // SAFETY: sysconf touches no memory of ours.
+    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    1_000_000_000 / u64::try_from(per_second).unwrap_or(100).max(1)
 }
 
 /// Whether there is a sign that this program runs in a container: the files that engines leave, or init's environment.
