@@ -3,13 +3,16 @@
 //! Texts of `/proc` and `/sys` are read by pure functions that are tested on captured examples; a [`root::HostRoot`]
 //! says where the files are. What the host does not tell is `None`, never 0.
 
+pub mod accounting;
 pub mod cgroup;
+pub mod contamination;
 pub mod fingerprint;
 pub mod hypervisor;
 pub mod kvm;
 pub mod mounts;
 pub mod processor;
 pub mod root;
+pub mod signals;
 pub mod storage;
 pub mod tools;
 
@@ -70,12 +73,32 @@ impl HostFacts {
     }
 }
 
-/// Whether there is a sign that this program runs in a container: the files that engines leave, or init's environment.
+/// The length of one tick in which the kernel counts CPU time in texts, in nanoseconds.
+pub(crate) fn tick_ns() -> u64 {
+    // SAFETY: sysconf touches no memory of ours.
+    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    1_000_000_000 / u64::try_from(per_second).unwrap_or(100).max(1)
+}
+
+/// Whether this program runs in a container: in a process namespace that is not the host's, or where an engine has left
+/// its signs. An image that has become the root of a machine carries these signs too; there all namespaces are the
+/// first ones, whose numbers the kernel fixes.
 fn in_container(root: &HostRoot) -> bool {
-    ["/.dockerenv", "/run/.containerenv", "/run/systemd/container"].iter().any(|path| root.path(path).exists())
+    const FIRST: [(&str, &str); 3] =
+        [("pid", "pid:[4026531836]"), ("uts", "uts:[4026531838]"), ("cgroup", "cgroup:[4026531835]")];
+    let is_first = |(name, first): &(&str, &str)| {
+        std::fs::read_link(root.path(format!("/proc/self/ns/{name}"))).ok().map(|link| link.as_os_str() == *first)
+    };
+    let namespaces = FIRST.map(|entry| is_first(&entry));
+    if namespaces[0] == Some(false) {
+        return true;
+    }
+    let signs = ["/.dockerenv", "/run/.containerenv", "/run/systemd/container"];
+    let signed = signs.iter().any(|path| root.path(path).exists())
         || root
             .read_at_most("/proc/1/environ", 64 << 10)
-            .is_some_and(|text| text.split('\0').any(|entry| entry.starts_with("container=")))
+            .is_some_and(|text| text.split('\0').any(|entry| entry.starts_with("container=")));
+    signed && !namespaces.iter().all(|first| *first == Some(true))
 }
 
 #[cfg(test)]
@@ -105,6 +128,23 @@ mod tests {
         assert!(!in_container(&root));
         std::fs::create_dir_all(directory.path().join("proc/1")).unwrap();
         std::fs::write(directory.path().join("proc/1/environ"), "HOME=/\0container=lxc\0").unwrap();
+        assert!(in_container(&root));
+        // The root of a virtual machine that was made from a container image.
+        let ns = directory.path().join("proc/self/ns");
+        std::fs::create_dir_all(&ns).unwrap();
+        let link = |name: &str, number: u64| {
+            let _ = std::fs::remove_file(ns.join(name));
+            std::os::unix::fs::symlink(format!("{name}:[{number}]"), ns.join(name)).unwrap();
+        };
+        link("pid", 4_026_531_836);
+        link("uts", 4_026_531_838);
+        link("cgroup", 4_026_531_835);
+        assert!(!in_container(&root));
+        link("cgroup", 4_026_532_000);
+        assert!(in_container(&root));
+        std::fs::remove_dir_all(directory.path().join("proc/1")).unwrap();
+        assert!(!in_container(&root));
+        link("pid", 4_026_532_001);
         assert!(in_container(&root));
     }
 }

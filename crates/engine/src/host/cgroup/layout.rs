@@ -45,7 +45,7 @@ pub struct Hierarchy {
 pub struct CgroupLayout {
     /// Which layout.
     pub kind: CgroupKind,
-    /// v1 hierarchies by controller (`memory`, `cpuacct`, …); several controllers may share one.
+    /// v1 hierarchies by controller (`memory`, `cpuacct`, …) or name (`name=systemd`); several may share one.
     pub v1: BTreeMap<String, Hierarchy>,
     /// The v2 hierarchy, if there is one.
     pub v2: Option<Hierarchy>,
@@ -80,7 +80,6 @@ impl CgroupLayout {
                     for option in mount.super_options.split(',') {
                         if let Some(path) = own.get(option)
                             && !option.is_empty()
-                            && !option.starts_with("name=")
                         {
                             layout.v1.entry(option.to_owned()).or_insert_with(|| hierarchy(&mount, Some(path), place));
                         }
@@ -89,7 +88,9 @@ impl CgroupLayout {
                 _ => {}
             }
         }
-        layout.kind = match (layout.v1.is_empty(), &layout.v2) {
+        // A named hierarchy (systemd's) has no controllers and decides nothing.
+        let no_v1_controllers = layout.v1.keys().all(|controller| controller.starts_with("name="));
+        layout.kind = match (no_v1_controllers, &layout.v2) {
             (true, None) => CgroupKind::Absent,
             (true, Some(_)) => CgroupKind::V2,
             (false, None) => CgroupKind::V1,
@@ -170,11 +171,21 @@ mod tests {
             "4:memory:/api/865b\n2:cpu,cpuacct:/\n1:name=systemd:/\n0::/\n",
         );
         assert_eq!(layout.kind, CgroupKind::Hybrid);
-        assert_eq!(layout.v1.keys().collect::<Vec<_>>(), ["cpu", "cpuacct", "memory"]);
+        assert_eq!(layout.v1.keys().collect::<Vec<_>>(), ["cpu", "cpuacct", "memory", "name=systemd"]);
         assert_eq!(layout.v1["memory"].own, Path::new("/sys/fs/cgroup/memory/api/865b"));
         assert_eq!(layout.v1_hierarchies(&["memory", "cpu", "cpuacct", "pids"]).len(), 2);
         assert_eq!(layout.v2.as_ref().unwrap().mount, Path::new("/sys/fs/cgroup/unified"));
-        assert_eq!(layout.hierarchies().len(), 3);
+        assert_eq!(layout.hierarchies().len(), 4);
+    }
+
+    #[test]
+    fn a_named_hierarchy_does_not_make_a_v2_host_hybrid() {
+        let layout = parse(
+            "29 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n\
+             40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n",
+            "1:name=systemd:/\n0::/\n",
+        );
+        assert_eq!(layout.kind, CgroupKind::V2);
     }
 
     #[test]

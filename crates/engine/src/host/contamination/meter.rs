@@ -1,0 +1,156 @@
+//! The counters themselves: opened once, read in place.
+
+use super::text::{counter, cpu_ticks, load_1min, pressure_some_us};
+use crate::host::HostFacts;
+use crate::host::cgroup::{CgroupLayout, Hierarchy};
+use crate::host::root::HostRoot;
+use rustix::io::pread;
+use std::collections::BTreeSet;
+use std::fs::File;
+
+/// More than this the first lines of no counter need.
+const BUFFER_BYTES: usize = 4096;
+/// Processors whose own thermal counter is read; beyond that only those of the packages are, to keep a reading cheap.
+const CORE_LIMIT: usize = 16;
+
+/// The host's counters, open.
+#[derive(Debug)]
+pub struct Meter {
+    stat: Option<File>,
+    /// v1 only: CPU time of the whole host in nanoseconds, where `stat` counts in ticks.
+    cpuacct: Option<File>,
+    pressure_cpu: Option<File>,
+    pressure_memory: Option<File>,
+    pressure_io: Option<File>,
+    load: Option<File>,
+    /// Files with counters of throttling, with the key in each.
+    throttled: Vec<(File, &'static str)>,
+    tick_ns: u64,
+}
+
+/// One reading of all counters.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reading {
+    pub steal_ns: Option<u64>,
+    pub busy_ns: Option<u64>,
+    pub lab_cpu_ns: Option<u64>,
+    pub pressure_cpu_ns: Option<u64>,
+    pub pressure_memory_ns: Option<u64>,
+    pub pressure_io_ns: Option<u64>,
+    pub involuntary_switches: Option<u64>,
+    pub throttled: Option<u64>,
+    pub load_1min: Option<f64>,
+}
+
+impl Meter {
+    /// Opens what this host has.
+    pub fn open(facts: &HostFacts) -> Self {
+        Self::open_under(&HostRoot::default(), &facts.cgroups, facts.in_container)
+    }
+
+    /// As [`Meter::open`], with the host's files under another root.
+    pub fn open_under(root: &HostRoot, cgroups: &CgroupLayout, in_container: bool) -> Self {
+        let open = |path: &str| File::open(root.path(path)).ok();
+        // In a container the mounted root may be a part of the host only.
+        let whole_host = cgroups.v1.get("cpuacct").filter(|_| !in_container);
+        Self {
+            stat: open("/proc/stat"),
+            cpuacct: whole_host.and_then(|hierarchy| File::open(hierarchy.mount.join("cpuacct.usage")).ok()),
+            pressure_cpu: open("/proc/pressure/cpu"),
+            pressure_memory: open("/proc/pressure/memory"),
+            pressure_io: open("/proc/pressure/io"),
+            load: open("/proc/loadavg"),
+            throttled: quota_counters(cgroups).chain(thermal_counters(root)).collect(),
+            tick_ns: crate::host::tick_ns(),
+        }
+    }
+
+    pub(super) fn read(&self) -> Reading {
+        let mut buffer = [0_u8; BUFFER_BYTES];
+        let ticks = first_text(self.stat.as_ref(), &mut buffer).and_then(cpu_ticks);
+        let ns = |ticks: u64| ticks.checked_mul(self.tick_ns);
+        let precise = first_text(self.cpuacct.as_ref(), &mut buffer).and_then(|text| counter(text, ""));
+        let mut pressure =
+            |file: &Option<File>| first_text(file.as_ref(), &mut buffer).and_then(pressure_some_us)?.checked_mul(1000);
+        let (pressure_cpu_ns, pressure_memory_ns, pressure_io_ns) =
+            (pressure(&self.pressure_cpu), pressure(&self.pressure_memory), pressure(&self.pressure_io));
+        let mut throttled = None;
+        for (file, key) in &self.throttled {
+            if let Some(count) = first_text(Some(file), &mut buffer).and_then(|text| counter(text, key)) {
+                throttled = Some(throttled.unwrap_or(0) + count);
+            }
+        }
+        let load_1min = first_text(self.load.as_ref(), &mut buffer).and_then(load_1min);
+        let thread = usage(libc::RUSAGE_THREAD);
+        Reading {
+            steal_ns: ticks.and_then(|ticks| ns(ticks.steal?)),
+            busy_ns: precise.or_else(|| ns(ticks?.busy)),
+            lab_cpu_ns: usage(libc::RUSAGE_SELF).map(|usage| time_ns(usage.ru_utime) + time_ns(usage.ru_stime)),
+            pressure_cpu_ns,
+            pressure_memory_ns,
+            pressure_io_ns,
+            involuntary_switches: thread.and_then(|usage| u64::try_from(usage.ru_nivcsw).ok()),
+            throttled,
+            load_1min,
+        }
+    }
+}
+
+/// The beginning of a file's text, as far as it is UTF-8.
+fn first_text<'a>(file: Option<&File>, buffer: &'a mut [u8; BUFFER_BYTES]) -> Option<&'a str> {
+    let length = pread(file?, &mut buffer[..], 0).ok()?;
+    // A cut in the middle of a character cannot happen: these files are ASCII.
+    std::str::from_utf8(&buffer[..length]).ok()
+}
+
+fn usage(who: libc::c_int) -> Option<libc::rusage> {
+    // SAFETY: an all-zero rusage is a valid value of this plain C struct.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live, writable local.
+    (unsafe { libc::getrusage(who, &raw mut usage) } == 0).then_some(usage)
+}
+
+fn time_ns(time: libc::timeval) -> u64 {
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_usec).unwrap_or(0) * 1000
+}
+
+/// Counters of CPU quotas, of this program's cgroup and of all above it: a quota on any of them stops it.
+fn quota_counters(cgroups: &CgroupLayout) -> impl Iterator<Item = (File, &'static str)> {
+    let with_cpu: Vec<&Hierarchy> = cgroups.v1.get("cpu").or(cgroups.v2.as_ref()).into_iter().collect();
+    with_cpu
+        .into_iter()
+        .flat_map(|hierarchy| {
+            let above = hierarchy.own.ancestors();
+            above.take_while(|directory| directory.starts_with(&hierarchy.mount)).collect::<Vec<_>>()
+        })
+        .filter_map(|directory| {
+            let path = directory.join("cpu.stat");
+            let text = std::fs::read_to_string(&path).ok()?;
+            counter(&text, "nr_throttled")?;
+            Some((File::open(path).ok()?, "nr_throttled"))
+        })
+}
+
+/// Counters of thermal throttling: one per package, and one per core on a host with few.
+fn thermal_counters(root: &HostRoot) -> impl Iterator<Item = (File, &'static str)> {
+    let cpus: Vec<String> = root
+        .names("/sys/devices/system/cpu")
+        .into_iter()
+        .filter(|name| name.strip_prefix("cpu").is_some_and(|number| number.parse::<u32>().is_ok()))
+        .map(|name| format!("/sys/devices/system/cpu/{name}"))
+        .collect();
+    let cores: Vec<String> = if cpus.len() <= CORE_LIMIT {
+        cpus.iter().map(|cpu| format!("{cpu}/thermal_throttle/core_throttle_count")).collect()
+    } else {
+        Vec::new()
+    };
+    let mut packages = BTreeSet::new();
+    let of_packages: Vec<String> = cpus
+        .iter()
+        .filter(|cpu| packages.insert(root.value(format!("{cpu}/topology/physical_package_id"))))
+        .map(|cpu| format!("{cpu}/thermal_throttle/package_throttle_count"))
+        .collect();
+    let files: Vec<File> =
+        cores.iter().chain(&of_packages).filter_map(|path| File::open(root.path(path)).ok()).collect();
+    files.into_iter().map(|file| (file, ""))
+}
