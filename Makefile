@@ -18,7 +18,6 @@ lint:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) run --quiet --locked -p xtask -- layers
 	$(CARGO) run --quiet --locked -p xtask -- schemas --check
-	$(CARGO) run --quiet --locked -p xtask -- man --check
 
 install:
 	scripts/install.sh
