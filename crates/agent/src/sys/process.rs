@@ -101,13 +101,13 @@ pub(crate) fn reap() -> Option<Ended> {
 
 /// Whether a child has ended; it stays to be reaped, so that its number stays its own.
 pub(crate) fn has_ended(child: i32) -> bool {
-    // The structure has 128 bytes; the child's number stands at 12 and is zero if none has ended.
+    // The structure has 128 bytes; the child's number stands at 16 and is zero if none has ended.
     let mut information = [0_u32; 32];
     // SAFETY: the kernel writes at most the structure; no usage is asked for.
     let answer = unsafe {
         call!(__NR_waitid, k::P_PID, child, information.as_mut_ptr(), k::WEXITED | k::WNOHANG | k::WNOWAIT, 0_usize)
     };
-    answer.is_ok() && information[3] == child as u32
+    answer.is_ok() && information[4] == child as u32
 }
 
 /// What a signal means to the agent.
