@@ -1,0 +1,217 @@
+//! What the agent is told: on its command line as a process, on the kernel's as the first process of a machine.
+
+use crate::Start;
+use crate::sys::machine::MachineEnd;
+use crate::sys::socket::Address;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Seconds without a request after which the agent ends, if it is not told otherwise.
+const DEFAULT_PATIENCE_S: u32 = 60;
+
+/// The host's number on vsock has its own name in no specification: it is written as 2. Listening needs none.
+const ANY_CID: u32 = u32::MAX;
+
+/// How to reach the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ChannelSpec {
+    /// `stdio`: standard input and output.
+    Stdio,
+    /// `serial:/dev/ttyS1`: a serial line, made raw.
+    Serial(Vec<u8>),
+    /// `virtio:NAME`: the virtio-serial port of that name.
+    Virtio(Vec<u8>),
+    /// `file:/path`: a character device as it is.
+    File(Vec<u8>),
+    /// `unix:/path`, `tcp:IP:PORT`, `vsock:CID:PORT`.
+    Connect(Address),
+    /// `unix-listen:/path`, `tcp-listen:IP:PORT`, `vsock-listen:PORT`.
+    Listen(Address),
+}
+
+impl ChannelSpec {
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, String> {
+        parse_channel(text).ok_or_else(|| {
+            format!(
+                "`{}` is no channel: it takes stdio, serial:PATH, virtio:NAME, file:PATH, unix:PATH, tcp:IP:PORT, \
+                 vsock:CID:PORT, unix-listen:PATH, tcp-listen:IP:PORT or vsock-listen:PORT",
+                String::from_utf8_lossy(text)
+            )
+        })
+    }
+}
+
+fn parse_channel(text: &[u8]) -> Option<ChannelSpec> {
+    if text == b"stdio" {
+        return Some(ChannelSpec::Stdio);
+    }
+    let colon = text.iter().position(|byte| *byte == b':')?;
+    let (kind, place) = (text.get(..colon)?, text.get(colon + 1..)?);
+    if place.is_empty() {
+        return None;
+    }
+    let tcp = || core::str::from_utf8(place).ok()?.parse().ok().map(Address::Tcp);
+    Some(match kind {
+        b"serial" => ChannelSpec::Serial(place.to_owned()),
+        b"virtio" => ChannelSpec::Virtio(place.to_owned()),
+        b"file" => ChannelSpec::File(place.to_owned()),
+        b"unix" => ChannelSpec::Connect(Address::Unix(place.to_owned())),
+        b"unix-listen" => ChannelSpec::Listen(Address::Unix(place.to_owned())),
+        b"tcp" => ChannelSpec::Connect(tcp()?),
+        b"tcp-listen" => ChannelSpec::Listen(tcp()?),
+        b"vsock" => {
+            let colon = place.iter().position(|byte| *byte == b':')?;
+            let (cid, port) = (number(place.get(..colon)?)?, number(place.get(colon + 1..)?)?);
+            ChannelSpec::Connect(Address::Vsock { cid, port })
+        }
+        b"vsock-listen" => ChannelSpec::Listen(Address::Vsock { cid: ANY_CID, port: number(place)? }),
+        _ => return None,
+    })
+}
+
+/// A decimal number.
+pub(crate) fn number(text: &[u8]) -> Option<u32> {
+    // `parse` takes a sign, which no number here has.
+    text.first()?.is_ascii_digit().then(|| core::str::from_utf8(text).ok()?.parse().ok())?
+}
+
+/// Where to serve and how long to wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Service {
+    pub(crate) channel: ChannelSpec,
+    pub(crate) patience_ms: u64,
+}
+
+impl Service {
+    fn new(channel: Option<&[u8]>, patience: Option<&[u8]>, where_to_say: &str) -> Result<Self, String> {
+        let channel = ChannelSpec::parse(channel.ok_or_else(|| format!("no channel: {where_to_say}"))?)?;
+        let patience_s = match patience {
+            None => DEFAULT_PATIENCE_S,
+            Some(text) => number(text).filter(|seconds| *seconds > 0).ok_or_else(|| {
+                format!("`{}` is no patience: it takes whole seconds, 1 or more", String::from_utf8_lossy(text))
+            })?,
+        };
+        Ok(Self { channel, patience_ms: u64::from(patience_s) * 1000 })
+    }
+
+    /// From the words after `serve`, and from the environment what they do not say.
+    pub(crate) fn from_words(start: &Start<'_>, words: &[&[u8]]) -> Result<Self, String> {
+        let (mut channel, mut patience) = (start.variable("ISODYNE_CHANNEL"), start.variable("ISODYNE_PATIENCE"));
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let (key, value) = match word.iter().position(|byte| *byte == b'=') {
+                Some(equals) => (word.get(..equals), word.get(equals + 1..)),
+                None => (Some(*word), words.next().copied()),
+            };
+            match key {
+                Some(b"--channel") => channel = value,
+                Some(b"--patience") => patience = value,
+                _ => return Err(format!("unknown argument `{}`", String::from_utf8_lossy(word))),
+            }
+            if value.is_none() {
+                return Err(format!("`{}` needs a value", String::from_utf8_lossy(word)));
+            }
+        }
+        Self::new(channel, patience, "give --channel or set ISODYNE_CHANNEL")
+    }
+}
+
+/// What the kernel's command line tells the first process of a machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BootOptions<'a> {
+    channel: Option<&'a [u8]>,
+    patience: Option<&'a [u8]>,
+    pub(crate) modules: Vec<&'a [u8]>,
+    pub(crate) end: MachineEnd,
+}
+
+impl<'a> BootOptions<'a> {
+    /// Reads the keys that begin with `isodyne.`; the rest is the kernel's. The last one of a kind counts.
+    pub(crate) fn parse(command_line: &'a [u8]) -> Self {
+        let mut options = Self::default();
+        for word in command_line.split(u8::is_ascii_whitespace) {
+            let Some(setting) = word.strip_prefix(b"isodyne.") else { continue };
+            let Some(equals) = setting.iter().position(|byte| *byte == b'=') else { continue };
+            let (key, value) =
+                (setting.get(..equals).unwrap_or_default(), setting.get(equals + 1..).unwrap_or_default());
+            match key {
+                b"channel" => options.channel = Some(value),
+                b"patience" => options.patience = Some(value),
+                b"modules" => {
+                    options.modules = value.split(|byte| *byte == b',').filter(|name| !name.is_empty()).collect();
+                }
+                b"end" => match value {
+                    b"poweroff" => options.end = MachineEnd::PowerOff,
+                    b"reboot" => options.end = MachineEnd::Reboot,
+                    b"halt" => options.end = MachineEnd::Halt,
+                    _ => crate::complain("isodyne.end takes poweroff, reboot or halt"),
+                },
+                _ => {}
+            }
+        }
+        options
+    }
+
+    pub(crate) fn service(&self) -> Result<Service, String> {
+        Service::new(self.channel, self.patience, "give isodyne.channel on the kernel's command line")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::poll::Moment;
+
+    fn words<'a>(words: &[&'a str]) -> Result<Service, String> {
+        let environment = [c"ISODYNE_CHANNEL=serial:/dev/ttyS1", c"ISODYNE_PATIENCE=9"];
+        let start = Start { environment: &environment, began: Moment::now() };
+        Service::from_words(&start, &words.iter().map(|word| word.as_bytes()).collect::<Vec<&'a [u8]>>())
+    }
+
+    #[test]
+    fn every_channel_is_understood() {
+        let tcp = || Address::Tcp("10.0.0.2:7000".parse().unwrap());
+        let good = [
+            ("stdio", ChannelSpec::Stdio),
+            ("serial:/dev/ttyS1", ChannelSpec::Serial(b"/dev/ttyS1".to_vec())),
+            ("virtio:isodyne", ChannelSpec::Virtio(b"isodyne".to_vec())),
+            ("file:/dev/hvc1", ChannelSpec::File(b"/dev/hvc1".to_vec())),
+            ("unix:/run/a:b", ChannelSpec::Connect(Address::Unix(b"/run/a:b".to_vec()))),
+            ("unix-listen:/a", ChannelSpec::Listen(Address::Unix(b"/a".to_vec()))),
+            ("tcp:10.0.0.2:7000", ChannelSpec::Connect(tcp())),
+            ("tcp-listen:10.0.0.2:7000", ChannelSpec::Listen(tcp())),
+            ("vsock:2:5000", ChannelSpec::Connect(Address::Vsock { cid: 2, port: 5000 })),
+            ("vsock-listen:5000", ChannelSpec::Listen(Address::Vsock { cid: u32::MAX, port: 5000 })),
+        ];
+        for (text, spec) in good {
+            assert_eq!(ChannelSpec::parse(text.as_bytes()), Ok(spec), "{text}");
+        }
+        for text in ["", "stdio:", "serial:", "tcp:localhost:1", "tcp:1.2.3.4", "vsock:2", "vsock:+2:1", "telnet:1"] {
+            assert!(ChannelSpec::parse(text.as_bytes()).unwrap_err().contains("is no channel"), "{text}");
+        }
+    }
+
+    #[test]
+    fn words_win_over_the_environment() {
+        let service = words(&["--channel", "stdio", "--patience=3"]).unwrap();
+        assert_eq!(service, Service { channel: ChannelSpec::Stdio, patience_ms: 3000 });
+        assert_eq!(words(&[]).unwrap().patience_ms, 9000);
+        assert_eq!(words(&["--chanel", "stdio"]), Err("unknown argument `--chanel`".to_owned()));
+        assert_eq!(words(&["--channel"]), Err("`--channel` needs a value".to_owned()));
+        assert!(words(&["--patience", "0"]).unwrap_err().contains("1 or more"));
+    }
+
+    #[test]
+    fn the_kernels_command_line_is_read() {
+        let options = BootOptions::parse(
+            b"console=ttyS0 quiet isodyne.channel=virtio:isodyne isodyne.modules=a.ko,,b.ko isodyne.end=reboot\n",
+        );
+        assert_eq!(options.modules, [b"a.ko", b"b.ko"]);
+        assert_eq!(options.end, MachineEnd::Reboot);
+        let service = options.service().unwrap();
+        assert_eq!(service, Service { channel: ChannelSpec::Virtio(b"isodyne".to_vec()), patience_ms: 60_000 });
+        assert!(BootOptions::parse(b"quiet").service().unwrap_err().contains("isodyne.channel"));
+    }
+}

@@ -1,0 +1,80 @@
+//! What only the first process of a machine does, and what the kernel says about itself.
+
+use super::file::Fd;
+use super::{Result, call};
+use alloc::string::String;
+use core::ffi::{CStr, c_char};
+use linux_raw_sys::{general as k, system};
+
+pub(crate) fn make_directory(path: &CStr) -> Result<()> {
+    // SAFETY: the path ends in a zero byte.
+    unsafe { call!(__NR_mkdirat, k::AT_FDCWD, path.as_ptr(), 0o755) }.map(drop)
+}
+
+pub(crate) fn mount(kind: &CStr, target: &CStr, flags: u32, options: &CStr) -> Result<()> {
+    // SAFETY: all strings end in a zero byte.
+    unsafe { call!(__NR_mount, kind.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, options.as_ptr()) }.map(drop)
+}
+
+/// Loads a kernel module from an open file; `compressed` lets the kernel unpack it.
+pub(crate) fn load_module(file: &Fd, compressed: bool) -> Result<()> {
+    const MODULE_INIT_COMPRESSED_FILE: u32 = 4;
+    let flags = if compressed { MODULE_INIT_COMPRESSED_FILE } else { 0 };
+    // SAFETY: the parameters are an empty string.
+    unsafe { call!(__NR_finit_module, file.number(), c"".as_ptr(), flags) }.map(drop)
+}
+
+/// Writes everything that is dirty to disk.
+pub(crate) fn sync() {
+    // SAFETY: no arguments.
+    let _ = unsafe { call!(__NR_sync) };
+}
+
+/// How a machine ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum MachineEnd {
+    #[default]
+    PowerOff,
+    Reboot,
+    Halt,
+}
+
+/// Ends the machine; returns only if the kernel refuses.
+pub(crate) fn end_machine(how: MachineEnd) {
+    let command = match how {
+        MachineEnd::PowerOff => k::LINUX_REBOOT_CMD_POWER_OFF,
+        MachineEnd::Reboot => k::LINUX_REBOOT_CMD_RESTART,
+        MachineEnd::Halt => k::LINUX_REBOOT_CMD_HALT,
+    };
+    // SAFETY: plain numbers.
+    let _ = unsafe { call!(__NR_reboot, k::LINUX_REBOOT_MAGIC1, k::LINUX_REBOOT_MAGIC2, command, 0_usize) };
+}
+
+/// Writes a byte to an input/output port of the machine, if it has such ports and lets us.
+pub(crate) fn write_port(port: u16, byte: u8) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        // SAFETY: plain numbers.
+        if unsafe { call!(__NR_ioperm, port, 1, 1) }.is_ok() {
+            // SAFETY: the kernel has just allowed this port; writing to it touches no memory.
+            unsafe {
+                core::arch::asm!("out dx, al", in("dx") port, in("al") byte, options(nomem, nostack, preserves_flags));
+            };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (port, byte);
+}
+
+/// The kernel's release and the machine's name.
+pub(crate) fn kernel_identity() -> (String, String) {
+    // SAFETY: an all-zero structure of byte arrays is valid.
+    let mut names: system::new_utsname = unsafe { core::mem::zeroed() };
+    // SAFETY: the kernel writes the structure.
+    let _ = unsafe { call!(__NR_uname, &raw mut names) };
+    (text(&names.release), text(&names.machine))
+}
+
+fn text(field: &[c_char]) -> String {
+    field.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte as u8)).collect()
+}

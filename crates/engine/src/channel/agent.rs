@@ -1,0 +1,257 @@
+//! Speaking with the agent: hello, exec, ping, shutdown, and the stamps of their ends.
+
+use super::Transport;
+use super::trouble::{self, Received};
+use crate::clock::Clock;
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::unit::HostInstant;
+use isodyne_proto::{Decoder, ExecReply, ExecRequest, Hello, Message, Opening, Outcome, ShutdownHow};
+
+/// What one read takes at most.
+const READ_BYTES: usize = 64 << 10;
+
+/// The channel to one agent. [`AgentChannel::hello`] comes first, then any number of requests, one at a time.
+///
+/// The first failure stays: a channel that went wrong once has no message boundaries any more, so later calls give the
+/// same failure again.
+pub struct AgentChannel {
+    transport: Box<dyn Transport>,
+    clock: Clock,
+    decoder: Decoder,
+    received: Received,
+    /// When the read that brought the newest bytes returned.
+    read_at: HostInstant,
+    /// The version that the next request announces; `None` once it has been announced.
+    announce: Option<u16>,
+    buffer: Vec<u8>,
+    next_id: u32,
+    failed: Option<Failure>,
+}
+
+/// A command that was run, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// How it ended.
+    pub reply: ExecReply,
+    /// When the lab began to ask.
+    pub asked: HostInstant,
+    /// When the read that completed the reply returned.
+    pub at: HostInstant,
+}
+
+/// A ping that was answered, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pinged {
+    /// When the lab began to ask.
+    pub asked: HostInstant,
+    /// When the read that completed the answer returned.
+    pub at: HostInstant,
+}
+
+impl Executed {
+    /// Says whether the command ran and ended with code 0.
+    ///
+    /// # Errors
+    /// A failure of class `exec` (`timeout` if the command ran too long) with the beginning of its standard error.
+    pub fn succeeded(&self) -> Result<(), Failure> {
+        let class = match self.reply.outcome {
+            Outcome::Exited(0) => return Ok(()),
+            Outcome::TimedOut => FailureClass::Timeout,
+            _ => FailureClass::Exec,
+        };
+        let mut message = format!("the command inside: {}", self.reply.outcome);
+        let said = self.reply.stderr.trim_ascii();
+        if !said.is_empty() {
+            let first = said.get(..200).unwrap_or(said);
+            message = format!("{message}; it says: {}", String::from_utf8_lossy(first).escape_debug());
+        }
+        Err(Failure::new(class, message))
+    }
+}
+
+impl AgentChannel {
+    /// A channel of our own: the agent's hello is the first thing on it.
+    pub fn new(transport: Box<dyn Transport>, clock: Clock) -> Self {
+        Self::with_opening(transport, clock, Opening::Hello)
+    }
+
+    /// A channel that others write to before the agent does (a serial line and its firmware): up to `limit` stray bytes may
+    /// come before the hello.
+    pub fn after_stray_bytes(transport: Box<dyn Transport>, clock: Clock, limit: usize) -> Self {
+        Self::with_opening(transport, clock, Opening::HelloAfterStrayBytes(limit))
+    }
+
+    fn with_opening(transport: Box<dyn Transport>, clock: Clock, opening: Opening) -> Self {
+        Self {
+            transport,
+            clock,
+            decoder: Decoder::new(opening),
+            received: Received::default(),
+            read_at: HostInstant(0),
+            announce: None,
+            buffer: vec![0; READ_BYTES],
+            next_id: 1,
+            failed: None,
+        }
+    }
+
+    /// Waits for the agent's hello; gives it and the stamp of the read that completed it.
+    ///
+    /// # Errors
+    /// `timeout` if it does not come, `protocol` if something else comes, `crash` if the channel closes.
+    pub fn hello(&mut self, deadline: HostInstant) -> Result<(Hello, HostInstant), Failure> {
+        self.guarded(|channel| {
+            let message = channel.receive("hello", deadline)?;
+            let Message::Hello(hello) = message else { return Err(Self::refuse("hello", message)) };
+            // The decoder refuses a hello without a common version.
+            channel.announce = hello.common_version();
+            Ok((hello, channel.read_at))
+        })
+    }
+
+    /// Runs a command inside and waits for its end. The request's own `id` does not matter: the channel gives it one.
+    ///
+    /// A command that could not be run or that failed is a reply, not an error: see [`Executed::succeeded`].
+    ///
+    /// # Errors
+    /// `timeout` if no reply comes, `protocol` if something else comes, `crash` if the channel closes, `exec` if the
+    /// request is beyond a limit of the protocol.
+    pub fn exec(&mut self, request: &ExecRequest, deadline: HostInstant) -> Result<Executed, Failure> {
+        let mut request = request.clone();
+        self.guarded(|channel| {
+            request.id = channel.take_id();
+            let id = request.id;
+            let asked = channel.send(&Message::ExecRequest(request), "reply to exec", deadline)?;
+            match channel.receive("reply to exec", deadline)? {
+                Message::ExecReply(reply) if reply.id == id => Ok(Executed { reply, asked, at: channel.read_at }),
+                Message::ExecReply(reply) => Err(wrong_id("reply to exec", id, reply.id)),
+                other => Err(Self::refuse("reply to exec", other)),
+            }
+        })
+    }
+
+    /// Asks for an answer at once: the round trip of the channel itself.
+    ///
+    /// # Errors
+    /// As for [`AgentChannel::exec`].
+    pub fn ping(&mut self, deadline: HostInstant) -> Result<Pinged, Failure> {
+        self.guarded(|channel| {
+            let id = channel.take_id();
+            let asked = channel.send(&Message::Ping { id }, "pong", deadline)?;
+            match channel.receive("pong", deadline)? {
+                Message::Pong { id: answered } if answered == id => Ok(Pinged { asked, at: channel.read_at }),
+                Message::Pong { id: answered } => Err(wrong_id("pong", id, answered)),
+                other => Err(Self::refuse("pong", other)),
+            }
+        })
+    }
+
+    /// Tells the agent to end and waits until it has taken notice: its last message, or the end of the channel. What it
+    /// runs in may take longer to be gone.
+    ///
+    /// # Errors
+    /// `timeout` if it does not react, `protocol` if something else comes.
+    pub fn shutdown(&mut self, how: ShutdownHow, deadline: HostInstant) -> Result<(), Failure> {
+        self.guarded(|channel| {
+            channel.send(&Message::Shutdown(how), "bye", deadline)?;
+            match channel.receive("bye", deadline) {
+                Ok(Message::Bye) => Ok(()),
+                Ok(other) => Err(Self::refuse("bye", other)),
+                // It was to end, and it has.
+                Err(failure) if failure.class == FailureClass::Crash => Ok(()),
+                Err(failure) => Err(failure),
+            }
+        })
+    }
+
+    /// How many stray bytes came before the hello.
+    pub fn stray_bytes(&self) -> usize {
+        self.decoder.skipped()
+    }
+
+    fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, Failure> {
+        if let Some(failure) = &self.failed {
+            return Err(failure.clone());
+        }
+        let result = work(self);
+        // A request that could not be sent (class `exec`) has not touched the channel.
+        if let Err(failure) = &result
+            && failure.class != FailureClass::Exec
+        {
+            self.failed = Some(failure.clone());
+        }
+        result
+    }
+
+    fn take_id(&mut self) -> u32 {
+        let id = self.next_id;
+        self.next_id = id.wrapping_add(1);
+        id
+    }
+
+    /// Sends a message, with the welcome in front of the first one; gives the stamp right before the write.
+    fn send(&mut self, message: &Message, waiting_for: &str, deadline: HostInstant) -> Result<HostInstant, Failure> {
+        let mut bytes = Vec::new();
+        if let Some(version) = self.announce {
+            Message::Welcome { version }.encode(&mut bytes).map_err(trouble::unsendable)?;
+        }
+        message.encode(&mut bytes).map_err(trouble::unsendable)?;
+        self.announce = None;
+        let asked = self.clock.now();
+        match self.transport.write_all(&bytes, deadline) {
+            Ok(()) => Ok(asked),
+            Err(error) => {
+                // An agent that gave up has said why before it closed.
+                if let Ok(Message::Error { text }) = self.receive(waiting_for, asked) {
+                    return Err(gave_up(&text));
+                }
+                Err(trouble::host("write to", waiting_for, &error, &self.received))
+            }
+        }
+    }
+
+    /// The agent's next message; `read_at` is then the stamp of the read that completed it, taken before decoding.
+    fn receive(&mut self, waiting_for: &str, deadline: HostInstant) -> Result<Message, Failure> {
+        loop {
+            match self.decoder.next_message() {
+                Ok(Some(message)) => {
+                    self.received.clear();
+                    return Ok(message);
+                }
+                // A guest that keeps sending bits of something must not keep us past the deadline.
+                Ok(None) if self.read_at > deadline => return Err(trouble::late(waiting_for, &self.received)),
+                Ok(None) => {}
+                Err(error) => return Err(trouble::garbage(error, &self.received)),
+            }
+            let read = self.transport.read(&mut self.buffer, deadline);
+            let at = self.clock.now();
+            match read {
+                Ok(0) => return Err(trouble::closed(waiting_for, &self.received)),
+                Ok(length) => {
+                    self.read_at = at;
+                    let bytes = self.buffer.get(..length).unwrap_or_default();
+                    self.received.add(bytes);
+                    self.decoder.feed(bytes);
+                }
+                Err(error) => return Err(trouble::host("read", waiting_for, &error, &self.received)),
+            }
+        }
+    }
+
+    fn refuse(waiting_for: &str, message: Message) -> Failure {
+        match message {
+            Message::Error { text } => gave_up(&text),
+            other => trouble::unexpected(waiting_for, &format!("a message of kind `{}`", other.kind())),
+        }
+    }
+}
+
+fn wrong_id(waiting_for: &str, asked: u32, answered: u32) -> Failure {
+    trouble::unexpected(waiting_for, &format!("the answer to request {answered} instead of {asked}"))
+}
+
+/// The agent says that it cannot go on.
+fn gave_up(text: &str) -> Failure {
+    let short: String = text.chars().take(200).collect();
+    Failure::new(FailureClass::Protocol, format!("the agent gave up: {}", short.escape_debug()))
+}
