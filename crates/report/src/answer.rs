@@ -51,7 +51,7 @@ pub(crate) fn answer(run: &Prepared<'_>) -> String {
     cells.sort_by(|a, b| p50(a).total_cmp(&p50(b)));
     let step = run.step();
     let verb = if run.is_scripted() { "was scripted to take" } else { "took" };
-    let benchmark = capital(cells[0].summary.cell.benchmark);
+    let benchmark = cells[0].summary.cell.benchmark;
     let mut classes: Vec<(Option<Accuracy>, Vec<&ShownCell<'_>>)> = Vec::new();
     for cell in cells {
         match classes.iter_mut().find(|(class, _)| *class == cell.summary.accuracy) {
@@ -60,7 +60,7 @@ pub(crate) fn answer(run: &Prepared<'_>) -> String {
         }
     }
     if let [(_, members)] = &classes[..] {
-        return format!("{benchmark} {verb}, at the median, {}.", range(members, step));
+        return format!("At the median, with its 95 % interval, {benchmark} {verb} {}.", range(members, step));
     }
     let parts: Vec<String> = classes
         .iter()
@@ -70,7 +70,7 @@ pub(crate) fn answer(run: &Prepared<'_>) -> String {
         })
         .collect();
     format!(
-        "{benchmark} {verb}, at the median, {}; the classes answer different questions and are not ranked against each \
+        "At the median, with its 95 % interval, {benchmark} {verb} {}; the classes answer different questions and are not ranked against each \
          other.",
         parts.join("; ")
     )
@@ -82,7 +82,7 @@ fn range(cells: &[&ShownCell<'_>], step: Option<u64>) -> String {
         let total = cell.total();
         let n = total.map_or(0, |total| total.n);
         let interval = match total.and_then(|total| total.ci95) {
-            Some(ends) => format!("95 % interval {}, n = {n}", interval(TOTAL, Some(ends), step)),
+            Some(ends) => format!("{}, n = {n}", interval(TOTAL, Some(ends), step)),
             None => format!("n = {n}, too few for an interval"),
         };
         format!("{} on {} ({interval})", time(p50(cell), step), cell.label)
@@ -91,18 +91,12 @@ fn range(cells: &[&ShownCell<'_>], step: Option<u64>) -> String {
         [] => String::new(),
         [only] => named(only),
         [first, .., last] => {
-            let between = if cells.len() > 2 { format!(", the longest of {}", cells.len()) } else { String::new() };
-            format!("from {} to {}{between}", named(first), named(last))
+            let over = if cells.len() > 2 { format!(", over {} cells", cells.len()) } else { String::new() };
+            format!("from {} to {}{over}", named(first), named(last))
         }
     }
 }
 
 fn p50(cell: &ShownCell<'_>) -> f64 {
     cell.total().map_or(f64::INFINITY, |total| total.p50)
-}
-
-fn capital(benchmark: BenchmarkName) -> String {
-    let name = benchmark.as_str();
-    let mut characters = name.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }

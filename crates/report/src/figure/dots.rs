@@ -1,24 +1,28 @@
-//! Choosing which dots to draw when there are more than a figure can show.
+//! Drawing many samples where there is no room for a dot each.
 
-/// At most about `most` of the points, in their order: in each stretch of equal length the smallest and the largest
-/// stay, so that no extreme is ever lost. All of them if they are few enough.
-pub(super) fn thin(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
-    if points.len() <= most || most < 2 {
-        return points.to_vec();
-    }
-    let stretch = points.len().div_ceil(most / 2);
-    let mut out = Vec::with_capacity(most);
-    for part in points.chunks(stretch) {
-        let ends = (0..part.len()).fold((0, 0), |(least, greatest), index| {
-            let least = if part[index].1 < part[least].1 { index } else { least };
-            (least, if part[index].1 > part[greatest].1 { index } else { greatest })
-        });
-        out.push(part[ends.0.min(ends.1)]);
-        if ends.0 != ends.1 {
-            out.push(part[ends.0.max(ends.1)]);
-        }
-    }
-    out
+/// A stretch of consecutive samples: where it is, its smallest and its largest value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Stretch {
+    /// The middle of the stretch.
+    pub x: f64,
+    /// Its smallest value.
+    pub least: f64,
+    /// Its largest value.
+    pub most: f64,
+}
+
+/// Cuts the points into at most `most` stretches of equally many, so that no extreme is lost. With every extreme kept
+/// as a dot of its own, two bands would show where there is one; a stroke from least to most does not pretend that.
+pub(super) fn stretches(points: &[(f64, f64)], most: usize) -> Vec<Stretch> {
+    let length = points.len().div_ceil(most.max(1)).max(1);
+    points
+        .chunks(length)
+        .map(|part| Stretch {
+            x: (part[0].0 + part[part.len() - 1].0) / 2.0,
+            least: part.iter().map(|(_, value)| *value).fold(f64::INFINITY, f64::min),
+            most: part.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max),
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -30,10 +34,10 @@ mod tests {
         let mut points: Vec<(f64, f64)> = (0..10_000).map(|index| (f64::from(index), f64::from(index % 7))).collect();
         points[4_321].1 = 99.0;
         points[8_765].1 = -99.0;
-        let thinned = thin(&points, 200);
-        assert!(thinned.len() <= 200, "{}", thinned.len());
-        assert!(thinned.contains(&points[4_321]) && thinned.contains(&points[8_765]));
-        assert!(thinned.windows(2).all(|pair| pair[0].0 < pair[1].0));
-        assert_eq!(thin(&points[..50], 200), &points[..50]);
+        let found = stretches(&points, 200);
+        assert!(found.len() <= 200, "{}", found.len());
+        assert!(found.iter().any(|stretch| stretch.most == 99.0) && found.iter().any(|stretch| stretch.least == -99.0));
+        assert!(found.windows(2).all(|pair| pair[0].x < pair[1].x));
+        assert!(stretches(&[], 200).is_empty());
     }
 }

@@ -137,6 +137,19 @@ impl Drawing {
         );
     }
 
+    /// Vertical strokes, each at `x` from one value to another, as one shape.
+    pub fn strokes(&mut self, spans: &[(f64, f64, f64)], ink: Ink, width: f64, opacity: f64) {
+        let d: String = spans
+            .iter()
+            .map(|(x, from, to)| format!("M{} {}V{}", number(*x), number(*from), number(*to + 0.1)))
+            .collect();
+        let _ = writeln!(
+            self.body,
+            r#"<path d="{d}" style="fill:none;stroke:{};stroke-width:{width};stroke-linecap:round;stroke-opacity:{opacity}"/>"#,
+            ink.css(self.paint),
+        );
+    }
+
     pub fn ring(&mut self, at: (f64, f64), radius: f64, ink: Ink, title: &str) {
         let _ = writeln!(
             self.body,
@@ -268,7 +281,7 @@ impl Figure {
     /// A file that stands alone: with title, explanation and background.
     pub fn standalone(&self) -> String {
         let mut frame = Drawing::new(self.paint);
-        let lines = crate::text::wrap(&self.explanation, 112);
+        let lines = crate::text::wrap(&self.explanation, 126);
         let mut top = MARGIN + LINE;
         frame.words((MARGIN, top), Words { size: 15.0, ..Words::new(Ink::Text, Anchor::Start).bold() }, &self.title);
         if self.scripted {

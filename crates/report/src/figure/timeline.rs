@@ -1,7 +1,7 @@
 //! The samples in the order in which they were taken: drift, stalls and failures become visible.
 
 use super::axis::Axis;
-use super::dots::thin;
+use super::dots::stretches;
 use super::drawing::{Anchor, Drawing, Figure, Ink, Paint, WIDTH, Words};
 use crate::escape::shorten;
 use crate::prepared::{Prepared, ShownCell, TOTAL};
@@ -13,8 +13,8 @@ const LEFT: f64 = 74.0;
 const RIGHT: f64 = WIDTH - 12.0;
 const STRIP: f64 = 62.0;
 const STEP: f64 = 100.0;
-/// How many dots, and how many marks, the whole figure may have.
-const MOST_DOTS: usize = 4_000;
+/// How many dots or strokes, and how many marks, the whole figure may have.
+const MOST_DOTS: usize = 3_000;
 const MOST_MARKS: usize = 600;
 
 /// Values beyond this many medians are marked at the upper edge, so that one of them does not flatten all others.
@@ -23,8 +23,8 @@ const CEILING: f64 = 3.0;
 /// What was drawn of what there is.
 #[derive(Default)]
 struct Drawn {
-    dots: usize,
-    all: usize,
+    /// How many samples one stroke stands for at most; 0 while every sample has a dot.
+    longest_stretch: usize,
     marks: usize,
     all_marks: usize,
 }
@@ -39,15 +39,15 @@ pub(super) fn timeline(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
     let mut drawing = Drawing::new(paint);
     let mut drawn = Drawn::default();
     let mut top = 22.0;
+    let sessions = sessions(all().copied());
     for cell in &cells {
+        for boundary in &sessions {
+            drawing.line((x(*boundary) - 3.0, top), (x(*boundary) - 3.0, top + STRIP), Ink::Muted, 1.0, "2 4");
+        }
         strip(&mut drawing, run, cell, top, x, cells.len(), &mut drawn);
         top += STEP;
     }
     let bottom = top - STEP + STRIP;
-    let sessions = sessions(all().copied());
-    for boundary in &sessions {
-        drawing.line((x(*boundary) - 3.0, 22.0), (x(*boundary) - 3.0, bottom), Ink::Muted, 1.0, "2 4");
-    }
     let words = Words::new(Ink::Muted, Anchor::Middle);
     drawing.words((x(first), bottom + 16.0), words, &first.to_string());
     drawing.words((x(last), bottom + 16.0), Words::new(Ink::Muted, Anchor::End), &last.to_string());
@@ -60,10 +60,11 @@ pub(super) fn timeline(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
     if !sessions.is_empty() {
         explanation.push_str(" A dotted vertical line is where the run was resumed.");
     }
-    if drawn.dots < drawn.all {
+    if drawn.longest_stretch > 0 {
         explanation.push_str(&format!(
-            " {} of {} dots are drawn: in each stretch the smallest and the largest.",
-            drawn.dots, drawn.all
+            " Where there are too many for a dot each, a stroke spans the smallest to the largest of up to {} consecutive \
+             samples of the cell.",
+            drawn.longest_stretch
         ));
     }
     if drawn.marks < drawn.all_marks {
@@ -120,20 +121,24 @@ fn strip(
         let axis = Axis::over(least, most);
         let y = |value: f64| top + STRIP - 4.0 - axis.place(value) * (STRIP - 20.0);
         scale(drawing, run, cell, (least, most), axis.log, &y, top);
-        let limit = (MOST_DOTS / cells.max(1)).max(100);
-        for (dots, size, opacity) in [(&warmup, 3.6, 0.45), (&counted, 4.6, 0.9)] {
+        let limit = (MOST_DOTS / cells.max(1)).clamp(100, 320);
+        let mut labels: Vec<f64> = Vec::new();
+        for (dots, size, opacity) in [(&counted, 4.6, 0.9), (&warmup, 3.6, 0.45)] {
             let places: Vec<(f64, f64)> = dots
                 .iter()
                 .filter(|(_, value)| *value <= most)
                 .map(|(sequence, value)| (x(*sequence), y(*value)))
                 .collect();
-            let thinned = thin(&places, limit);
-            drawn.all += places.len();
-            drawn.dots += thinned.len();
-            drawing.dots(&thinned, Ink::Series(cell.series), size, opacity);
+            if places.len() <= limit {
+                drawing.dots(&places, Ink::Series(cell.series), size, opacity);
+            } else {
+                let strokes = stretches(&places, limit);
+                drawn.longest_stretch = drawn.longest_stretch.max(places.len().div_ceil(strokes.len().max(1)));
+                let spans: Vec<_> = strokes.iter().map(|stretch| (stretch.x, stretch.least, stretch.most)).collect();
+                drawing.strokes(&spans, Ink::Series(cell.series), 2.2, opacity);
+            }
             let beyond: Vec<&(u64, f64)> = dots.iter().filter(|(_, value)| *value > most).collect();
             drawn.all_marks += beyond.len();
-            let mut last_label = f64::NEG_INFINITY;
             for (sequence, value) in beyond.into_iter().take((MOST_MARKS / cells.max(1)).max(5)) {
                 drawn.marks += 1;
                 let (at, length) = (x(*sequence), time(*value, run.step()));
@@ -147,14 +152,14 @@ fn strip(
                 if stall {
                     drawing.ring((at, top + 7.0), 7.0, Ink::Warning, &format!("stall: sample {sequence}, {length}"));
                 }
-                if at - last_label > 70.0 && at < RIGHT - 60.0 {
+                if at < RIGHT - 60.0 && labels.iter().all(|other| (at - other).abs() > 70.0) {
                     let ink = if stall { Ink::Warning } else { Ink::Muted };
                     drawing.words(
                         (at + 10.0, top + 11.0),
                         Words { size: 10.0, ..Words::new(ink, Anchor::Start) },
                         &length,
                     );
-                    last_label = at;
+                    labels.push(at);
                 }
             }
         }

@@ -3,7 +3,7 @@
 use super::table::table;
 use crate::escape::html_escape as e;
 use crate::prepared::{Prepared, ShownCell};
-use crate::value::{NONE, percent, time};
+use crate::value::{BELOW, NONE, percent, time};
 use isodyne_core::sample::{Contamination, Sample};
 use isodyne_core::stats::Sorted;
 use std::collections::BTreeSet;
@@ -99,7 +99,8 @@ pub(super) fn contamination(run: &Prepared<'_>) -> String {
     }
     format!(
         "<section id=\"contamination\">\n<h2>What disturbed the samples</h2>\n<p>Median and, after the slash, worst over \
-         the valid samples of each cell, from before to after each sample. Steal and other CPU are summed over processors. \
+         the valid samples of each cell, from before to after each sample. Steal and other CPU are summed over processors; \
+         small below it, steal as a share of the samples' life. \
          A dash: this host does not tell. Nothing was dropped for it.</p>\n{}</section>\n",
         table(&headings, &rows)
     )
@@ -139,14 +140,23 @@ fn share_of_total(valid: &[&Sample]) -> String {
             lived += life;
         }
     }
-    if lived > 0.0 { format!("<br><small>{} of the time</small>", percent(stolen / lived)) } else { String::new() }
+    if lived > 0.0 { format!("<br><small>{}</small>", percent(stolen / lived)) } else { String::new() }
 }
 
 fn spread(valid: &[&Sample], pick: impl Fn(&Contamination) -> Option<f64>, show: impl Fn(f64) -> String) -> String {
     let values = Sorted::new(valid.iter().filter_map(|sample| pick(&sample.contamination)));
     let Some(values) = values else { return NONE.to_owned() };
     match (values.quantile(0.5), values.as_slice().last()) {
-        (Some(median), Some(worst)) => format!("{} / {}", show(median), show(*worst)),
+        (Some(median), Some(worst)) => {
+            let (median, worst) = (show(median), show(*worst));
+            // The unit once, where both have the same.
+            match (median.rsplit_once(' '), worst.rsplit_once(' ')) {
+                (Some((number, unit)), Some((_, other))) if unit == other && median != BELOW => {
+                    format!("{number} / {worst}")
+                }
+                _ => format!("{median} / {worst}"),
+            }
+        }
         _ => NONE.to_owned(),
     }
 }

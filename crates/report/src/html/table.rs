@@ -3,7 +3,7 @@
 use crate::answer::meaning;
 use crate::escape::html_escape as e;
 use crate::prepared::{Prepared, ShownCell, TOTAL};
-use crate::value::{NONE, count, median_interval, metric, optional};
+use crate::value::{BELOW, NONE, count, median_interval, metric, optional};
 use isodyne_core::cell::BenchmarkName;
 use isodyne_core::summary::CellStatus;
 
@@ -18,7 +18,9 @@ pub(super) fn table(headings: &[(&str, bool)], rows: &[Vec<String>]) -> String {
     for row in rows {
         out.push_str("<tr>");
         for (cell, (_, right)) in row.iter().zip(headings) {
-            // Cells are HTML already: each was escaped where it was made.
+            // Cells are HTML already: each was escaped where it was made. The longest thing that stands in place of a
+            // number may break into two lines.
+            let cell = if cell == BELOW { "<small>below resolution</small>" } else { cell };
             out.push_str(&format!("<td{}>{cell}</td>", class(*right)));
         }
         out.push_str("</tr>\n");
@@ -129,8 +131,7 @@ pub(super) fn all_metrics(run: &Prepared<'_>) -> String {
                     optional(name, found.p99, step),
                     show(found.max),
                     show(found.mean),
-                    // A spread is no reading of the clock, so it has no resolution of its own.
-                    optional(name, found.stddev, None),
+                    optional(name, found.stddev, step),
                 ]
             })
             .collect();

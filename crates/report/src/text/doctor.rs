@@ -26,7 +26,7 @@ pub fn doctor_table(version: &str, backends: &[ProbedBackend], host: &Fingerprin
     lines.extend(paragraph("  kvm:    ", kvm(host.kvm), width));
     lines.extend(paragraph("  clock:  ", &clock(host), width));
     lines.extend(paragraph("  noise:  ", &noise(host), width));
-    lines.extend(paragraph("  cgroup: ", host.cgroup_layout.as_deref().unwrap_or("unknown"), width));
+    lines.extend(paragraph("  cgroup: ", &plain(host.cgroup_layout.as_deref().unwrap_or("unknown")), width));
     let hints: Vec<(String, &String)> = backends
         .iter()
         .filter_map(|found| match &found.probe {

@@ -46,7 +46,8 @@ fn bar(phases: &[PhaseSummary], width: usize, step: Option<u64>) -> (String, Vec
     let mut out = String::new();
     let mut unnamed = Vec::new();
     for (phase, cells) in phases.iter().zip(apportion(&lengths, width)) {
-        let text = format!("{} {} ", phase.name, time(phase.p50_ns, step));
+        let phase_name = crate::escape::plain(&phase.name);
+        let text = format!("{phase_name} {} ", time(phase.p50_ns, step));
         let full = text.chars().count() + 1;
         if cells > full && phase.name != "residue" {
             out.push('▏');
@@ -55,7 +56,7 @@ fn bar(phases: &[PhaseSummary], width: usize, step: Option<u64>) -> (String, Vec
         } else {
             if cells > 0 {
                 let name: String =
-                    phase.name.chars().take(if cells > phase.name.chars().count() { cells - 1 } else { 0 }).collect();
+                    phase_name.chars().take(if cells > phase_name.chars().count() { cells - 1 } else { 0 }).collect();
                 let filled = 1 + name.chars().count();
                 out.push('▏');
                 out.push_str(&name);
