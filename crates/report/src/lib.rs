@@ -1,1 +1,46 @@
-//! Placeholder.
+//! What a person sees: tables, figures, the one-file report, Markdown, CSV.
+//!
+//! Everything here is a pure function from a [`RunView`] to text or bytes. Nothing is printed and no file is touched;
+//! the caller decides where it goes. All text of the run (names, messages, paths) is foreign and is escaped or made
+//! plain for the medium it goes to.
+
+mod answer;
+mod command;
+mod csv;
+mod escape;
+mod figure;
+mod html;
+mod json;
+mod markdown;
+mod prepared;
+mod text;
+mod value;
+
+pub use command::{again, seed_text};
+pub use csv::csv;
+pub use escape::{html_escape, plain};
+pub use figure::{Figure, Paint, PngError, figure_files, figures};
+pub use html::html;
+pub use json::summary_json;
+pub use markdown::markdown;
+pub use text::{ListedRun, Style, doctor_table, list_table, run_table, runs_table};
+
+use isodyne_core::record::RunRecord;
+use isodyne_core::sample::Sample;
+use isodyne_core::summary::RunSummary;
+
+/// A run as everything here sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct RunView<'a> {
+    /// What the run set out to do.
+    pub record: &'a RunRecord,
+    /// Its raw samples, in any order.
+    pub samples: &'a [Sample],
+    /// What was derived from them.
+    pub summary: &'a RunSummary,
+    /// Where the run directory is, for people; `None` if that should not be told.
+    pub location: Option<&'a str>,
+}
+
+/// What is said wherever a scripted value is shown.
+pub const SCRIPTED: &str = "scripted: not a measurement";

@@ -1,10 +1,65 @@
 //! Summaries: what is derived from the raw samples of a run, and can be derived again.
 
+mod cells;
+mod metrics;
+mod phases;
+
+pub use cells::{host_line, summarise};
+
 use crate::cell::Cell;
 use crate::failure::FailureClass;
 use crate::sample::{Accuracy, Provenance};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// The name of the summary's format.
+pub const SUMMARY_SCHEMA: &str = "isodyne-summary";
+/// The version of the summary's format.
+pub const SUMMARY_VERSION: u32 = 1;
+/// A time under this many steps of the clock is shown as "below resolution".
+pub const STEPS_TO_RESOLVE: u64 = 20;
+
+/// What `isodyne show RUN --json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// Always [`SUMMARY_SCHEMA`].
+    pub schema: String,
+    /// The format's version.
+    pub version: u32,
+    /// The run's random name.
+    pub run_id: String,
+    /// What the run is for, in the user's words.
+    pub title: String,
+    /// When it was begun (RFC 3339, UTC).
+    pub created_at: String,
+    /// The version of Isodyne that made the run.
+    pub isodyne_version: String,
+    /// The host in one line.
+    pub host: String,
+    /// Whether the run has ended well; a run that has not can be resumed, and its figures are of what is there.
+    pub complete: bool,
+    /// Valid samples wanted per cell.
+    pub samples_wanted: u32,
+    /// The seed of the order of cells.
+    pub seed: u64,
+    /// The type of the quantiles, in the numbering of Hyndman and Fan.
+    pub quantile_type: u8,
+    /// The smallest step of the host's clock, in nanoseconds, if it is known.
+    pub clock_step_ns: Option<u64>,
+    /// What survived the run, one line each; empty is good.
+    pub survivors: Vec<String>,
+    /// Samples of cells that the run does not know; more than 0 means that the directory holds something foreign.
+    pub samples_foreign: u64,
+    /// All cells: those to be measured in the run's order, then the skipped ones.
+    pub cells: Vec<CellSummary>,
+}
+
+/// Whether a time is too short for a clock of that step: under [`STEPS_TO_RESOLVE`] steps.
+///
+/// An unknown step hides nothing.
+pub fn below_resolution(ns: f64, clock_step_ns: Option<u64>) -> bool {
+    clock_step_ns.is_some_and(|step| ns.abs() < (step.saturating_mul(STEPS_TO_RESOLVE)) as f64)
+}
 
 /// What became of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +83,7 @@ pub struct CellSummary {
     pub cell: Cell,
     /// What became of it.
     pub status: CellStatus,
-    /// Why it was skipped or given up.
+    /// Why it was skipped, given up, or has no figures.
     pub reason: Option<String>,
     /// What would fix that.
     pub hint: Option<String>,
@@ -63,6 +118,8 @@ pub struct MetricSummary {
     /// `None` where n cannot carry it.
     pub p90: Option<f64>,
     /// `None` where n cannot carry it.
+    pub p95: Option<f64>,
+    /// `None` where n cannot carry it.
     pub p99: Option<f64>,
     /// The largest.
     pub max: f64,
@@ -72,6 +129,8 @@ pub struct MetricSummary {
     pub stddev: Option<f64>,
     /// An interval of at least 95 % for the median, from order statistics; `None` where n cannot carry one.
     pub ci95: Option<[f64; 2]>,
+    /// How many values are more than ten times the median.
+    pub stalls: u64,
 }
 
 /// The time attributed to one step, over the valid samples of one cell.
@@ -81,6 +140,13 @@ pub struct PhaseSummary {
     pub name: String,
     /// Its median length in nanoseconds.
     pub p50_ns: f64,
+    /// Its shortest length in nanoseconds.
+    pub min_ns: f64,
+    /// Its longest length in nanoseconds.
+    pub max_ns: f64,
     /// In how many samples it was seen.
     pub n: u64,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,0 @@
-//! Statistics: pure functions over samples, each with the source of its formula.

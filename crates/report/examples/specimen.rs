@@ -1,0 +1,37 @@
+//! Writes everything that the report crate can draw of a made-up run into a directory, to be looked at.
+//!
+//! `cargo run -p isodyne-report --example specimen -- DIRECTORY [ROUNDS]`
+
+#[path = "../tests/specimen/mod.rs"]
+mod specimen;
+
+use isodyne_core::summary::summarise;
+use isodyne_report::{RunView, Style, csv, doctor_table, figure_files, html, markdown, run_table, summary_json};
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let directory = PathBuf::from(arguments.next().ok_or("usage: specimen DIRECTORY [ROUNDS]")?);
+    let rounds = arguments.next().map_or(Ok(20), |rounds| rounds.parse())?;
+    let (record, samples) = specimen::specimen(rounds);
+    let summary = summarise(&record, &samples);
+    let view = RunView { record: &record, samples: &samples, summary: &summary, location: Some("runs/specimen") };
+    fs::create_dir_all(&directory)?;
+    let put = |name: &str, bytes: &[u8]| fs::write(directory.join(name), bytes);
+    put("report.html", html(view).as_bytes())?;
+    put("report.md", markdown(view).as_bytes())?;
+    put("samples.csv", csv(&record, &samples).as_bytes())?;
+    put("summary.json", summary_json(&summary)?.as_bytes())?;
+    for width in [80, 120] {
+        let style = Style { color: false, width };
+        put(&format!("run-{width}.txt"), run_table(view, style).as_bytes())?;
+        let doctor = doctor_table("0.1.0", &specimen::probed(), &specimen::fingerprint(), style);
+        put(&format!("doctor-{width}.txt"), doctor.as_bytes())?;
+    }
+    for (name, bytes) in figure_files(view)? {
+        put(&name, &bytes)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,321 @@
+//! A small builder of SVG: a few shapes, a few inks, and text that cannot become markup.
+
+use crate::SCRIPTED;
+use crate::escape::html_escape;
+use std::fmt::Write;
+
+/// How inks are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    /// As CSS variables with fallbacks: follows the page it is in, and stands alone in light colours.
+    Themed,
+    /// As plain light colours, for programs that know no CSS variables.
+    Fixed,
+}
+
+/// What a shape is drawn with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ink {
+    /// The background.
+    Paper,
+    /// Words that matter.
+    Text,
+    /// Words beside them.
+    Muted,
+    /// Lines of the grid.
+    Grid,
+    /// A failure.
+    Bad,
+    /// A stall.
+    Warning,
+    /// A cell, by its place.
+    Series(usize),
+}
+
+/// Colours of cells: Okabe and Ito's set for the colour-blind, darkened until each holds 3:1 on white.
+const SERIES: [&str; 8] = ["#0072b2", "#c25100", "#00805c", "#a8548c", "#8a6d00", "#2f7fb8", "#5b4fae", "#6b6b6b"];
+/// Dashes tell cells apart where colour does not.
+const DASHES: [&str; 4] = ["", "7 3", "2 3", "9 3 2 3"];
+
+impl Ink {
+    fn css(self, paint: Paint) -> String {
+        let (name, color) = match self {
+            Self::Paper => ("paper".to_owned(), "#ffffff"),
+            Self::Text => ("ink".to_owned(), "#1c2330"),
+            Self::Muted => ("muted".to_owned(), "#5a6372"),
+            Self::Grid => ("grid".to_owned(), "#dde1e7"),
+            Self::Bad => ("bad".to_owned(), "#b3261e"),
+            Self::Warning => ("warning".to_owned(), "#9a5b00"),
+            Self::Series(place) => (format!("series-{}", place % SERIES.len()), SERIES[place % SERIES.len()]),
+        };
+        match paint {
+            Paint::Themed => format!("var(--{name},{color})"),
+            Paint::Fixed => color.to_owned(),
+        }
+    }
+    /// The dash pattern of a cell; empty for a full line.
+    pub fn dash(place: usize) -> &'static str {
+        DASHES[(place + place / SERIES.len()) % DASHES.len()]
+    }
+}
+
+/// Where a text is anchored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+/// Text in a drawing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Words {
+    pub ink: Ink,
+    pub anchor: Anchor,
+    pub size: f64,
+    pub bold: bool,
+}
+
+impl Words {
+    pub const fn new(ink: Ink, anchor: Anchor) -> Self {
+        Self { ink, anchor, size: 11.0, bold: false }
+    }
+    pub const fn bold(self) -> Self {
+        Self { bold: true, ..self }
+    }
+}
+
+/// The width every figure is drawn at, in user units.
+pub(super) const WIDTH: f64 = 760.0;
+/// The room above and below a drawing that stands alone, for its title and its explanation.
+const MARGIN: f64 = 16.0;
+const LINE: f64 = 16.0;
+
+/// Shapes in the order in which they were drawn.
+pub(super) struct Drawing {
+    pub paint: Paint,
+    body: String,
+}
+
+impl Drawing {
+    pub fn new(paint: Paint) -> Self {
+        Self { paint, body: String::new() }
+    }
+
+    pub fn line(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink, width: f64, dash: &str) {
+        let dash = if dash.is_empty() { String::new() } else { format!(";stroke-dasharray:{dash}") };
+        let _ = writeln!(
+            self.body,
+            r#"<path d="M{} {}L{} {}" style="fill:none;stroke:{};stroke-width:{width}{dash}"/>"#,
+            number(from.0),
+            number(from.1),
+            number(to.0),
+            number(to.1),
+            ink.css(self.paint),
+        );
+    }
+
+    pub fn path(&mut self, d: &str, ink: Ink, width: f64, dash: &str) {
+        let dash = if dash.is_empty() { String::new() } else { format!(";stroke-dasharray:{dash}") };
+        let _ = writeln!(
+            self.body,
+            r#"<path d="{d}" style="fill:none;stroke:{};stroke-width:{width};stroke-linejoin:round{dash}"/>"#,
+            ink.css(self.paint),
+        );
+    }
+
+    /// Dots of one kind as one shape: small even for thousands.
+    pub fn dots(&mut self, places: &[(f64, f64)], ink: Ink, size: f64, opacity: f64) {
+        if places.is_empty() {
+            return;
+        }
+        let d: String = places.iter().map(|(x, y)| format!("M{} {}h.01", number(*x), number(*y))).collect();
+        let _ = writeln!(
+            self.body,
+            r#"<path d="{d}" style="fill:none;stroke:{};stroke-width:{size};stroke-linecap:round;stroke-opacity:{opacity}"/>"#,
+            ink.css(self.paint),
+        );
+    }
+
+    /// Vertical strokes, each at `x` from one value to another, as one shape.
+    pub fn strokes(&mut self, spans: &[(f64, f64, f64)], ink: Ink, width: f64, opacity: f64) {
+        let d: String = spans
+            .iter()
+            .map(|(x, from, to)| format!("M{} {}V{}", number(*x), number(*from), number(*to + 0.1)))
+            .collect();
+        let _ = writeln!(
+            self.body,
+            r#"<path d="{d}" style="fill:none;stroke:{};stroke-width:{width};stroke-linecap:round;stroke-opacity:{opacity}"/>"#,
+            ink.css(self.paint),
+        );
+    }
+
+    pub fn ring(&mut self, at: (f64, f64), radius: f64, ink: Ink, title: &str) {
+        let _ = writeln!(
+            self.body,
+            r#"<circle cx="{}" cy="{}" r="{radius}" style="fill:none;stroke:{};stroke-width:1.3">{}</circle>"#,
+            number(at.0),
+            number(at.1),
+            ink.css(self.paint),
+            title_element(title),
+        );
+    }
+
+    /// A triangle that points up: a value beyond the upper edge.
+    pub fn beyond(&mut self, at: (f64, f64), ink: Ink, opacity: f64, title: &str) {
+        let (x, y) = at;
+        let _ = writeln!(
+            self.body,
+            r#"<path d="M{} {}L{} {}L{} {}Z" style="fill:{};fill-opacity:{opacity}">{}</path>"#,
+            number(x),
+            number(y - 4.0),
+            number(x + 4.0),
+            number(y + 3.0),
+            number(x - 4.0),
+            number(y + 3.0),
+            ink.css(self.paint),
+            title_element(title),
+        );
+    }
+
+    pub fn cross(&mut self, at: (f64, f64), radius: f64, ink: Ink, title: &str) {
+        let (x, y, r) = (at.0, at.1, radius);
+        let _ = writeln!(
+            self.body,
+            r#"<path d="M{} {}L{} {}M{} {}L{} {}" style="fill:none;stroke:{};stroke-width:1.8">{}</path>"#,
+            number(x - r),
+            number(y - r),
+            number(x + r),
+            number(y + r),
+            number(x - r),
+            number(y + r),
+            number(x + r),
+            number(y - r),
+            ink.css(self.paint),
+            title_element(title),
+        );
+    }
+
+    /// A box; `hatched` is for time that is attributed to nothing.
+    pub fn bar(&mut self, at: (f64, f64), size: (f64, f64), ink: Ink, hatched: bool, title: &str) {
+        let fill = if hatched { "fill-opacity:0.12" } else { "fill-opacity:0.85" };
+        let (x, y, width, height) = (at.0, at.1, size.0.max(0.0), size.1);
+        let color = ink.css(self.paint);
+        let _ = writeln!(
+            self.body,
+            r#"<rect x="{}" y="{}" width="{}" height="{}" style="fill:{color};{fill};stroke:{color};stroke-width:.8">{}</rect>"#,
+            number(x),
+            number(y),
+            number(width),
+            number(height),
+            title_element(title),
+        );
+        if hatched {
+            // Own lines in place of a pattern: patterns need identifiers, which could collide on a page.
+            let mut d = String::new();
+            let mut offset = 4.0;
+            while offset < width + height && offset < WIDTH * 2.0 {
+                let (x1, y1) = if offset <= height { (x, y + offset) } else { (x + offset - height, y + height) };
+                let (x2, y2) = if offset <= width { (x + offset, y) } else { (x + width, y + offset - width) };
+                let _ = write!(d, "M{} {}L{} {}", number(x1), number(y1), number(x2), number(y2));
+                offset += 4.0;
+            }
+            self.path(&d, ink, 0.8, "");
+        }
+    }
+
+    pub fn words(&mut self, at: (f64, f64), words: Words, text: &str) {
+        let anchor = match words.anchor {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+            Anchor::End => "end",
+        };
+        let weight = if words.bold { ";font-weight:bold" } else { "" };
+        let _ = writeln!(
+            self.body,
+            r#"<text x="{}" y="{}" text-anchor="{anchor}" style="fill:{};font-size:{}px{weight}">{}</text>"#,
+            number(at.0),
+            number(at.1),
+            words.ink.css(self.paint),
+            words.size,
+            html_escape(text),
+        );
+    }
+
+    pub fn finish(self, name: &'static str, title: String, explanation: String, height: f64, scripted: bool) -> Figure {
+        Figure { name, title, explanation, scripted, height, paint: self.paint, body: self.body }
+    }
+}
+
+/// A finished figure.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// Its file name without extension.
+    pub name: &'static str,
+    /// What it shows.
+    pub title: String,
+    /// What its bars, dots and lines mean; plain text.
+    pub explanation: String,
+    /// Whether scripted values are in it.
+    pub scripted: bool,
+    height: f64,
+    paint: Paint,
+    body: String,
+}
+
+/// A CSS font stack that ends in the embedded font's name and a generic one.
+const FONTS: &str = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif";
+
+impl Figure {
+    /// The drawing for a page that says title and explanation itself.
+    pub fn inline(&self) -> String {
+        format!(
+            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {}" role="img" aria-label="{}" font-family="{FONTS}">
+{}</svg>"#,
+            number(self.height),
+            html_escape(&format!("{}. {}", self.title, self.explanation)),
+            self.body
+        )
+    }
+
+    /// A file that stands alone: with title, explanation and background.
+    pub fn standalone(&self) -> String {
+        let mut frame = Drawing::new(self.paint);
+        let lines = crate::text::wrap(&self.explanation, 126);
+        let mut top = MARGIN + LINE;
+        frame.words((MARGIN, top), Words { size: 15.0, ..Words::new(Ink::Text, Anchor::Start).bold() }, &self.title);
+        if self.scripted {
+            top += LINE;
+            frame.words((MARGIN, top), Words::new(Ink::Warning, Anchor::Start).bold(), SCRIPTED);
+        }
+        top += 10.0;
+        let mut y = top + self.height + LINE;
+        for line in &lines {
+            frame.words((MARGIN, y), Words::new(Ink::Muted, Anchor::Start), line);
+            y += LINE;
+        }
+        let (width, height) = (WIDTH + 2.0 * MARGIN, y + MARGIN / 2.0);
+        format!(
+            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="{FONTS}">
+<rect width="100%" height="100%" style="fill:{}"/>
+{}<g transform="translate({MARGIN} {})">
+{}</g>
+</svg>
+"#,
+            Ink::Paper.css(self.paint),
+            frame.body,
+            number(top),
+            self.body
+        )
+    }
+}
+
+fn title_element(title: &str) -> String {
+    if title.is_empty() { String::new() } else { format!("<title>{}</title>", html_escape(title)) }
+}
+
+/// A coordinate with one decimal at most: a tenth of a pixel is nobody's loss, and files stay small.
+pub(super) fn number(value: f64) -> String {
+    let text = format!("{value:.1}");
+    text.strip_suffix(".0").unwrap_or(&text).to_owned()
+}

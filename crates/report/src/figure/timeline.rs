@@ -1,0 +1,205 @@
+//! The samples in the order in which they were taken: drift, stalls and failures become visible.
+
+use super::axis::Axis;
+use super::dots::stretches;
+use super::drawing::{Anchor, Drawing, Figure, Ink, Paint, WIDTH, Words};
+use crate::escape::shorten;
+use crate::prepared::{Prepared, ShownCell, TOTAL};
+use crate::value::{count, time};
+use isodyne_core::sample::Sample;
+use isodyne_core::stats::STALL_FACTOR;
+
+const LEFT: f64 = 74.0;
+const RIGHT: f64 = WIDTH - 12.0;
+const STRIP: f64 = 62.0;
+const STEP: f64 = 100.0;
+/// How many dots or strokes, and how many marks, the whole figure may have.
+const MOST_DOTS: usize = 3_000;
+const MOST_MARKS: usize = 600;
+
+/// Values beyond this many medians are marked at the upper edge, so that one of them does not flatten all others.
+const CEILING: f64 = 3.0;
+
+/// What was drawn of what there is.
+#[derive(Default)]
+struct Drawn {
+    /// How many samples one stroke stands for at most; 0 while every sample has a dot.
+    longest_stretch: usize,
+    marks: usize,
+    all_marks: usize,
+}
+
+pub(super) fn timeline(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
+    let cells: Vec<&ShownCell<'_>> = run.cells.iter().filter(|cell| !cell.samples.is_empty()).collect();
+    let all = || cells.iter().flat_map(|cell| &cell.samples);
+    let first = all().map(|sample| sample.sequence).min()?;
+    let last = all().map(|sample| sample.sequence).max()?;
+    let span = (last - first).max(1) as f64;
+    let x = |sequence: u64| LEFT + 6.0 + (sequence - first) as f64 / span * (RIGHT - LEFT - 12.0);
+    let mut drawing = Drawing::new(paint);
+    let mut drawn = Drawn::default();
+    let mut top = 22.0;
+    let sessions = sessions(all().copied());
+    for cell in &cells {
+        for boundary in &sessions {
+            drawing.line((x(*boundary) - 3.0, top), (x(*boundary) - 3.0, top + STRIP), Ink::Muted, 1.0, "2 4");
+        }
+        strip(&mut drawing, run, cell, top, x, cells.len(), &mut drawn);
+        top += STEP;
+    }
+    let bottom = top - STEP + STRIP;
+    let words = Words::new(Ink::Muted, Anchor::Middle);
+    drawing.words((x(first), bottom + 16.0), words, &first.to_string());
+    drawing.words((x(last), bottom + 16.0), Words::new(Ink::Muted, Anchor::End), &last.to_string());
+    drawing.words(((LEFT + RIGHT) / 2.0, bottom + 16.0), words, "sample number in the run, in the order taken");
+    let mut explanation = format!(
+        "Each dot is the total time of one sample, each strip one cell with its own scale; the line is the median of the \
+         valid samples. Faint dots are declared warm-up. At the upper edge, a triangle is a value beyond the scale, a ring \
+         around it a stall (more than {STALL_FACTOR} × the median), and a cross a failed sample, which has no time."
+    );
+    if !sessions.is_empty() {
+        explanation.push_str(" A dotted vertical line is where the run was resumed.");
+    }
+    if drawn.longest_stretch > 0 {
+        explanation.push_str(&format!(
+            " Where there are too many for a dot each, a stroke spans the smallest to the largest of up to {} consecutive \
+             samples of the cell.",
+            drawn.longest_stretch
+        ));
+    }
+    if drawn.marks < drawn.all_marks {
+        explanation.push_str(&format!(
+            " {} of {} failures and values beyond a scale are drawn.",
+            drawn.marks, drawn.all_marks
+        ));
+    }
+    let title = "Samples in time order".to_owned();
+    Some(drawing.finish("timeline", title, explanation, bottom + 24.0, run.is_scripted()))
+}
+
+/// The first sample of each session but the first.
+fn sessions<'a>(samples: impl Iterator<Item = &'a Sample>) -> Vec<u64> {
+    let mut order: Vec<(u64, u32)> = samples.map(|sample| (sample.sequence, sample.session)).collect();
+    order.sort_unstable();
+    order.windows(2).filter(|pair| pair[0].1 != pair[1].1).map(|pair| pair[1].0).take(50).collect()
+}
+
+fn strip(
+    drawing: &mut Drawing,
+    run: &Prepared<'_>,
+    cell: &ShownCell<'_>,
+    top: f64,
+    x: impl Fn(u64) -> f64,
+    cells: usize,
+    drawn: &mut Drawn,
+) {
+    let value_of = |sample: &Sample| sample.metrics.get(TOTAL).copied().filter(|value| value.is_finite());
+    let timed = |warmup: bool| -> Vec<(u64, f64)> {
+        let chosen = cell.samples.iter().filter(move |sample| sample.warmup == warmup && sample.failure.is_none());
+        chosen.filter_map(|sample| Some((sample.sequence, value_of(sample)?))).collect()
+    };
+    let (counted, warmup) = (timed(false), timed(true));
+    let failed: Vec<&&Sample> = cell.samples.iter().filter(|sample| sample.failure.is_some()).collect();
+    drawing.words((LEFT, top - 7.0), Words::new(Ink::Text, Anchor::Start).bold(), &shorten(&cell.label, 60));
+    let failures: u64 = cell.summary.samples_failed.values().sum();
+    let failures = if failures == 0 { String::new() } else { format!(", {failures} failed") };
+    let warm = if cell.summary.samples_warmup == 0 {
+        String::new()
+    } else {
+        format!(", {} warm-up", cell.summary.samples_warmup)
+    };
+    let head = format!("{}{failures}{warm}", count(cell.summary.samples_valid, "valid sample"));
+    drawing.words((RIGHT, top - 7.0), Words::new(Ink::Muted, Anchor::End), &head);
+    drawing.line((LEFT, top), (RIGHT, top), Ink::Grid, 1.0, "");
+    drawing.line((LEFT, top + STRIP), (RIGHT, top + STRIP), Ink::Grid, 1.0, "");
+    let ceiling = cell.total().map_or(f64::INFINITY, |total| total.p50 * CEILING);
+    let inside = || counted.iter().map(|(_, value)| *value).filter(|value| *value <= ceiling);
+    // A cell with nothing but warm-up so far is scaled by that.
+    let alone = || warmup.iter().map(|(_, value)| *value).filter(|_| counted.is_empty());
+    let (least, most) = (inside().chain(alone()).reduce(f64::min), inside().chain(alone()).reduce(f64::max));
+    if let (Some(least), Some(most)) = (least, most) {
+        let axis = Axis::over(least, most);
+        let y = |value: f64| top + STRIP - 4.0 - axis.place(value) * (STRIP - 20.0);
+        scale(drawing, run, cell, (least, most), axis.log, &y, top);
+        let limit = (MOST_DOTS / cells.max(1)).clamp(100, 320);
+        let mut labels: Vec<f64> = Vec::new();
+        for (dots, size, opacity) in [(&counted, 4.6, 0.9), (&warmup, 3.6, 0.45)] {
+            let places: Vec<(f64, f64)> = dots
+                .iter()
+                .filter(|(_, value)| *value <= most)
+                .map(|(sequence, value)| (x(*sequence), y(*value)))
+                .collect();
+            if places.len() <= limit {
+                drawing.dots(&places, Ink::Series(cell.series), size, opacity);
+            } else {
+                let strokes = stretches(&places, limit);
+                drawn.longest_stretch = drawn.longest_stretch.max(places.len().div_ceil(strokes.len().max(1)));
+                let spans: Vec<_> = strokes.iter().map(|stretch| (stretch.x, stretch.least, stretch.most)).collect();
+                drawing.strokes(&spans, Ink::Series(cell.series), 2.2, opacity);
+            }
+            let beyond: Vec<&(u64, f64)> = dots.iter().filter(|(_, value)| *value > most).collect();
+            drawn.all_marks += beyond.len();
+            for (sequence, value) in beyond.into_iter().take((MOST_MARKS / cells.max(1)).max(5)) {
+                drawn.marks += 1;
+                let (at, length) = (x(*sequence), time(*value, run.step()));
+                drawing.beyond(
+                    (at, top + 7.0),
+                    Ink::Series(cell.series),
+                    opacity,
+                    &format!("sample {sequence}: {length}"),
+                );
+                let stall = opacity > 0.5 && cell.total().is_some_and(|total| *value > total.p50 * STALL_FACTOR);
+                if stall {
+                    drawing.ring((at, top + 7.0), 7.0, Ink::Warning, &format!("stall: sample {sequence}, {length}"));
+                }
+                if at < RIGHT - 60.0 && labels.iter().all(|other| (at - other).abs() > 70.0) {
+                    let ink = if stall { Ink::Warning } else { Ink::Muted };
+                    drawing.words(
+                        (at + 10.0, top + 11.0),
+                        Words { size: 10.0, ..Words::new(ink, Anchor::Start) },
+                        &length,
+                    );
+                    labels.push(at);
+                }
+            }
+        }
+    }
+    drawn.all_marks += failed.len();
+    for sample in failed.into_iter().take((MOST_MARKS / cells.max(1)).max(5)) {
+        let Some(failure) = &sample.failure else { continue };
+        drawn.marks += 1;
+        let title =
+            format!("sample {} failed: {} ({})", sample.sequence, failure.class, shorten(&failure.message, 120));
+        drawing.cross((x(sample.sequence), top + 6.0), 3.6, Ink::Bad, &title);
+    }
+}
+
+/// The median's line and the labels of the scale at the left.
+fn scale(
+    drawing: &mut Drawing,
+    run: &Prepared<'_>,
+    cell: &ShownCell<'_>,
+    (least, most): (f64, f64),
+    log: bool,
+    y: &impl Fn(f64) -> f64,
+    top: f64,
+) {
+    let words = |ink| Words { size: 10.0, ..Words::new(ink, Anchor::End) };
+    let mut taken: Vec<f64> = Vec::new();
+    let median = cell.total().map(|total| total.p50);
+    if let Some(median) = median {
+        drawing.line((LEFT, y(median)), (RIGHT, y(median)), Ink::Series(cell.series), 0.8, "4 3");
+    }
+    for (ink, value) in
+        median.map(|median| (Ink::Text, median)).into_iter().chain([(Ink::Muted, most), (Ink::Muted, least)])
+    {
+        // A label that would fall on another is left out: the median is the one to keep.
+        if taken.iter().all(|other| (other - y(value)).abs() >= 11.0) {
+            drawing.words((LEFT - 6.0, y(value) + 3.5), words(ink), &time(value, run.step()));
+            taken.push(y(value));
+        }
+    }
+    if log {
+        drawing.words((LEFT - 6.0, top - 7.0), Words { size: 9.5, ..words(Ink::Muted) }, "logarithmic");
+    }
+}

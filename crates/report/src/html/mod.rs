@@ -1,0 +1,144 @@
+//! The report: one file that opens offline and reads from top to bottom like a short paper.
+//!
+//! No script, no request: a content security policy in the page forbids both, whatever a guest may have written.
+
+mod evidence;
+mod host;
+mod table;
+
+use crate::answer::{answer, question};
+use crate::command::{again, seed_text};
+use crate::escape::html_escape as e;
+use crate::figure::{Paint, draw};
+use crate::prepared::Prepared;
+use crate::text::notes::{Weight, sentences};
+use crate::{RunView, SCRIPTED};
+
+const STYLE: &str = include_str!("report.css");
+
+/// The report of a run.
+pub fn html(view: RunView<'_>) -> String {
+    let run = Prepared::new(view);
+    let mut body = String::new();
+    body.push_str(&head(&run));
+    body.push_str(&table::results(&run));
+    body.push_str(&remarks(&run));
+    let figures = draw(&run, Paint::Themed);
+    for figure in &figures {
+        let label = if figure.scripted { format!(r#"<p class="scripted">{SCRIPTED}</p>"#) } else { String::new() };
+        body.push_str(&format!(
+            "<section id=\"{}\">\n<h2>{}</h2>\n{label}<figure><div class=\"wide\">{}</div><figcaption>{}</figcaption></figure>\n</section>\n",
+            figure.name,
+            e(&figure.title),
+            figure.inline(),
+            e(&figure.explanation),
+        ));
+    }
+    body.push_str(&evidence::failures(&run));
+    body.push_str(&evidence::skips(&run));
+    body.push_str(&evidence::contamination(&run));
+    body.push_str(&table::all_metrics(&run));
+    body.push_str(&host::signals(&run));
+    body.push_str(&host::host(&run));
+    body.push_str(&host::tools(&run));
+    body.push_str(&repeat(&run));
+    format!(
+        r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>
+{STYLE}</style>
+</head>
+<body>
+<main>
+{body}</main>
+</body>
+</html>
+"#,
+        title = e(&format!("{} · Isodyne", view.summary.title)),
+    )
+}
+
+fn head(run: &Prepared<'_>) -> String {
+    let (record, summary) = (run.view.record, run.view.summary);
+    let mut out = format!(
+        "<header>\n<p class=\"overline\">Isodyne {} · {} · run {}</p>\n<h1>{}</h1>\n<p class=\"host\">{}</p>\n",
+        e(&record.isodyne_version),
+        e(&readable_time(&record.created_at)),
+        e(&record.run_id),
+        e(&summary.title),
+        e(&summary.host),
+    );
+    if run.is_scripted() {
+        out.push_str(&format!(r#"<p class="scripted">{SCRIPTED}</p>"#));
+    }
+    if !summary.complete {
+        out.push_str(r#"<p class="banner">Unfinished: this run has not ended. The figures are of what is there.</p>"#);
+    }
+    out.push_str(&format!(
+        "<p class=\"question\">{}</p>\n<p class=\"answer\">{}</p>\n</header>\n",
+        e(&question(run)),
+        e(&answer(run))
+    ));
+    out
+}
+
+/// A wall-clock time without the letters of RFC 3339; as it was written if it cannot be read.
+fn readable_time(stamp: &str) -> String {
+    stamp
+        .parse::<jiff::Timestamp>()
+        .map_or_else(|_| stamp.to_owned(), |time| time.strftime("%-d %B %Y, %H:%M UTC").to_string())
+}
+
+fn remarks(run: &Prepared<'_>) -> String {
+    let items: String = sentences(run)
+        .iter()
+        // Skipped cells are in the table and have a section of their own here.
+        .filter(|(_, sentence)| !sentence.starts_with("skipped:"))
+        .map(|(weight, sentence)| {
+            let class = match weight {
+                Weight::Note => "note",
+                Weight::Warning => "warning",
+                Weight::Bad => "bad",
+            };
+            format!("<li class=\"{class}\">{}</li>\n", e(sentence))
+        })
+        .collect();
+    if items.is_empty() { items } else { format!("<ul class=\"remarks\">\n{items}</ul>\n") }
+}
+
+fn repeat(run: &Prepared<'_>) -> String {
+    let record = run.view.record;
+    let program = "isodyne";
+    let location = run.view.location.unwrap_or("RUN");
+    let shown = crate::escape::plain(location);
+    format!(
+        "<section id=\"repeat\">\n<h2>How to repeat it</h2>\n<p>The same cells in the same order (seed {}):</p>\n<pre>{}</pre>\n\
+         <p>The same figures again, from the raw samples of this run:</p>\n<pre>{program} show {shown}\n{program} show {shown} --csv\n{program} report {shown}</pre>\n\
+         <details><summary>The plan as resolved</summary><pre>{}</pre></details>\n</section>\n",
+        seed_text(record.seed),
+        e(&again(&run.view)),
+        plan(run),
+        shown = e(&shown),
+    )
+}
+
+fn plan(run: &Prepared<'_>) -> String {
+    match serde_json::to_string_pretty(&run.view.record.plan) {
+        // Line by line, for the escape makes one line of what it is given.
+        Ok(text) => text
+            .lines()
+            .map(|line| {
+                let indent = line.len() - line.trim_start().len();
+                format!("{:indent$}{}", "", e(line))
+            })
+            .collect::<Vec<_>>()
+            .join("\n"),
+        Err(error) => e(&format!("the plan cannot be shown: {error}")),
+    }
+}

@@ -1,0 +1,155 @@
+//! The tables of figures.
+
+use crate::answer::meaning;
+use crate::escape::html_escape as e;
+use crate::prepared::{Prepared, ShownCell, TOTAL};
+use crate::value::{BELOW, NONE, count, median_interval, metric, optional};
+use isodyne_core::cell::BenchmarkName;
+use isodyne_core::summary::CellStatus;
+
+/// A table within a frame that scrolls where the window is narrow.
+pub(super) fn table(headings: &[(&str, bool)], rows: &[Vec<String>]) -> String {
+    let class = |right: bool| if right { " class=\"r\"" } else { "" };
+    let mut out = String::from("<div class=\"wide\"><table>\n<thead><tr>");
+    for (heading, right) in headings {
+        out.push_str(&format!("<th{}>{}</th>", class(*right), e(heading)));
+    }
+    out.push_str("</tr></thead>\n<tbody>\n");
+    for row in rows {
+        out.push_str("<tr>");
+        for (cell, (_, right)) in row.iter().zip(headings) {
+            // Cells are HTML already: each was escaped where it was made. The longest thing that stands in place of a
+            // number may break into two lines.
+            let cell = if cell == BELOW { "<small>below resolution</small>" } else { cell };
+            out.push_str(&format!("<td{}>{cell}</td>", class(*right)));
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody></table></div>\n");
+    out
+}
+
+/// The headline table of each benchmark, every cell in it.
+pub(super) fn results(run: &Prepared<'_>) -> String {
+    let step = run.step();
+    let mut out = String::new();
+    for benchmark in BenchmarkName::ALL {
+        let cells: Vec<&ShownCell<'_>> =
+            run.cells.iter().filter(|cell| cell.summary.cell.benchmark == *benchmark).collect();
+        if cells.is_empty() {
+            continue;
+        }
+        let headings = [
+            ("cell", false),
+            ("class", false),
+            ("n", true),
+            ("p50", true),
+            ("95 % interval", true),
+            ("p90", true),
+            ("p99", true),
+            ("worst", true),
+            ("peak memory", true),
+            ("failed", false),
+        ];
+        let rows: Vec<Vec<String>> = cells.iter().map(|cell| row(cell, step)).collect();
+        out.push_str(&format!(
+            "<section id=\"result-{benchmark}\">\n<h2>{benchmark}: {}</h2>\n{}</section>\n",
+            e(meaning(*benchmark)),
+            table(&headings, &rows)
+        ));
+    }
+    out
+}
+
+fn row(cell: &ShownCell<'_>, step: Option<u64>) -> Vec<String> {
+    let total = cell.total();
+    let memory = cell.summary.metrics.get("peak_memory_bytes");
+    let class = match cell.summary.status {
+        CellStatus::Skipped => "<span class=\"tag\">skipped</span>".to_owned(),
+        CellStatus::Pending => "<span class=\"tag\">pending</span>".to_owned(),
+        CellStatus::Failed => format!("<span class=\"tag bad\">failed</span> {}", e(&cell.class())),
+        CellStatus::Measured if cell.is_scripted() => "<span class=\"tag warning\">scripted</span>".to_owned(),
+        CellStatus::Measured => e(&cell.class()),
+    };
+    let name = if cell.samples.is_empty() {
+        e(&cell.label)
+    } else {
+        format!("<i class=\"swatch s{}\"></i>{}", cell.series % 8, e(&cell.label))
+    };
+    let reason = cell.summary.reason.as_deref().map(|reason| format!("<br><small>{}</small>", e(reason)));
+    let failed = if cell.summary.samples_failed.is_empty() {
+        if matches!(cell.summary.status, CellStatus::Skipped | CellStatus::Pending) { NONE } else { "0" }.to_owned()
+    } else {
+        format!("<span class=\"bad\">{}</span>", e(&cell.failed()))
+    };
+    vec![
+        format!("<span title=\"{}\">{name}</span>{}", e(cell.summary.cell.id.as_str()), reason.unwrap_or_default()),
+        class,
+        if cell.samples.is_empty() { NONE.to_owned() } else { cell.summary.samples_valid.to_string() },
+        total.map_or_else(|| NONE.to_owned(), |found| format!("<b>{}</b>", metric(TOTAL, found.p50, step))),
+        total.map_or_else(|| NONE.to_owned(), |found| median_interval(TOTAL, found, step)),
+        optional(TOTAL, total.and_then(|found| found.p90), step),
+        optional(TOTAL, total.and_then(|found| found.p99), step),
+        optional(TOTAL, total.map(|found| found.max), step),
+        memory.map_or_else(|| NONE.to_owned(), |found| metric("peak_memory_bytes", found.p50, step)),
+        failed,
+    ]
+}
+
+/// Every metric of every cell, folded.
+pub(super) fn all_metrics(run: &Prepared<'_>) -> String {
+    let step = run.step();
+    let headings = [
+        ("metric", false),
+        ("n", true),
+        ("least", true),
+        ("p50", true),
+        ("95 % interval", true),
+        ("p90", true),
+        ("p95", true),
+        ("p99", true),
+        ("worst", true),
+        ("mean", true),
+        ("std. dev.", true),
+    ];
+    let mut out = String::new();
+    for cell in run.cells.iter().filter(|cell| !cell.summary.metrics.is_empty()) {
+        let rows: Vec<Vec<String>> = cell
+            .summary
+            .metrics
+            .iter()
+            .map(|(name, found)| {
+                let show = |value: f64| metric(name, value, step);
+                vec![
+                    e(name),
+                    found.n.to_string(),
+                    show(found.min),
+                    show(found.p50),
+                    median_interval(name, found, step),
+                    optional(name, found.p90, step),
+                    optional(name, found.p95, step),
+                    optional(name, found.p99, step),
+                    show(found.max),
+                    show(found.mean),
+                    optional(name, found.stddev, step),
+                ]
+            })
+            .collect();
+        out.push_str(&format!(
+            "<details><summary>{}{}: {}</summary>{}</details>\n",
+            e(&cell.label),
+            if cell.is_scripted() { " (scripted)" } else { "" },
+            count(cell.summary.metrics.len() as u64, "metric"),
+            table(&headings, &rows)
+        ));
+    }
+    if out.is_empty() {
+        return out;
+    }
+    format!(
+        "<section id=\"metrics\">\n<h2>All metrics</h2>\n<p>Over the valid samples of each cell. Quantiles are of type {} \
+         (Hyndman and Fan); the interval is for the median, of at least 95 %, from order statistics; the standard deviation \
+         is the sample's (n − 1). A dash stands where n cannot carry the figure.</p>\n{out}</section>\n",
+        run.view.summary.quantile_type
+    )
+}

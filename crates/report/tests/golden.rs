@@ -1,0 +1,113 @@
+//! What people see, held fast: change it on purpose or not at all.
+
+#[path = "specimen/mod.rs"]
+mod specimen;
+
+use isodyne_core::summary::summarise;
+use isodyne_report::{
+    ListedRun, Paint, RunView, Style, csv, doctor_table, figures, list_table, markdown, run_table, runs_table,
+};
+
+const NARROW: Style = Style { color: false, width: 80 };
+const WIDE: Style = Style { color: false, width: 120 };
+
+fn with_run<T>(rounds: u32, show: impl Fn(RunView<'_>) -> T) -> T {
+    let (record, samples) = specimen::specimen(rounds);
+    let summary = summarise(&record, &samples);
+    show(RunView { record: &record, samples: &samples, summary: &summary, location: Some("runs/specimen") })
+}
+
+fn widest(text: &str) -> usize {
+    text.lines().map(|line| line.chars().count()).max().unwrap_or(0)
+}
+
+#[test]
+fn a_run_in_80_columns() {
+    let text = with_run(20, |view| run_table(view, NARROW));
+    assert!(widest(&text) <= 80, "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_run_in_120_columns() {
+    let text = with_run(20, |view| run_table(view, WIDE));
+    assert!(widest(&text) <= 120, "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_run_of_four_rounds_has_no_intervals() {
+    insta::assert_snapshot!(with_run(4, |view| run_table(view, WIDE)));
+}
+
+#[test]
+fn an_unfinished_run_says_so() {
+    let (mut record, samples) = specimen::specimen(20);
+    record.ended = None;
+    // The last sample of each of the first four cells, and none of the other two.
+    let samples: Vec<_> = samples.into_iter().skip(12).take(4).collect();
+    let summary = summarise(&record, &samples);
+    let view = RunView { record: &record, samples: &samples, summary: &summary, location: None };
+    insta::assert_snapshot!(run_table(view, WIDE));
+    let page = isodyne_report::html(view);
+    assert!(page.contains("Unfinished") && page.contains("pending"));
+}
+
+#[test]
+fn doctor_in_80_columns() {
+    let text = doctor_table("0.1.0", &specimen::probed(), &specimen::fingerprint(), NARROW);
+    assert!(widest(&text) <= 80, "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn doctor_in_120_columns() {
+    insta::assert_snapshot!(doctor_table("0.1.0", &specimen::probed(), &specimen::fingerprint(), WIDE));
+}
+
+#[test]
+fn lists() {
+    let runs = [
+        ListedRun {
+            location: "runs/2026-11-22-boot".to_owned(),
+            title: "boot, everywhere it works here".to_owned(),
+            created_at: "2026-11-22T04:01:02Z".to_owned(),
+            complete: true,
+            measured: 6,
+            failed: 0,
+            skipped: 3,
+        },
+        ListedRun {
+            location: "runs/other".to_owned(),
+            title: "\u{1b}[2Jnothing".to_owned(),
+            created_at: "2026-11-22T05:01:02Z".to_owned(),
+            complete: false,
+            measured: 1,
+            failed: 1,
+            skipped: 0,
+        },
+    ];
+    insta::assert_snapshot!(runs_table(&runs, WIDE));
+    assert_eq!(runs_table(&[], WIDE), "  no runs here\n");
+    let rows = [vec!["boot".to_owned(), "from before fork to the first command".to_owned()]];
+    insta::assert_snapshot!(list_table(&["benchmark", "what it measures"], &rows, WIDE));
+}
+
+#[test]
+fn a_pull_request() {
+    insta::assert_snapshot!(with_run(20, markdown));
+}
+
+#[test]
+fn the_columns_of_the_raw_samples() {
+    let text = with_run(20, |view| csv(view.record, view.samples));
+    let mut lines = text.lines();
+    insta::assert_snapshot!(format!("{}\n{}", lines.next().unwrap(), lines.next().unwrap()));
+    assert_eq!(text.lines().count(), 1 + 22 * 6);
+}
+
+#[test]
+fn the_distribution_as_svg() {
+    let figure = with_run(6, |view| figures(view, Paint::Themed).remove(0));
+    insta::assert_snapshot!(figure.standalone());
+}
