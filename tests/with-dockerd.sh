@@ -29,11 +29,13 @@ cleanup() {
     trap - EXIT INT TERM HUP
     if [ -n "$daemon" ] && kill -TERM "$daemon" 2>/dev/null; then
         # dockerd stops its containers and its containerd first; it gets ten seconds for that.
-        ( sleep 10; kill -KILL "$daemon" 2>/dev/null ) &
-        killer=$!
+        left=100
+        while [ "$left" -gt 0 ] && kill -0 "$daemon" 2>/dev/null; do
+            left=$((left - 1))
+            sleep 0.1
+        done
+        kill -KILL "$daemon" 2>/dev/null || true
         wait "$daemon" 2>/dev/null || true
-        kill "$killer" 2>/dev/null || true
-        wait "$killer" 2>/dev/null || true
     fi
     # Mounts of containers that a killed daemon left, deepest first.
     awk -v under="$directory/" 'index($5, under) == 1 { print $5 }' /proc/self/mountinfo | sort -r |

@@ -3,7 +3,8 @@
 use super::api;
 use super::remove::remove;
 use crate::backend::oci::diagnose::{Evidence, explain};
-use crate::backend::oci::group::{self, GroupUsage};
+use crate::backend::oci::group;
+use crate::host::cgroup::CgroupUsage;
 use crate::backend::{Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
@@ -67,7 +68,7 @@ impl DockerSandbox {
         reply.is_success().then_some(reply)
     }
 
-    fn group(&self) -> GroupUsage {
+    fn group(&self) -> CgroupUsage {
         group::usage(&self.parts.name)
     }
 }
@@ -88,7 +89,7 @@ impl Sandbox for DockerSandbox {
     fn usage(&mut self) -> Vec<(String, f64)> {
         let calls = self.parts.calls.iter();
         let timed = calls.map(|call| (format!("docker_{}_ns", call.name), call.at.ns_since(call.asked) as f64));
-        timed.chain(self.group().metrics()).collect()
+        timed.chain(group::metrics(&self.group())).collect()
     }
 
     fn diagnose(&mut self, failure: Failure) -> Failure {
@@ -111,7 +112,7 @@ impl Sandbox for DockerSandbox {
                 // The code as a wait status has it.
                 exit: code.map(|code| ExitStatus::from_raw((code as i32 & 0xff) << 8)),
                 started: true,
-                group: GroupUsage { oom_kills, ..group },
+                group: CgroupUsage { oom_kills, ..group },
                 memory_bytes: self.parts.memory_bytes,
                 log: &self.parts.log,
             },

@@ -1,7 +1,7 @@
 //! From a runtime's exit and its log to the class of a failure.
 
 use super::command::last_line;
-use super::group::GroupUsage;
+use crate::host::cgroup::CgroupUsage;
 use crate::backend::Place;
 use isodyne_core::failure::{Failure, FailureClass};
 use std::io::{Read, Seek, SeekFrom};
@@ -22,7 +22,7 @@ pub(crate) struct Evidence<'a> {
     /// Whether the container's program is known to have been started.
     pub(crate) started: bool,
     /// What the cgroup has counted.
-    pub(crate) group: GroupUsage,
+    pub(crate) group: CgroupUsage,
     /// The memory limit.
     pub(crate) memory_bytes: Option<u64>,
     /// The log file.
@@ -75,7 +75,7 @@ fn classify(failure: Failure, evidence: &Evidence<'_>, line: Option<String>) -> 
 /// Whether a runtime complains that the program to run is not in the image.
 pub(crate) fn is_missing_program(text: &str) -> bool {
     let missing = ["no such file or directory", "executable file", "not found"];
-    let of_exec = ["exec", "starting container process", "finding executable", "searching"];
+    let of_exec = ["exec", "starting container process", "finding executable", "failed to load"];
     let lower = text.to_lowercase();
     lower.contains("isodyne-agent")
         && missing.iter().any(|part| lower.contains(part))
@@ -119,7 +119,7 @@ mod tests {
             // The wait status has the exit code in its second byte.
             exit: exit.map(|code| ExitStatus::from_raw(code << 8)),
             started,
-            group: GroupUsage::default(),
+            group: CgroupUsage::default(),
             memory_bytes: None,
             log: Path::new("/none"),
         }
@@ -135,7 +135,8 @@ mod tests {
         for line in [
             r#"runc run failed: unable to start container process: exec: "/isodyne-agent": stat /isodyne-agent: no such file or directory"#,
             "executable file `/isodyne-agent` not found: No such file or directory",
-            r#"starting container: starting root container: starting sandbox: failed to create init process: error finding executable "/isodyne-agent" in PATH []: no such file or directory"#,
+            "running container: starting container: starting root container: starting sandbox: creating process: \
+             failed to load /isodyne-agent: no such file or directory",
         ] {
             let (class, message) = class(&evidence(Some(1), false), line);
             assert_eq!(class, FailureClass::Exec, "{line}");
@@ -149,7 +150,7 @@ mod tests {
         assert_eq!(class(&evidence(Some(139), true), "").0, FailureClass::Crash);
         let limited = Evidence { memory_bytes: Some(1 << 20), ..evidence(Some(137), true) };
         assert_eq!(class(&limited, "").0, FailureClass::OomCgroup);
-        let counted = GroupUsage { oom_kills: Some(1), ..GroupUsage::default() };
+        let counted = CgroupUsage { oom_kills: Some(1), ..CgroupUsage::default() };
         assert_eq!(class(&Evidence { group: counted, ..evidence(None, true) }, "").0, FailureClass::OomCgroup);
     }
 

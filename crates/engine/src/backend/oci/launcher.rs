@@ -1,7 +1,7 @@
 //! Launching a container by an OCI runtime.
 
 use super::diagnose::{Evidence, explain, log_path};
-use super::group::GroupUsage;
+use crate::host::cgroup::CgroupUsage;
 use super::sandbox::{OciSandbox, Parts};
 use super::{Runtime, config, signals};
 use crate::backend::notify::FileNotify;
@@ -181,7 +181,7 @@ impl OciLauncher {
             runtime: self.runtime.name.as_str(),
             exit,
             started: false,
-            group: GroupUsage::default(),
+            group: CgroupUsage::default(),
             memory_bytes: self.memory_bytes,
             log,
         }

@@ -1,7 +1,8 @@
 //! A live container of an OCI runtime.
 
 use super::diagnose::{Evidence, explain};
-use super::group::{self, GroupUsage};
+use super::group;
+use crate::host::cgroup::CgroupUsage;
 use super::launcher::{command, open_log, state_root};
 use super::remove::{is_left, remove};
 use super::Runtime;
@@ -50,13 +51,13 @@ pub(super) struct Parts {
 pub(super) struct OciSandbox {
     parts: Parts,
     origin: HostInstant,
-    seen: GroupUsage,
+    seen: CgroupUsage,
 }
 
 impl OciSandbox {
     pub(super) fn new(parts: Parts) -> Self {
         let origin = parts.stamps.first().and_then(|stamp| stamp.asked).unwrap_or(parts.process.forked_at);
-        Self { parts, origin, seen: GroupUsage::default() }
+        Self { parts, origin, seen: CgroupUsage::default() }
     }
 
     fn is_started(&self) -> bool {
@@ -86,7 +87,7 @@ impl OciSandbox {
 }
 
 /// What the runtime's processes used, from `wait4`. A `run` waits for the container, so that its CPU time is in there.
-pub(crate) fn usage_of(calls: &[ExitReport], group: GroupUsage, waits_for_guest: bool) -> Vec<(String, f64)> {
+pub(crate) fn usage_of(calls: &[ExitReport], group: CgroupUsage, waits_for_guest: bool) -> Vec<(String, f64)> {
     if calls.is_empty() {
         return Vec::new();
     }
@@ -119,7 +120,7 @@ impl Sandbox for OciSandbox {
 
     fn usage(&mut self) -> Vec<(String, f64)> {
         self.seen = group::usage(&self.parts.place.name);
-        self.seen.metrics()
+        group::metrics(&self.seen)
     }
 
     fn diagnose(&mut self, failure: Failure) -> Failure {
@@ -191,13 +192,13 @@ mod tests {
 
     #[test]
     fn the_guests_share_is_taken_apart_where_it_is_known() {
-        let guest = GroupUsage { cpu_ns: Some(40), ..GroupUsage::default() };
+        let guest = CgroupUsage { cpu_ns: Some(40), ..CgroupUsage::default() };
         let named = |usage: Vec<(String, f64)>| usage.into_iter().collect::<std::collections::BTreeMap<_, _>>();
         let run = named(usage_of(&[call(99, 7)], guest, true));
         assert_eq!((run["cpu_ns"], run["runtime_cpu_ns"], run["runtime_peak_rss_bytes"]), (100.0, 60.0, 7.0));
         let split = named(usage_of(&[call(9, 7), call(19, 5)], guest, false));
         assert_eq!((split["cpu_ns"], split["runtime_cpu_ns"], split["runtime_peak_rss_bytes"]), (70.0, 30.0, 7.0));
-        let blind = named(usage_of(&[call(99, 7)], GroupUsage::default(), true));
+        let blind = named(usage_of(&[call(99, 7)], CgroupUsage::default(), true));
         assert!(!blind.contains_key("runtime_cpu_ns"));
         assert!(usage_of(&[], guest, true).is_empty());
     }

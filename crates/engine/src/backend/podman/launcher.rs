@@ -187,7 +187,16 @@ mod tests {
         };
         let steps = launcher.describe(&place).steps;
         let Some(Step::Run { argv }) = steps.last() else { panic!("the last step runs podman") };
-        insta::assert_snapshot!(argv.join(" "), @"");
+        let expected = "/usr/bin/podman --root /scratch/podman/root --runroot /scratch/podman/run --tmpdir \
+                        /scratch/podman/tmp --runtime /usr/bin/runc --cgroup-manager cgroupfs --events-backend none \
+                        --storage-driver vfs run --rm --interactive --name isodyne-7f3a-1 --label isodyne.run=7f3a \
+                        --network none --log-driver none --pull never --ulimit nofile=1024:1024 --ulimit \
+                        nproc=1024:1024 --cap-drop all --security-opt no-new-privileges --read-only \
+                        --read-only-tmpfs=false --tmpfs /tmp --cidfile /scratch/1/podman/cid --pidfile \
+                        /scratch/1/podman/pid --conmon-pidfile /scratch/1/podman/conmon --cgroups no-conmon \
+                        --cgroup-parent /isodyne/isodyne-7f3a-1 --memory 67108864b --rootfs \
+                        /scratch/podman-rootfs /isodyne-agent serve --channel stdio --patience 30";
+        assert_eq!(argv.join(" "), expected);
         let Some(Step::Write { path, content }) = steps.first() else { panic!("the first step writes") };
         assert_eq!(path, "/scratch/podman/containers.conf");
         assert!(content.starts_with("# CONTAINERS_CONF=/scratch/podman/containers.conf\n[engine]\nlock_type = \"file\""));

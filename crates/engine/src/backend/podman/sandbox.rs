@@ -3,7 +3,8 @@
 use super::launcher::files;
 use super::remove::remove;
 use crate::backend::oci::diagnose::{Evidence, explain};
-use crate::backend::oci::group::{self, GroupUsage};
+use crate::backend::oci::group;
+use crate::host::cgroup::CgroupUsage;
 use crate::backend::oci::sandbox::usage_of;
 use crate::backend::{Place, Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
@@ -42,12 +43,12 @@ pub(super) struct Parts {
 /// The sandbox. Dropped, its guard removes the container.
 pub(super) struct PodmanSandbox {
     parts: Parts,
-    seen: GroupUsage,
+    seen: CgroupUsage,
 }
 
 impl PodmanSandbox {
     pub(super) fn new(parts: Parts) -> Self {
-        Self { parts, seen: GroupUsage::default() }
+        Self { parts, seen: CgroupUsage::default() }
     }
 
     fn file(&self, name: &str) -> Option<String> {
@@ -86,7 +87,7 @@ impl Sandbox for PodmanSandbox {
 
     fn usage(&mut self) -> Vec<(String, f64)> {
         self.seen = group::usage(&self.parts.place.name);
-        self.seen.metrics()
+        group::metrics(&self.seen)
     }
 
     fn diagnose(&mut self, failure: Failure) -> Failure {
