@@ -7,6 +7,7 @@ pub mod backend;
 pub mod channel;
 pub mod clock;
 pub mod host;
+pub mod http;
 pub mod image;
 pub mod lab;
 pub mod ownership;

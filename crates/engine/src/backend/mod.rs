@@ -16,6 +16,7 @@ use isodyne_core::unit::HostInstant;
 use std::path::{Path, PathBuf};
 
 pub mod docker;
+pub mod notify;
 pub mod oci;
 pub mod podman;
 pub mod process;

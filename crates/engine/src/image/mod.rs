@@ -1,1 +1,3 @@
-//! …
+//! Images: kernels, initramfs, root file systems.
+
+pub mod rootfs;

@@ -1,9 +1,13 @@
 //! The kinds of things a run can leave on a host, and how each is removed by its name alone.
 
+use crate::backend::{docker, oci, podman};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+/// How long a cgroup may take to become empty after its processes were killed.
+const CGROUP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Something on the host that must not outlive the run. Removal needs only what is in here, so that another process can
 /// do it.
@@ -67,12 +71,11 @@ impl Resource {
             Self::ProcessGroup { leader, started_ticks, run_id } => kill_group(*leader, *started_ticks, run_id),
             Self::Directory(path) => gone_or(std::fs::remove_dir_all(path), path),
             Self::File(path) => gone_or(std::fs::remove_file(path), path),
-            // The arms below are filled in with their backends.
-            Self::Cgroup(_)
-            | Self::OciContainer { .. }
-            | Self::PodmanContainer { .. }
-            | Self::DockerContainer { .. }
-            | Self::DockerImage { .. } => Ok(()),
+            Self::Cgroup(name) => all_gone(oci::group::remove(name, CGROUP_PATIENCE)),
+            Self::OciContainer { program, root, name } => all_gone(oci::remove(program, root, name)),
+            Self::PodmanContainer { command, name } => all_gone(podman::remove(command, name)),
+            Self::DockerContainer { socket, name } => all_gone(docker::remove(socket, name)),
+            Self::DockerImage { socket, tag } => all_gone(docker::remove_image(socket, tag)),
         }
     }
 
@@ -80,6 +83,10 @@ impl Resource {
     pub(super) fn is_alive_thing(&self) -> bool {
         !matches!(self, Self::Directory(_) | Self::File(_) | Self::Cgroup(_) | Self::DockerImage { .. })
     }
+}
+
+fn all_gone(survivors: Vec<String>) -> Result<(), String> {
+    if survivors.is_empty() { Ok(()) } else { Err(survivors.join("; ")) }
 }
 
 fn gone_or(result: std::io::Result<()>, path: &Path) -> Result<(), String> {

@@ -1,0 +1,166 @@
+//! The calls of the Engine API that we make. Without a version in the path, a daemon speaks its own newest.
+
+use crate::backend::oci::group;
+use crate::clock::Clock;
+use crate::http::{Client, HttpError, Reply, Request};
+use isodyne_core::probe::Tool;
+use isodyne_core::unit::HostInstant;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a call outside a measurement may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A daemon that has answered.
+#[derive(Clone, Debug)]
+pub(super) struct Daemon {
+    pub(super) socket: PathBuf,
+    pub(super) clock: Clock,
+    pub(super) version: String,
+    pub(super) api_version: String,
+    pub(super) cgroup_driver: String,
+    components: Vec<(String, String)>,
+}
+
+/// One call on a connection of its own.
+pub(super) fn call(socket: &Path, clock: Clock, request: &Request<'_>, patience: Duration) -> Result<Reply, HttpError> {
+    Client::connect(socket, clock)?.call(request, clock.after(patience))
+}
+
+/// Makes an error of a reply that is none of the expected ones.
+pub(super) fn success(reply: Reply, call: &str) -> Result<Reply, HttpError> {
+    if reply.is_success() {
+        return Ok(reply);
+    }
+    Err(HttpError::Status { call: call.to_owned(), status: reply.status, message: reply.message() })
+}
+
+impl Daemon {
+    /// Asks for version and cgroup driver.
+    pub(super) fn meet(socket: &Path, clock: Clock) -> Result<Self, HttpError> {
+        let mut client = Client::connect(socket, clock)?;
+        let mut ask = |target: &'static str| -> Result<Value, HttpError> {
+            let request = Request::new("GET", target);
+            Ok(success(client.call(&request, clock.after(PATIENCE))?, &request.call())?.json())
+        };
+        let (version, info) = (ask("/version")?, ask("/info")?);
+        let word = |value: &Value| value.as_str().unwrap_or("unknown").chars().take(100).collect::<String>();
+        let components = version["Components"].as_array().into_iter().flatten().take(16);
+        Ok(Self {
+            socket: socket.to_owned(),
+            clock,
+            version: word(&version["Version"]),
+            api_version: word(&version["ApiVersion"]),
+            cgroup_driver: word(&info["CgroupDriver"]),
+            components: components.map(|part| (word(&part["Name"]), word(&part["Version"]))).collect(),
+        })
+    }
+
+    /// The programs behind the socket, as the daemon names them; their files are not ours to read.
+    pub(super) fn tools(&self) -> Vec<Tool> {
+        let tool = |(name, version): &(String, String)| Tool {
+            name: if name == "Engine" { "dockerd".to_owned() } else { name.clone() },
+            path: self.socket.display().to_string(),
+            version: Some(version.clone()),
+            sha256: None,
+        };
+        self.components.iter().map(tool).collect()
+    }
+
+    /// The cgroup that containers are put under; a systemd driver takes only slices of its own.
+    pub(super) fn cgroup_parent(&self, name: &str) -> Option<String> {
+        (self.cgroup_driver == "cgroupfs").then(|| group::path_of(name))
+    }
+}
+
+/// What a container is made from.
+pub(super) struct Wanted<'a> {
+    pub(super) image: &'a str,
+    pub(super) args: &'a [String],
+    pub(super) run_id: &'a str,
+    pub(super) memory_bytes: Option<u64>,
+    pub(super) cgroup_parent: Option<String>,
+}
+
+/// The body of `POST /containers/create`.
+pub(super) fn container(wanted: &Wanted<'_>) -> Value {
+    let mut host = json!({
+        "NetworkMode": "none",
+        "LogConfig": { "Type": "none" },
+        "ReadonlyRootfs": true,
+        "Tmpfs": { "/tmp": "" },
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+        "Ulimits": [{ "Name": "nofile", "Soft": 1024, "Hard": 1024 }],
+    });
+    if let Some(limit) = wanted.memory_bytes {
+        host["Memory"] = limit.into();
+    }
+    if let Some(parent) = &wanted.cgroup_parent {
+        host["CgroupParent"] = parent.as_str().into();
+    }
+    json!({
+        "Image": wanted.image,
+        "Cmd": wanted.args,
+        "Labels": { "isodyne.run": wanted.run_id },
+        "AttachStdin": true,
+        "AttachStdout": true,
+        "AttachStderr": true,
+        "OpenStdin": true,
+        "StdinOnce": true,
+        "Tty": false,
+        "NetworkDisabled": true,
+        "HostConfig": host,
+    })
+}
+
+/// `POST /containers/create`.
+pub(super) fn create_target(name: &str) -> String {
+    format!("/containers/create?name={name}")
+}
+
+/// `POST /containers/{name}/attach`: streams both ways, from the beginning.
+pub(super) fn attach_target(name: &str) -> String {
+    format!("/containers/{name}/attach?stream=1&stdin=1&stdout=1&stderr=1")
+}
+
+/// `POST /containers/{name}/start`.
+pub(super) fn start_target(name: &str) -> String {
+    format!("/containers/{name}/start")
+}
+
+/// `POST /containers/{name}/wait`: answered when the container has ended.
+pub(super) fn wait_target(name: &str) -> String {
+    format!("/containers/{name}/wait?condition=not-running")
+}
+
+/// `DELETE /containers/{name}`.
+pub(super) fn delete_target(name: &str, force: bool) -> String {
+    format!("/containers/{name}?v=1&force={force}")
+}
+
+/// `GET /containers/{name}/json`.
+pub(super) fn inspect_target(name: &str) -> String {
+    format!("/containers/{name}/json")
+}
+
+/// A client, and a deadline for its first call.
+pub(super) fn connect(socket: &Path, clock: Clock) -> Result<(Client, HostInstant), HttpError> {
+    Ok((Client::connect(socket, clock)?, clock.after(PATIENCE)))
+}
+
+#[cfg(test)]
+impl Daemon {
+    /// A daemon that nobody has met.
+    pub(super) fn for_tests(socket: &str, cgroup_driver: &str) -> Self {
+        Self {
+            socket: socket.into(),
+            clock: Clock,
+            version: "20.10".into(),
+            api_version: "1.41".into(),
+            cgroup_driver: cgroup_driver.into(),
+            components: Vec::new(),
+        }
+    }
+}

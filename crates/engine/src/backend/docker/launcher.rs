@@ -1,0 +1,216 @@
+//! Launching a container by API calls: create, attach, start.
+
+use super::api::{self, Daemon, Wanted, success};
+use super::image::{self, Image};
+use super::sandbox::{Call, DockerSandbox, Parts};
+use super::stream::AttachedStream;
+use crate::backend::oci::config;
+use crate::backend::oci::diagnose::{is_missing_program, log_path, name_in_run};
+use crate::backend::oci::launcher::open_log;
+use crate::backend::{Description, Launcher, Place, Sandbox, Stamp, Step, text};
+use crate::channel::AgentChannel;
+use crate::http::{Client, HttpError, Request};
+use crate::image::rootfs::AGENT_PATH;
+use crate::lab::Lab;
+use crate::ownership::Resource;
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::ledger::{MilestoneName, SignalName};
+use isodyne_core::probe::Tool;
+use isodyne_core::record::Asset;
+use isodyne_core::sample::Accuracy;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long one call of a launch may take.
+const CALL: Duration = Duration::from_secs(30);
+
+/// A cell on Docker, ready to be launched.
+pub(super) struct DockerLauncher {
+    pub(super) daemon: Daemon,
+    pub(super) image: Arc<Image>,
+    pub(super) memory_bytes: Option<u64>,
+    pub(super) run_id: String,
+}
+
+impl DockerLauncher {
+    fn body(&self, name: &str, args: &[String]) -> Value {
+        api::container(&Wanted {
+            image: &self.image.tag,
+            args,
+            run_id: &self.run_id,
+            memory_bytes: self.memory_bytes,
+            cgroup_parent: self.daemon.cgroup_parent(name),
+        })
+    }
+
+    fn resource(&self, name: &str) -> Resource {
+        Resource::DockerContainer { socket: self.daemon.socket.clone(), name: name.to_owned() }
+    }
+}
+
+/// What a call that failed means for the sample.
+fn failed(error: &HttpError) -> Failure {
+    let text = match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    };
+    match error {
+        HttpError::Timeout { .. } => Failure::new(FailureClass::Timeout, text),
+        HttpError::Status { message, .. } if is_missing_program(message) => {
+            Failure::new(FailureClass::Exec, format!("the image does not have the command: {text}"))
+        }
+        HttpError::Status { message, .. } if message.contains("no space left on device") => {
+            Failure::new(FailureClass::Enospc, text)
+        }
+        _ => Failure::new(FailureClass::Launch, text),
+    }
+}
+
+impl Launcher for DockerLauncher {
+    fn describe(&self, place: &Place) -> Description {
+        let request = |call: String, body: Option<Value>| Step::Request {
+            socket: text(&self.daemon.socket),
+            call,
+            body,
+        };
+        let name = place.name.as_str();
+        let body = self.body(name, &config::serve(place.agent_patience_s));
+        Description {
+            steps: vec![
+                request(format!("POST {}", image::import_target(&self.run_id)), None),
+                request(format!("POST {}", api::create_target(name)), Some(body)),
+                request(format!("POST {}", api::attach_target(name)), None),
+                request(format!("POST {}", api::start_target(name)), None),
+            ],
+        }
+    }
+
+    fn launch(&self, place: &Place, lab: &Lab) -> Result<Box<dyn Sandbox>, Failure> {
+        let log = log_path(place, "docker");
+        let log_file = open_log(&log)?;
+        let guard = lab.owner.own(self.resource(&place.name));
+        let body = self.body(&place.name, &config::serve(place.agent_patience_s)).to_string();
+        let deadline = lab.clock.after(CALL);
+        let with_log = |error: &HttpError| Failure { evidence: vec![name_in_run(&log)], ..failed(error) };
+        let (name, socket) = (place.name.as_str(), self.daemon.socket.as_path());
+        let (create, attach, start) = (api::create_target(name), api::attach_target(name), api::start_target(name));
+        let origin = lab.clock.now();
+        let mut client = Client::connect(socket, lab.clock).map_err(|error| with_log(&error))?;
+        let request = Request::new("POST", &create).with_body("application/json", body.as_bytes());
+        let created = client.call(&request, deadline).and_then(|reply| success(reply, &request.call()));
+        let created = created.map_err(|error| with_log(&error))?;
+        // The streams are attached before the start, so that nothing the agent says can be lost. They belong to the start.
+        let attached = Client::connect(socket, lab.clock)
+            .and_then(|client| client.upgrade(&Request::new("POST", &attach), deadline))
+            .map_err(|error| with_log(&error))?;
+        let attach_call = Call { name: "attach", asked: attached.asked, at: attached.at };
+        let request = Request::new("POST", &start);
+        let started = client.call(&request, deadline).and_then(|reply| success(reply, &request.call()));
+        let started = started.map_err(|error| with_log(&error))?;
+        let stamp = |name, at, asked| Stamp { name, at, asked: Some(asked), signal: SignalName::Reply };
+        let stamps = vec![
+            stamp(MilestoneName::Created, created.at, origin),
+            stamp(MilestoneName::Started, started.at, attach_call.asked),
+        ];
+        let calls = vec![
+            Call { name: "create", asked: created.asked, at: created.at },
+            attach_call,
+            Call { name: "start", asked: started.asked, at: started.at },
+        ];
+        let transport = AttachedStream::new(attached, lab.clock, log_file);
+        Ok(Box::new(DockerSandbox::new(Parts {
+            clock: lab.clock,
+            socket: self.daemon.socket.clone(),
+            name: place.name.clone(),
+            memory_bytes: self.memory_bytes,
+            origin,
+            stamps,
+            calls,
+            client,
+            channel: AgentChannel::new(Box::new(transport), lab.clock),
+            log,
+            guard: Some(guard),
+        })))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Container
+    }
+
+    fn assets(&self) -> Vec<Asset> {
+        vec![self.image.asset.clone()]
+    }
+
+    fn tools(&self) -> Vec<Tool> {
+        self.daemon.tools()
+    }
+}
+
+/// Runs the agent's `echo` in a container: a daemon that answers does not always start containers.
+pub(super) fn trial(daemon: &Daemon, lab: &Lab) -> Result<(), String> {
+    let image = image::of_run(daemon, lab)?;
+    let launcher =
+        DockerLauncher { daemon: daemon.clone(), image, memory_bytes: None, run_id: lab.run_id.clone() };
+    let name = format!("{}-trial-docker", crate::ownership::name_prefix(&lab.run_id));
+    let guard = lab.owner.own(launcher.resource(&name));
+    let outcome = try_once(&launcher, &name).map_err(|error| failed(&error).message);
+    let removed = guard.remove();
+    match outcome? {
+        0 => removed,
+        code => Err(format!("the container ended with exit code {code}")),
+    }
+}
+
+fn try_once(launcher: &DockerLauncher, name: &str) -> Result<i64, HttpError> {
+    let (socket, clock) = (&launcher.daemon.socket, launcher.daemon.clock);
+    let (mut client, _) = api::connect(socket, clock)?;
+    let deadline = clock.after(CALL);
+    let body = launcher.body(name, &[AGENT_PATH, "echo", "isodyne-trial"].map(str::to_owned)).to_string();
+    let (create, start, wait) = (api::create_target(name), api::start_target(name), api::wait_target(name));
+    let mut post = |target: &str, body: &str| {
+        let request = Request::new("POST", target).with_body("application/json", body.as_bytes());
+        client.call(&request, deadline).and_then(|reply| success(reply, &request.call()))
+    };
+    post(&create, &body)?;
+    post(&start, "")?;
+    Ok(post(&wait, "")?.json()["StatusCode"].as_i64().unwrap_or(-1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_calls_are_exact() {
+        let asset = Asset { role: "image".into(), name: "x".into(), sha256: String::new(), size_bytes: 0 };
+        let launcher = DockerLauncher {
+            daemon: Daemon::for_tests("/var/run/docker.sock", "cgroupfs"),
+            image: Arc::new(Image { tag: image::tag("7f3a"), asset, _guard: None }),
+            memory_bytes: Some(64 << 20),
+            run_id: "7f3a".into(),
+        };
+        let place = Place {
+            name: "isodyne-7f3a-1".into(),
+            directory: "/scratch/1".into(),
+            log_prefix: "/out/logs/1-docker".into(),
+            agent_patience_s: 30,
+        };
+        insta::assert_snapshot!(serde_json::to_string_pretty(&launcher.describe(&place)).unwrap());
+    }
+
+    #[test]
+    fn a_systemd_daemon_chooses_the_cgroup() {
+        assert_eq!(Daemon::for_tests("/s", "systemd").cgroup_parent("isodyne-1"), None);
+        assert_eq!(Daemon::for_tests("/s", "cgroupfs").cgroup_parent("isodyne-1").as_deref(), Some("/isodyne/isodyne-1"));
+    }
+
+    #[test]
+    fn refusals_are_classed() {
+        let status = |message: &str| HttpError::Status { call: "POST /x".into(), status: 400, message: message.into() };
+        let missing = r#"OCI runtime create failed: exec: "/isodyne-agent": stat /isodyne-agent: no such file or directory"#;
+        assert_eq!(failed(&status(missing)).class, FailureClass::Exec);
+        assert_eq!(failed(&status("write /x: no space left on device")).class, FailureClass::Enospc);
+        assert_eq!(failed(&status("cgroups: permission denied")).class, FailureClass::Launch);
+    }
+}

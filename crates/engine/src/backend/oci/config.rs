@@ -1,0 +1,165 @@
+//! The `config.json` of a bundle, written by us: a terminal-less, read-only container without capabilities or network.
+
+use super::group;
+use crate::image::rootfs::AGENT_PATH;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// What differs from container to container.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// The container, which also names its cgroup.
+    pub(crate) name: &'a str,
+    /// The program inside and its arguments.
+    pub(crate) args: Vec<String>,
+    /// The root file system.
+    pub(crate) rootfs: &'a Path,
+    /// The memory limit.
+    pub(crate) memory_bytes: Option<u64>,
+    /// The ids of an ordinary user, who needs a user namespace and gets no cgroup.
+    pub(crate) rootless: Option<(u32, u32)>,
+    /// Whether the runtime knows cgroup namespaces.
+    pub(crate) cgroup_namespace: bool,
+}
+
+/// The parts of the runtime specification that we use.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Config {
+    oci_version: &'static str,
+    process: Process,
+    root: Root,
+    hostname: &'static str,
+    mounts: Vec<Mount>,
+    linux: Linux,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Process {
+    terminal: bool,
+    user: Value,
+    args: Vec<String>,
+    env: Vec<&'static str>,
+    cwd: &'static str,
+    capabilities: Value,
+    rlimits: Vec<Value>,
+    no_new_privileges: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Root {
+    path: String,
+    readonly: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Mount {
+    destination: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    source: &'static str,
+    options: Vec<&'static str>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Linux {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cgroups_path: Option<String>,
+    namespaces: Vec<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    uid_mappings: Vec<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gid_mappings: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resources: Option<Value>,
+    masked_paths: Vec<&'static str>,
+    readonly_paths: Vec<&'static str>,
+}
+
+/// The arguments that make the agent serve.
+pub(crate) fn serve(patience_s: u32) -> Vec<String> {
+    [AGENT_PATH, "serve", "--channel", "stdio", "--patience", &patience_s.to_string()].map(str::to_owned).to_vec()
+}
+
+/// The text of `config.json`.
+pub(crate) fn text(wanted: &Wanted<'_>) -> String {
+    let none: [&str; 0] = [];
+    let config = Config {
+        oci_version: "1.0.2",
+        process: Process {
+            terminal: false,
+            user: json!({ "uid": 0, "gid": 0 }),
+            args: wanted.args.clone(),
+            env: vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+            cwd: "/",
+            capabilities: json!({ "bounding": none, "effective": none, "permitted": none }),
+            // The same limit as the engines are asked for, and one that every host grants.
+            rlimits: vec![json!({ "type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024 })],
+            no_new_privileges: true,
+        },
+        root: Root { path: crate::backend::text(wanted.rootfs), readonly: true },
+        hostname: "isodyne",
+        mounts: mounts(),
+        linux: linux(wanted),
+    };
+    // Strings, numbers and lists of them always serialise; an empty text would be refused by the runtime.
+    let mut text = serde_json::to_string_pretty(&config).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn mounts() -> Vec<Mount> {
+    let mount = |destination, kind, options: &[&'static str]| Mount {
+        destination,
+        kind,
+        source: kind,
+        options: options.to_vec(),
+    };
+    vec![
+        mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
+        mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+        mount("/tmp", "tmpfs", &["nosuid", "nodev", "mode=1777"]),
+    ]
+}
+
+fn linux(wanted: &Wanted<'_>) -> Linux {
+    let mut namespaces = vec!["pid", "mount", "ipc", "uts", "network"];
+    if wanted.cgroup_namespace {
+        namespaces.push("cgroup");
+    }
+    if wanted.rootless.is_some() {
+        namespaces.push("user");
+    }
+    let mapping = |id: u32| json!({ "containerID": 0, "hostID": id, "size": 1 });
+    Linux {
+        cgroups_path: wanted.rootless.is_none().then(|| group::path_of(wanted.name)),
+        namespaces: namespaces.into_iter().map(|kind| json!({ "type": kind })).collect(),
+        uid_mappings: wanted.rootless.iter().map(|(user, _)| mapping(*user)).collect(),
+        gid_mappings: wanted.rootless.iter().map(|(_, group)| mapping(*group)).collect(),
+        resources: wanted.rootless.is_none().then(|| resources(wanted.memory_bytes)),
+        // As `runc spec` has them.
+        masked_paths: vec![
+            "/proc/acpi",
+            "/proc/kcore",
+            "/proc/keys",
+            "/proc/latency_stats",
+            "/proc/timer_list",
+            "/proc/sched_debug",
+            "/proc/scsi",
+            "/sys/firmware",
+        ],
+        readonly_paths: vec!["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
+    }
+}
+
+fn resources(memory_bytes: Option<u64>) -> Value {
+    let mut resources = json!({ "devices": [{ "allow": false, "access": "rwm" }] });
+    if let Some(limit) = memory_bytes {
+        resources["memory"] = json!({ "limit": limit });
+    }
+    resources
+}

@@ -1,0 +1,274 @@
+//! Launching a container by an OCI runtime.
+
+use super::diagnose::{Evidence, explain, log_path};
+use crate::host::cgroup::CgroupUsage;
+use super::sandbox::{OciSandbox, Parts};
+use super::{Runtime, config, signals};
+use crate::backend::notify::FileNotify;
+use crate::backend::{Description, Launcher, Place, Sandbox, Stamp, Step, text};
+use crate::channel::{AgentChannel, FdTransport};
+use crate::lab::Lab;
+use crate::ownership::{OwnedProcess, Resource};
+use crate::watch::{Source, Watcher};
+use isodyne_core::cell::BackendName;
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::ledger::{MilestoneName, SignalName};
+use isodyne_core::probe::Tool;
+use isodyne_core::record::Asset;
+use isodyne_core::sample::Accuracy;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::fs::{File, OpenOptions};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// How long `create` and `start` may take each.
+const CALL: Duration = Duration::from_secs(30);
+
+/// Which calls make a sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lifecycle {
+    /// One `run`.
+    Run,
+    /// `create`, then `start`.
+    Split,
+}
+
+/// A cell on an OCI runtime, ready to be launched.
+pub(super) struct OciLauncher {
+    pub(super) runtime: Runtime,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) memory_bytes: Option<u64>,
+    pub(super) rootfs: PathBuf,
+    pub(super) asset: Asset,
+}
+
+/// Where the runtime keeps the state of this one container.
+pub(super) fn state_root(place: &Place) -> PathBuf {
+    place.directory.join("state")
+}
+
+fn pid_file(place: &Place) -> PathBuf {
+    place.directory.join("pid")
+}
+
+impl Runtime {
+    /// The exact call of a subcommand.
+    pub(super) fn argv(&self, place: &Place, rest: &[&str]) -> Vec<String> {
+        let mut argv = vec![self.tool.path.clone(), "--root".to_owned(), text(&state_root(place))];
+        argv.extend(self.options.iter().cloned());
+        argv.extend(rest.iter().map(|part| (*part).to_owned()));
+        argv
+    }
+
+    /// The text of `config.json` for some program inside.
+    pub(super) fn config(&self, place: &Place, rootfs: &Path, args: Vec<String>, memory_bytes: Option<u64>) -> String {
+        config::text(&config::Wanted {
+            name: &place.name,
+            args,
+            rootfs,
+            memory_bytes,
+            rootless: self.rootless,
+            // gVisor has cgroups of its own inside.
+            cgroup_namespace: self.name != BackendName::Runsc,
+        })
+    }
+
+    /// Writes the bundle and makes the state directory.
+    pub(super) fn write_bundle(&self, place: &Place, config: &str) -> Result<(), Failure> {
+        let write = |path: PathBuf, result: std::io::Result<()>| {
+            result.map_err(|error| {
+                let class = if error.kind() == std::io::ErrorKind::StorageFull {
+                    FailureClass::Enospc
+                } else {
+                    FailureClass::Launch
+                };
+                Failure::new(class, format!("failed to write {}: {error}", path.display()))
+            })
+        };
+        let file = place.directory.join("config.json");
+        write(file.clone(), std::fs::write(&file, config))?;
+        let root = state_root(place);
+        write(root.clone(), std::fs::create_dir_all(&root))
+    }
+
+    /// The resource that removes the container.
+    pub(super) fn resource(&self, place: &Place) -> Resource {
+        Resource::OciContainer {
+            program: PathBuf::from(&self.tool.path),
+            root: state_root(place),
+            name: place.name.clone(),
+        }
+    }
+}
+
+/// A command from its argument vector.
+pub(crate) fn command(argv: &[String]) -> Command {
+    let mut command = Command::new(argv.first().map_or("", String::as_str));
+    command.args(argv.get(1..).unwrap_or_default());
+    command
+}
+
+/// Opens a sandbox's log for appending: gVisor writes standard error at the file's own offset, others share it.
+pub(crate) fn open_log(path: &Path) -> Result<File, Failure> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(|error| Failure::new(FailureClass::Launch, format!("failed to open {}: {error}", path.display())))
+}
+
+/// An error of the lab's own side of a launch.
+pub(crate) fn refused(what: &str, error: &dyn std::error::Error) -> Failure {
+    let cause = error.source().map_or_else(String::new, |source| format!(": {source}"));
+    Failure::new(FailureClass::Launch, format!("{what}: {error}{cause}"))
+}
+
+/// The channel to the agent on a process's standard streams.
+pub(crate) fn stdio_channel(process: &mut OwnedProcess, lab: &Lab) -> Result<AgentChannel, Failure> {
+    let (Some(stdin), Some(stdout), _) = process.take_stdio() else {
+        return Err(Failure::new(FailureClass::Launch, "the runtime's standard streams are missing"));
+    };
+    let transport = FdTransport::new(OwnedFd::from(stdout), OwnedFd::from(stdin), lab.clock)
+        .map_err(|error| refused("the agent's pipes", &error))?;
+    Ok(AgentChannel::new(Box::new(transport), lab.clock))
+}
+
+/// The stamp of a process that has been forked and has executed its program.
+pub(crate) fn spawned(process: &OwnedProcess) -> Stamp {
+    Stamp {
+        name: MilestoneName::Spawned,
+        at: process.spawned_at,
+        asked: Some(process.forked_at),
+        signal: SignalName::Exec,
+    }
+}
+
+impl OciLauncher {
+    fn calls(&self, place: &Place) -> Vec<Vec<String>> {
+        let (bundle, pid) = (text(&place.directory), text(&pid_file(place)));
+        let name = place.name.as_str();
+        match self.lifecycle {
+            Lifecycle::Run => vec![self.runtime.argv(place, &["run", "--bundle", &bundle, name])],
+            Lifecycle::Split => vec![
+                self.runtime.argv(place, &["create", "--bundle", &bundle, "--pid-file", &pid, name]),
+                self.runtime.argv(place, &["start", name]),
+            ],
+        }
+    }
+
+    fn config(&self, place: &Place) -> String {
+        self.runtime.config(place, &self.rootfs, config::serve(place.agent_patience_s), self.memory_bytes)
+    }
+
+    /// Waits for one call of a split life cycle.
+    fn finish(&self, process: &mut OwnedProcess, call: &str, log: &Path, lab: &Lab) -> Result<Stamp, Failure> {
+        let name = if call == "create" { MilestoneName::Created } else { MilestoneName::Started };
+        let Some(exit) = process.wait(lab.clock.after(CALL)) else {
+            let message = format!("`{} {call}` did not end within {} s", self.runtime.name, CALL.as_secs());
+            return Err(Failure::new(FailureClass::Timeout, message));
+        };
+        if !exit.status.success() {
+            let failure = Failure::new(FailureClass::Launch, format!("`{} {call}` failed", self.runtime.name));
+            return Err(explain(failure, &self.evidence(Some(exit.status), log)));
+        }
+        Ok(Stamp { name, at: exit.at, asked: None, signal: SignalName::Exit })
+    }
+
+    fn evidence<'a>(&'a self, exit: Option<std::process::ExitStatus>, log: &'a Path) -> Evidence<'a> {
+        Evidence {
+            runtime: self.runtime.name.as_str(),
+            exit,
+            started: false,
+            group: CgroupUsage::default(),
+            memory_bytes: self.memory_bytes,
+            log,
+        }
+    }
+}
+
+impl Launcher for OciLauncher {
+    fn describe(&self, place: &Place) -> Description {
+        let config = Step::Write { path: text(&place.directory.join("config.json")), content: self.config(place) };
+        let runs = self.calls(place).into_iter().map(|argv| Step::Run { argv });
+        Description { steps: std::iter::once(config).chain(runs).collect() }
+    }
+
+    fn launch(&self, place: &Place, lab: &Lab) -> Result<Box<dyn Sandbox>, Failure> {
+        self.runtime.write_bundle(place, &self.config(place))?;
+        let log = log_path(place, self.runtime.name.as_str());
+        let log_file = open_log(&log)?;
+        let guard = lab.owner.own(self.runtime.resource(place));
+        let watcher = match self.lifecycle {
+            Lifecycle::Run => {
+                let rules = signals::rules(self.runtime.name, &place.name);
+                let notify = FileNotify::new(&state_root(place), rules).map_err(|error| refused("inotify", &error))?;
+                let sources: Vec<Box<dyn Source>> = vec![Box::new(notify)];
+                Some(Watcher::start(lab.clock, sources).map_err(|error| refused("watcher", &error))?)
+            }
+            Lifecycle::Split => None,
+        };
+        let calls = self.calls(place);
+        let mut first = command(&calls[0]);
+        first.current_dir(&place.directory).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file);
+        let mut process = lab.owner.spawn(first).map_err(|error| refused(self.runtime.name.as_str(), &error))?;
+        let mut stamps = vec![spawned(&process)];
+        let channel = stdio_channel(&mut process, lab)?;
+        let mut calls_used = Vec::new();
+        let mut init = None;
+        if let Some(start) = calls.get(1) {
+            let created = self.finish(&mut process, "create", &log, lab)?;
+            stamps.push(created);
+            init = Some(container_init(place)?);
+            calls_used.extend(process.wait(created.at));
+            let mut start = command(start);
+            start.stdin(Stdio::null()).stdout(Stdio::null()).stderr(open_log(&log)?);
+            process = lab.owner.spawn(start).map_err(|error| refused(self.runtime.name.as_str(), &error))?;
+            let started = self.finish(&mut process, "start", &log, lab)?;
+            stamps.push(Stamp { asked: Some(process.forked_at), ..started });
+        }
+        Ok(Box::new(OciSandbox::new(Parts {
+            clock: lab.clock,
+            owner: lab.owner.clone(),
+            runtime: self.runtime.clone(),
+            place: place.clone(),
+            memory_bytes: self.memory_bytes,
+            log,
+            stamps,
+            watcher,
+            channel,
+            process,
+            calls_used,
+            init,
+            guard: Some(guard),
+        })))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        Accuracy::Container
+    }
+
+    fn assets(&self) -> Vec<Asset> {
+        vec![self.asset.clone()]
+    }
+
+    fn tools(&self) -> Vec<Tool> {
+        vec![self.runtime.tool.clone()]
+    }
+}
+
+/// A handle on the first process of a created container, which is nobody's child that we know.
+fn container_init(place: &Place) -> Result<OwnedFd, Failure> {
+    let file = pid_file(place);
+    let pid = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok()).and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| {
+        Failure::new(FailureClass::Launch, format!("the runtime wrote no process id into {}", file.display()))
+    })?;
+    pidfd_open(pid, PidfdFlags::empty())
+        .map_err(|error| Failure::new(FailureClass::Crash, format!("the container's init is gone already: {error}")))
+}
+
+#[cfg(test)]
+#[path = "golden.rs"]
+mod tests;

@@ -1,0 +1,113 @@
+//! podman, by its command line.
+//!
+//! The lab uses a store of its own in the run's scratch directory, with its own configuration, so that the user's
+//! containers, images and locks are never touched and the user's settings do not change what is measured. One
+//! `podman run` is the sandbox; conmon, which podman leaves beside it, is waited for as well.
+
+mod launcher;
+mod remove;
+mod sandbox;
+mod store;
+
+pub use remove::{list_with_prefix, remove};
+
+use super::oci;
+use super::{Backend, Launcher, PrepareError};
+use crate::host::inspect_tool;
+use crate::lab::Lab;
+use isodyne_core::cell::{BackendName, Cell};
+use isodyne_core::probe::{Capabilities, Probe, Tool};
+use isodyne_core::sample::Accuracy;
+use launcher::PodmanLauncher;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use store::Store;
+
+/// The backend.
+pub struct PodmanBackend;
+
+/// The runtimes that have been tried in this process, by scratch directory and wish, with the outcome.
+static TRIED: Mutex<Vec<(PathBuf, String, Result<Store, Refusal>)>> = Mutex::new(Vec::new());
+
+/// Reason and hint.
+type Refusal = (String, String);
+
+fn podman() -> Result<Tool, Refusal> {
+    inspect_tool("podman", &["--version"]).ok_or_else(|| {
+        ("there is no program `podman` in PATH".to_owned(), "install it: `apt install podman`".to_owned())
+    })
+}
+
+/// The store with a runtime that starts containers here. `auto` tries crun, podman's own choice, and then runc.
+fn working_store(podman: &Tool, wish: &str, lab: &Lab) -> Result<Store, Refusal> {
+    let mut tried = TRIED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((.., known)) = tried.iter().find(|(scratch, asked, _)| *scratch == lab.scratch && asked == wish) {
+        return known.clone();
+    }
+    let outcome = try_runtimes(podman, wish, lab);
+    tried.push((lab.scratch.clone(), wish.to_owned(), outcome.clone()));
+    outcome
+}
+
+fn try_runtimes(podman: &Tool, wish: &str, lab: &Lab) -> Result<Store, Refusal> {
+    let candidates = if wish == "auto" { vec!["crun", "runc"] } else { vec![wish] };
+    let mut refusals = Vec::new();
+    for candidate in candidates {
+        let Some(runtime) = inspect_tool(candidate, &["--version"]) else {
+            refusals.push(format!("{candidate}: there is no such program"));
+            continue;
+        };
+        let store = Store::new(podman.clone(), runtime, lab);
+        match store.prepare().and_then(|()| launcher::trial(&store, lab)) {
+            Ok(()) => return Ok(store),
+            Err(reason) => refusals.push(format!("{candidate}: {reason}")),
+        }
+    }
+    let hint = if lab.host.root {
+        "run `podman run --rm -i --network none --rootfs DIR COMMAND` by hand to see more; `apt install runc crun conmon`"
+    } else {
+        "rootless podman needs `apt install uidmap` and entries in /etc/subuid and /etc/subgid; or run as root"
+    };
+    Err((format!("a trial container did not start: {}", refusals.join("; ")), hint.to_owned()))
+}
+
+impl Backend for PodmanBackend {
+    fn name(&self) -> BackendName {
+        BackendName::Podman
+    }
+
+    fn probe(&self, lab: &Lab) -> Probe {
+        let tool = match podman() {
+            Ok(tool) => tool,
+            Err((reason, hint)) => return Probe::Unavailable { reason, hint, version: None },
+        };
+        let version = oci::version_of(&tool);
+        match working_store(&tool, "auto", lab) {
+            Err((reason, hint)) => Probe::Unavailable { reason, hint, version },
+            Ok(store) => {
+                let mut notes = vec![format!("runtime {}, in a store of its own", store.runtime.name)];
+                if !lab.host.root {
+                    notes.push("rootless: no cgroup of its own".to_owned());
+                }
+                let tools = vec![tool, store.runtime];
+                Probe::Available(Capabilities { version, accuracy: Accuracy::Container, tools, notes })
+            }
+        }
+    }
+
+    fn prepare(&self, cell: &Cell, lab: &Lab) -> Result<Box<dyn Launcher>, PrepareError> {
+        let unavailable = |(reason, hint)| PrepareError::Unavailable { reason, hint };
+        let tool = podman().map_err(unavailable)?;
+        let wish = cell.factors.get("runtime").and_then(|value| value.as_text()).unwrap_or("auto");
+        let store = working_store(&tool, wish, lab).map_err(unavailable)?;
+        let memory_bytes = cell.factors.get("memory").and_then(|value| value.as_bytes());
+        if memory_bytes.is_some() && !lab.host.root {
+            return Err(unavailable((
+                "a memory limit needs a cgroup, which an ordinary user has not".to_owned(),
+                "run as root, or leave `memory` out".to_owned(),
+            )));
+        }
+        let (rootfs, asset) = oci::rootfs(lab, "podman-rootfs")?;
+        Ok(Box::new(PodmanLauncher { store, memory_bytes, rootfs, asset, run_id: lab.run_id.clone() }))
+    }
+}

@@ -1,0 +1,59 @@
+//! Clean-up by name: idempotent, and possible from another process.
+
+use crate::backend::oci::{command as call, group};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const CALL: Duration = Duration::from_secs(20);
+const EMPTY: Duration = Duration::from_secs(2);
+
+fn podman(command: &[String], rest: &[&str]) -> Command {
+    let mut podman = Command::new(command.first().map_or("podman", String::as_str));
+    podman.args(command.get(1..).unwrap_or_default()).args(rest);
+    podman
+}
+
+/// Whether the store that the command's `--root` names is gone: then podman must not be asked, since it would make it
+/// anew.
+fn is_store_gone(command: &[String]) -> bool {
+    let root = command.iter().position(|option| option == "--root").and_then(|at| command.get(at + 1));
+    root.is_some_and(|root| !Path::new(root).is_dir())
+}
+
+/// Removes a container with everything of it. `command` is the program and its global options. Says what survives; being
+/// gone already is success.
+pub fn remove(command: &[String], name: &str) -> Vec<String> {
+    let mut survivors = Vec::new();
+    if !is_store_gone(command) {
+        match call::run(podman(command, &["rm", "--force", "--ignore", "--time", "0", name]), CALL) {
+            Ok(finished) if finished.is_success() => {}
+            Ok(finished) => survivors.push(format!("container {name} stays: {}", finished.complaint())),
+            Err(error) => survivors.push(format!("container {name} may stay: podman: {error}")),
+        }
+    }
+    survivors.extend(group::remove(name, EMPTY));
+    survivors
+}
+
+/// The containers of a store whose names begin with `prefix`.
+pub fn list_with_prefix(command: &[String], prefix: &str) -> Vec<String> {
+    if is_store_gone(command) {
+        return Vec::new();
+    }
+    let listed = call::run(podman(command, &["ps", "--all", "--format", "{{.Names}}"]), CALL);
+    let text = listed.map(|finished| finished.stdout).unwrap_or_default();
+    text.lines().map(str::trim).filter(|name| name.starts_with(prefix)).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_gone_is_not_made_anew() {
+        let command = ["/does/not/exist", "--root", "/does/not/exist/root"].map(str::to_owned);
+        assert_eq!(remove(&command, "isodyne-none-1"), Vec::<String>::new());
+        assert_eq!(list_with_prefix(&command, "isodyne-"), Vec::<String>::new());
+    }
+}

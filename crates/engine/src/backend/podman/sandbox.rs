@@ -1,0 +1,146 @@
+//! A live container of podman.
+
+use super::launcher::files;
+use super::remove::remove;
+use crate::backend::oci::diagnose::{Evidence, explain};
+use crate::backend::oci::group;
+use crate::host::cgroup::CgroupUsage;
+use crate::backend::oci::sandbox::usage_of;
+use crate::backend::{Place, Sandbox, Stamp, Stopped};
+use crate::channel::{AgentChannel, ShutdownHow};
+use crate::clock::Clock;
+use crate::http::socket;
+use crate::ownership::{Owned, OwnedProcess};
+use crate::watch::Watcher;
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::ledger::{MilestoneName, SignalName};
+use isodyne_core::unit::HostInstant;
+use rustix::event::PollFlags;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long podman may take to notice that its container has ended.
+const AFTERMATH: Duration = Duration::from_secs(1);
+
+/// What a sandbox consists of.
+pub(super) struct Parts {
+    pub(super) clock: Clock,
+    /// podman with its options and environment, for the clean-up.
+    pub(super) command: Vec<String>,
+    pub(super) runtime_root: Option<PathBuf>,
+    pub(super) place: Place,
+    pub(super) memory_bytes: Option<u64>,
+    pub(super) log: PathBuf,
+    pub(super) spawned: Stamp,
+    pub(super) watcher: Watcher,
+    pub(super) channel: AgentChannel,
+    pub(super) process: OwnedProcess,
+    pub(super) guard: Option<Owned>,
+}
+
+/// The sandbox. Dropped, its guard removes the container.
+pub(super) struct PodmanSandbox {
+    parts: Parts,
+    seen: CgroupUsage,
+}
+
+impl PodmanSandbox {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self { parts, seen: CgroupUsage::default() }
+    }
+
+    fn file(&self, name: &str) -> Option<String> {
+        let text = std::fs::read_to_string(files(&self.parts.place).join(name)).ok()?;
+        Some(text.trim().to_owned())
+    }
+
+    /// A handle on conmon, which is not our child; it ends after podman's clean-up, which it starts and waits for.
+    fn conmon(&self) -> Option<OwnedFd> {
+        let pid = self.file("conmon")?.parse().ok().and_then(Pid::from_raw)?;
+        pidfd_open(pid, PidfdFlags::empty()).ok()
+    }
+
+    /// Whether the runtime still knows the container, or its cgroup still has a process.
+    fn is_left(&self) -> bool {
+        let known = match (&self.parts.runtime_root, self.file("cid")) {
+            (Some(root), Some(id)) => !id.is_empty() && root.join(id).exists(),
+            _ => false,
+        };
+        known || !group::processes(&self.parts.place.name).is_empty()
+    }
+}
+
+impl Sandbox for PodmanSandbox {
+    fn origin(&self) -> HostInstant {
+        self.parts.process.forked_at
+    }
+
+    fn stamps(&self) -> Vec<Stamp> {
+        std::iter::once(self.parts.spawned).chain(self.parts.watcher.stamps()).collect()
+    }
+
+    fn agent(&mut self) -> &mut AgentChannel {
+        &mut self.parts.channel
+    }
+
+    fn usage(&mut self) -> Vec<(String, f64)> {
+        self.seen = group::usage(&self.parts.place.name);
+        group::metrics(&self.seen)
+    }
+
+    fn diagnose(&mut self, failure: Failure) -> Failure {
+        // The end of a stream reaches us before the end of the process that held it.
+        let aftermath = if failure.class == FailureClass::Timeout { Duration::ZERO } else { AFTERMATH };
+        let exit = self.parts.process.wait(self.parts.clock.after(aftermath));
+        explain(
+            failure,
+            &Evidence {
+                runtime: "podman",
+                exit: exit.map(|exit| exit.status),
+                started: self.stamps().iter().any(|stamp| stamp.name == MilestoneName::Started),
+                group: group::usage(&self.parts.place.name),
+                memory_bytes: self.parts.memory_bytes,
+                log: &self.parts.log,
+            },
+        )
+    }
+
+    fn stop(&mut self, deadline: HostInstant) -> Stopped {
+        let mut stopped = Stopped::default();
+        let conmon = self.conmon();
+        // A channel that is broken already is what the wait below shows.
+        let _ = self.parts.channel.shutdown(ShutdownHow::Exit, deadline);
+        let exit = self.parts.process.wait(deadline);
+        let mut end = exit.map(|exit| exit.at);
+        if let (Some(at), Some(conmon)) = (end, &conmon) {
+            let left = socket::wait(conmon, PollFlags::IN, deadline, self.parts.clock);
+            end = left.ok().map(|()| at.max(self.parts.clock.now()));
+        }
+        stopped.killed = end.is_none();
+        if stopped.killed {
+            self.parts.process.kill();
+        }
+        if stopped.killed || self.is_left() {
+            stopped.survivors = remove(&self.parts.command, &self.parts.place.name);
+            end = None;
+        }
+        stopped.gone = stopped.survivors.is_empty().then(|| end.unwrap_or_else(|| self.parts.clock.now()));
+        stopped.signal = stopped.gone.map(|_| SignalName::Exit);
+        // The parent cgroup is ours, not podman's.
+        stopped.survivors.extend(group::remove(&self.parts.place.name, Duration::from_secs(2)));
+        let own = self.parts.process.wait(self.parts.clock.now());
+        stopped.usage = usage_of(own.as_slice(), self.seen, false);
+        if let Some(exit) = exit.filter(|exit| !exit.status.success() && !stopped.killed) {
+            stopped.complaint = Some(format!("podman ended with {}", exit.status));
+        }
+        stopped.survivors.extend(self.parts.process.end_group().err());
+        if stopped.survivors.is_empty()
+            && let Some(guard) = self.parts.guard.take()
+        {
+            guard.release();
+        }
+        stopped
+    }
+}
