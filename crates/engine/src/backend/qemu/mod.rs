@@ -1,1 +1,186 @@
-//! …
+//! QEMU: a virtual machine on an emulated PC or a minimal machine, by KVM or by translation, driven over QMP.
+
+use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step};
+use crate::host::{find_tool, inspect_tool};
+use crate::image::{self, GuestAssets, SetupError};
+use crate::lab::Lab;
+use config::{Accelerator, Channel, Config, Entry, Wish};
+use isodyne_core::cell::{BackendName, Cell};
+use isodyne_core::failure::Failure;
+use isodyne_core::probe::{Capabilities, Probe, Tool};
+use isodyne_core::record::Asset;
+use isodyne_core::sample::Accuracy;
+
+pub mod arguments;
+pub mod config;
+pub mod diagnose;
+mod launch;
+pub mod qmp;
+mod sandbox;
+pub mod usage;
+
+/// The program.
+const PROGRAM: &str = "qemu-system-x86_64";
+const INSTALL_HINT: &str = "install QEMU (`apt-get install qemu-system-x86`, `dnf install qemu-system-x86-core`)";
+const SETUP_HINT: &str = "run `isodyne setup`";
+
+/// The backend.
+pub struct QemuBackend;
+
+impl Backend for QemuBackend {
+    fn name(&self) -> BackendName {
+        BackendName::Qemu
+    }
+
+    fn probe(&self, lab: &Lab) -> Probe {
+        let unavailable = |reason: String, hint: &str, version| Probe::Unavailable { reason, hint: hint.to_owned(), version };
+        if std::env::consts::ARCH != "x86_64" {
+            let reason = format!("guests are x86-64, and this host is {}", std::env::consts::ARCH);
+            return unavailable(reason, "use an x86-64 host", None);
+        }
+        let Some(tool) = inspect_tool(PROGRAM, &["--version"]) else {
+            return unavailable(format!("there is no `{PROGRAM}` on this host"), INSTALL_HINT, None);
+        };
+        let version = tool.version.as_deref().map(short_version);
+        let Ok(wish) = Wish::from_factors(&isodyne_core::factor::Factors::new(), lab.host.kvm()) else {
+            return unavailable("its defaults cannot be resolved here".to_owned(), INSTALL_HINT, version);
+        };
+        let mut notes = vec![match wish.accelerator {
+            Accelerator::Kvm => "runs on /dev/kvm".to_owned(),
+            Accelerator::Tcg => format!("runs under TCG (software emulation): {}", lab.host.kvm_note),
+        }];
+        // A look at the index only: digests are checked when a cell is prepared.
+        if !lab.cache.join("guest.json").exists() {
+            notes.push(format!("there is no guest kernel yet: {SETUP_HINT}"));
+        }
+        Probe::Available(Capabilities {
+            version,
+            accuracy: accuracy(wish.accelerator, lab),
+            tools: vec![tool],
+            notes,
+        })
+    }
+
+    fn prepare(&self, cell: &Cell, lab: &Lab) -> Result<Box<dyn Launcher>, PrepareError> {
+        let wish = Wish::from_factors(&cell.factors, lab.host.kvm())?;
+        let Some(tool) = find_tool(PROGRAM).and_then(|_| inspect_tool(PROGRAM, &["--version"])) else {
+            let reason = format!("there is no `{PROGRAM}` on this host");
+            return Err(PrepareError::Unavailable { reason, hint: INSTALL_HINT.to_owned() });
+        };
+        let guest = match &wish.kernel {
+            Some(path) => image::guest_with_kernel(&lab.cache, path).map_err(|error| bad_kernel(&error))?,
+            None => default_guest(lab)?,
+        };
+        let (config, assets) = resolve(wish, &guest)?;
+        Ok(Box::new(QemuLauncher { accuracy: accuracy(config.accelerator, lab), config, tool, assets }))
+    }
+}
+
+fn default_guest(lab: &Lab) -> Result<GuestAssets, PrepareError> {
+    let unavailable = |reason: String| PrepareError::Unavailable { reason, hint: SETUP_HINT.to_owned() };
+    match image::guest(&lab.cache) {
+        Ok(Some(guest)) => Ok(guest),
+        Ok(None) => Err(unavailable("there is no guest kernel in the cache".to_owned())),
+        Err(error) => Err(unavailable(image::chain(&error))),
+    }
+}
+
+fn bad_kernel(error: &SetupError) -> PrepareError {
+    PrepareError::Invalid {
+        key: "backend.qemu.kernel".to_owned(),
+        message: image::chain(error),
+        hint: "name a readable bzImage or ELF vmlinux for x86-64".to_owned(),
+    }
+}
+
+/// `QEMU emulator version 7.2.22 (Debian …)` → `7.2.22 (Debian …)`.
+fn short_version(line: &str) -> String {
+    line.strip_prefix("QEMU emulator version ").unwrap_or(line).to_owned()
+}
+
+fn accuracy(accelerator: Accelerator, lab: &Lab) -> Accuracy {
+    match (accelerator, &lab.host.fingerprint.hypervisor) {
+        (Accelerator::Tcg, _) => Accuracy::Tcg,
+        (Accelerator::Kvm, Some(_)) => Accuracy::Nested,
+        (Accelerator::Kvm, None) => Accuracy::Kvm,
+    }
+}
+
+/// Brings the wish and the guest together.
+fn resolve(wish: Wish, guest: &GuestAssets) -> Result<(Config, Vec<Asset>), PrepareError> {
+    let entry = wish.entry.unwrap_or(if guest.pvh_elf.is_some() { Entry::Pvh } else { Entry::BzImage });
+    let pvh_elf = guest.pvh_elf.as_ref().filter(|_| entry == Entry::Pvh);
+    let kernel = match (entry, pvh_elf) {
+        (Entry::Pvh, Some(elf)) => elf.clone(),
+        (Entry::BzImage, _) if guest.pvh_elf.as_ref() != Some(&guest.image) => guest.image.clone(),
+        _ => {
+            return Err(PrepareError::Invalid {
+                key: "backend.qemu.entry".to_owned(),
+                message: "the kernel does not offer this entry".to_owned(),
+                hint: "use `entry = \"auto\"`".to_owned(),
+            });
+        }
+    };
+    let (initramfs, modules) = match (wish.channel, &guest.initramfs_with_modules) {
+        (Channel::Serial, _) => (guest.initramfs.0.clone(), Vec::new()),
+        (Channel::VirtioSerial, Ok((path, _))) => (path.clone(), guest.modules.clone()),
+        (Channel::VirtioSerial, Err(reason)) => {
+            return Err(PrepareError::Unavailable {
+                reason: format!("the guest cannot use virtio-serial: {reason}"),
+                hint: "use `channel = \"serial\"`, or run `isodyne setup` with the distribution's kernel".to_owned(),
+            });
+        }
+    };
+    let config = Config {
+        machine: wish.machine,
+        accelerator: wish.accelerator,
+        memory_bytes: wish.memory_bytes,
+        cpus: wish.cpus,
+        cpu: wish.cpu,
+        channel: wish.channel,
+        console: wish.console,
+        kernel,
+        initramfs,
+        modules,
+        command_line: wish.command_line,
+    };
+    let assets = guest.assets(config.channel == Channel::VirtioSerial, pvh_elf.is_some());
+    Ok((config, assets))
+}
+
+/// A machine that is ready to be started any number of times.
+struct QemuLauncher {
+    config: Config,
+    tool: Tool,
+    assets: Vec<Asset>,
+    accuracy: Accuracy,
+}
+
+impl Launcher for QemuLauncher {
+    fn describe(&self, place: &Place) -> Description {
+        let request = |call: &str| Step::Request {
+            socket: format!("descriptor {} of {PROGRAM}", arguments::descriptor::QMP),
+            call: call.to_owned(),
+            body: None,
+        };
+        let argv = arguments::argv(&self.config, &self.tool.path, place.agent_patience_s);
+        Description { steps: vec![Step::Run { argv }, request("qmp_capabilities"), request("cont")] }
+    }
+
+    fn launch(&self, place: &Place, lab: &Lab) -> Result<Box<dyn Sandbox>, Failure> {
+        let argv = arguments::argv(&self.config, &self.tool.path, place.agent_patience_s);
+        Ok(Box::new(launch::launch(&self.config, &argv, place, lab)?))
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        self.accuracy
+    }
+
+    fn assets(&self) -> Vec<Asset> {
+        self.assets.clone()
+    }
+
+    fn tools(&self) -> Vec<Tool> {
+        vec![self.tool.clone()]
+    }
+}

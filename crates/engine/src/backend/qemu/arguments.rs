@@ -1,0 +1,128 @@
+//! The exact command line of QEMU and of the guest's kernel, from a resolved configuration. Pure, golden-tested.
+
+use crate::backend::qemu::config::{Accelerator, Channel, Config, Console, Machine};
+use crate::backend::text;
+
+/// The descriptors that QEMU inherits, connected by socket pairs: no socket file, no polling for one, no path limit.
+/// The numbers are high so that they meet none that the standard library opens while it starts a program.
+pub mod descriptor {
+    /// The control socket.
+    pub const QMP: i32 = 200;
+    /// The first serial port: the kernel's console.
+    pub const CONSOLE: i32 = 201;
+    /// The agent's channel.
+    pub const AGENT: i32 = 202;
+    /// The debug port that the agent's first instruction writes to.
+    pub const INIT: i32 = 203;
+    /// The firmware's debug port.
+    pub const FIRMWARE: i32 = 204;
+}
+
+/// The name of the agent's port on virtio-serial.
+pub const PORT_NAME: &str = "isodyne";
+
+/// QEMU's arguments, the program first.
+pub fn argv(config: &Config, program: &str, agent_patience_s: u32) -> Vec<String> {
+    let mut argv: Vec<String> = vec![program.to_owned()];
+    let mut add = |arguments: &[&str]| argv.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+
+    // No host configuration file and no default device: the guest is what is written here.
+    add(&["-no-user-config", "-nodefaults", "-display", "none"]);
+    add(&["-machine", machine(config.machine)]);
+    match config.accelerator {
+        Accelerator::Kvm => add(&["-accel", "kvm"]),
+        Accelerator::Tcg => add(&["-accel", "tcg"]),
+    }
+    match (&config.cpu, config.accelerator) {
+        (Some(model), _) => add(&["-cpu", model]),
+        (None, Accelerator::Kvm) => add(&["-cpu", "host"]),
+        (None, Accelerator::Tcg) => {}
+    }
+    add(&["-smp", &config.cpus.to_string()]);
+    add(&["-m", &format!("{}M", config.memory_bytes >> 20)]);
+
+    // The guest waits for `cont`, so that QEMU's own start and the guest's are two phases.
+    add(&["-S"]);
+    // A guest that resets, by a panic or because its platform has no other way to end, ends QEMU.
+    add(&["-no-reboot"]);
+
+    let chardev = |id: &str, fd: i32| format!("socket,id={id},fd={fd}");
+    add(&["-chardev", &chardev("qmp", descriptor::QMP), "-mon", "chardev=qmp,mode=control"]);
+    add(&["-chardev", &chardev("console", descriptor::CONSOLE)]);
+    add(&["-device", "isa-serial,chardev=console,index=0"]);
+    add(&["-chardev", &chardev("agent", descriptor::AGENT)]);
+    match config.channel {
+        Channel::Serial => add(&["-device", "isa-serial,chardev=agent,index=1"]),
+        Channel::VirtioSerial => {
+            add(&["-device", "virtio-serial-pci"]);
+            add(&["-device", &format!("virtserialport,chardev=agent,name={PORT_NAME}")]);
+        }
+    }
+    // The agent's first act is a byte on this port: it needs no driver and no configuration.
+    add(&["-chardev", &chardev("init", descriptor::INIT), "-device", "isa-debugcon,iobase=0xe9,chardev=init"]);
+    if config.machine.has_seabios() {
+        add(&["-chardev", &chardev("firmware", descriptor::FIRMWARE)]);
+        add(&["-device", "isa-debugcon,iobase=0x402,chardev=firmware"]);
+    }
+
+    add(&["-kernel", &text(&config.kernel), "-initrd", &text(&config.initramfs)]);
+    add(&["-append", &kernel_command_line(config, agent_patience_s)]);
+    argv
+}
+
+fn machine(machine: Machine) -> &'static str {
+    match machine {
+        Machine::Q35 => "q35",
+        Machine::Pc => "pc",
+        // Without PIT and PIC a kernel under TCG has nothing to calibrate its clock by, and without the RTC it waits a
+        // second for one. Without ACPI it boots a third faster; it then ends by a reset instead of a power-off.
+        Machine::Microvm => "microvm,pit=on,pic=on,rtc=on,acpi=off,auto-kernel-cmdline=off",
+    }
+}
+
+/// The guest's kernel command line.
+pub fn kernel_command_line(config: &Config, agent_patience_s: u32) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut add = |word: &str| words.push(word.to_owned());
+    match config.console {
+        Console::Phases => {
+            // What stands in front of `quiet` is printed before it takes effect: the banner, which is the first byte.
+            add("earlyprintk=ttyS0");
+            add("quiet");
+            add("console=ttyS0");
+        }
+        Console::Full => {
+            add("earlyprintk=ttyS0");
+            add("console=ttyS0");
+        }
+        Console::Off => add("quiet"),
+    }
+    // A panic resets at once, and the reset ends QEMU: the failure is seen when it happens.
+    add("panic=-1");
+    // A reset by triple fault works on every machine; the keyboard controller is tried for seconds first.
+    add("reboot=t");
+    // The self-tests of the kernel's ciphers take 0.3 s under TCG and say nothing about a boot.
+    add("cryptomgr.notests");
+    if config.accelerator == Accelerator::Tcg {
+        // The timer's check counts ticks in a busy loop and panics when the host is loaded. Under KVM the kernel knows.
+        add("no_timer_check");
+    }
+    match config.channel {
+        Channel::Serial => add("isodyne.channel=serial:/dev/ttyS1"),
+        Channel::VirtioSerial => {
+            add(&format!("isodyne.channel=virtio:{PORT_NAME}"));
+            if !config.modules.is_empty() {
+                add(&format!("isodyne.modules={}", config.modules.join(",")));
+            }
+        }
+    }
+    add(&format!("isodyne.end={}", if config.machine.ends_by_reset() { "reboot" } else { "poweroff" }));
+    add(&format!("isodyne.patience={agent_patience_s}"));
+    // The user's words come last, where the kernel lets them win.
+    words.extend(config.command_line.split_whitespace().map(str::to_owned));
+    words.join(" ")
+}
+
+#[cfg(test)]
+#[path = "arguments_tests.rs"]
+mod tests;

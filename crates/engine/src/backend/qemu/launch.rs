@@ -1,0 +1,142 @@
+//! Starting QEMU: descriptors first, then the process, then the conversation that lets the guest run.
+
+use crate::backend::console::{ConsoleLog, DebugPort};
+use crate::backend::qemu::arguments::descriptor;
+use crate::backend::qemu::config::Config;
+use crate::backend::qemu::diagnose::last_words;
+use crate::backend::qemu::qmp::{QmpClient, QmpError};
+use crate::backend::qemu::sandbox::{Logs, QemuSandbox};
+use crate::backend::{Place, Stamp};
+use crate::channel::{AgentChannel, FdTransport};
+use crate::clock::Clock;
+use crate::lab::Lab;
+use crate::ownership::OwnedProcess;
+use crate::watch::{Source, Watcher};
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::ledger::{MilestoneName, SignalName};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// QEMU answers within 0.1 s on an idle host.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
+/// The ends that the child inherits are made above the numbers they get there.
+const LOWEST_SPARE_DESCRIPTOR: RawFd = 256;
+
+/// Starts one machine. Nothing is left running if this fails.
+pub(super) fn launch(config: &Config, argv: &[String], place: &Place, lab: &Lab) -> Result<QemuSandbox, Failure> {
+    let logs = Logs::under(&place.log_prefix);
+    let prepared = prepare(config, argv, &logs).map_err(|error| {
+        let class = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FailureClass::Enospc,
+            _ => FailureClass::Launch,
+        };
+        Failure::new(class, format!("failed to make what QEMU needs: {error}"))
+    })?;
+    let Prepared { command, inherited, qmp, agent, sources } = prepared;
+    let refused = |error: &io::Error| Failure::new(FailureClass::Launch, format!("the host refused: {error}"));
+    let watcher = Watcher::start(lab.clock, sources).map_err(|error| refused(&error))?;
+    let mut qmp = QmpClient::new(qmp, lab.clock).map_err(|error| refused(&error))?;
+    let mut process = lab.owner.spawn(command).map_err(|error| {
+        Failure::new(FailureClass::Launch, crate::image::chain(&error))
+    })?;
+    // Only QEMU holds the other ends now: its end is the end of every conversation.
+    drop(inherited);
+
+    let stamps = match converse(&mut qmp, &process, lab.clock) {
+        Ok(stamps) => stamps,
+        Err(error) => return Err(explain(&error, &mut process, &logs, lab.clock)),
+    };
+    let channel = AgentChannel::new(Box::new(FdTransport::from_socket(agent, lab.clock)), lab.clock);
+    Ok(QemuSandbox::new(lab.clock, process, qmp, channel, watcher, stamps, logs, config))
+}
+
+struct Prepared {
+    command: Command,
+    inherited: Vec<OwnedFd>,
+    qmp: OwnedFd,
+    agent: OwnedFd,
+    sources: Vec<Box<dyn Source>>,
+}
+
+/// Makes logs, socket pairs and the command. Before t0.
+fn prepare(config: &Config, argv: &[String], logs: &Logs) -> io::Result<Prepared> {
+    let mut inherited = Vec::new();
+    let mut numbers: Vec<(RawFd, RawFd)> = Vec::new();
+    let mut pair = |number: RawFd| -> io::Result<OwnedFd> {
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        let theirs = rustix::io::fcntl_dupfd_cloexec(&theirs, LOWEST_SPARE_DESCRIPTOR)?;
+        numbers.push((theirs.as_raw_fd(), number));
+        inherited.push(theirs);
+        Ok(ours)
+    };
+    let qmp = pair(descriptor::QMP)?;
+    let agent = pair(descriptor::AGENT)?;
+    let mut sources: Vec<Box<dyn Source>> = vec![
+        Box::new(ConsoleLog::new(pair(descriptor::CONSOLE)?, &logs.console, MilestoneName::Kernel)?),
+        Box::new(DebugPort::new(pair(descriptor::INIT)?, MilestoneName::Init, Some(b'I'))?),
+    ];
+    if config.machine.has_seabios() {
+        sources.push(Box::new(DebugPort::new(pair(descriptor::FIRMWARE)?, MilestoneName::Firmware, None)?));
+    }
+
+    let log = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&logs.qemu)?;
+    let mut command = Command::new(&argv[0]);
+    command.args(&argv[1..]).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    // SAFETY: between fork and exec only dup2 is called, which is safe there; the descriptors are open in the parent
+    // until the spawn has returned, and dup2 clears the flag that would close them at exec.
+    unsafe {
+        command.pre_exec(move || {
+            for (from, to) in &numbers {
+                if libc::dup2(*from, *to) < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
+    Ok(Prepared { command, inherited, qmp, agent, sources })
+}
+
+/// From the greeting to the running guest. Capabilities and `cont` go out together: one round trip, not two.
+fn converse(qmp: &mut QmpClient, process: &OwnedProcess, clock: Clock) -> Result<Vec<Stamp>, QmpError> {
+    let deadline = clock.after(ANSWER_DEADLINE);
+    let greeted = qmp.greeting(deadline)?;
+    let asked = clock.now();
+    let capabilities = qmp.send("qmp_capabilities", None)?;
+    let resume = qmp.send("cont", None)?;
+    qmp.wait(&capabilities, deadline)?;
+    let (_, running) = qmp.wait(&resume, deadline)?;
+    let stamp = |name, at, asked, signal| Stamp { name, at, asked, signal };
+    Ok(vec![
+        stamp(MilestoneName::Spawned, process.spawned_at, None, SignalName::Exec),
+        stamp(MilestoneName::ApiReady, greeted, None, SignalName::Reply),
+        stamp(MilestoneName::Started, running, Some(asked), SignalName::Reply),
+    ])
+}
+
+/// QEMU did not come up: its own last words say most.
+fn explain(error: &QmpError, process: &mut OwnedProcess, logs: &Logs, clock: Clock) -> Failure {
+    let class = match error {
+        QmpError::Deadline(_) => FailureClass::Timeout,
+        QmpError::Parse(_) => FailureClass::Protocol,
+        _ => FailureClass::Launch,
+    };
+    // When the socket closes, the exit is a moment away.
+    let exit = process.wait(clock.after(Duration::from_millis(500))).or_else(|| process.kill());
+    let status = exit.map(|exit| format!(" ({})", exit.status)).unwrap_or_default();
+    let words = last_words(&super::sandbox::tail(&logs.qemu));
+    let message = match (class, words) {
+        (FailureClass::Launch, Some(words)) => format!("QEMU did not start{status}: {words}"),
+        (_, Some(words)) => format!("{error}{status}; QEMU's last words: {words}"),
+        (_, None) => format!("{error}{status}"),
+    };
+    let mut failure = Failure::new(class, message);
+    failure.evidence = logs.evidence();
+    failure
+}

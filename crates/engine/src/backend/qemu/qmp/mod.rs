@@ -1,0 +1,236 @@
+//! The client of QEMU's control socket (QMP): commands with numbers, answers matched to them, everything with a deadline.
+
+use crate::clock::Clock;
+use isodyne_core::unit::HostInstant;
+use message::{Lines, Message, ParseError};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::SendFlags;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+
+pub mod message;
+
+/// Events that nobody asked for are kept up to this many.
+const EVENT_LIMIT: usize = 256;
+
+/// Why QEMU did not answer as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum QmpError {
+    /// The deadline passed.
+    #[error("QEMU did not answer `{0}` in time")]
+    Deadline(String),
+    /// QEMU closed the socket: it has ended.
+    #[error("QEMU closed its control socket before it answered `{0}`")]
+    Closed(String),
+    /// QEMU refused.
+    #[error("QEMU refused `{command}`: {description}")]
+    Refused {
+        /// The command.
+        command: String,
+        /// QEMU's words.
+        description: String,
+    },
+    /// QEMU's words make no sense.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// The socket failed.
+    #[error("the control socket failed")]
+    Io(#[source] io::Error),
+}
+
+/// A connection to QEMU.
+pub struct QmpClient {
+    socket: OwnedFd,
+    clock: Clock,
+    lines: Lines,
+    next_id: u64,
+    /// Answers that arrived while another was waited for.
+    answers: VecDeque<(Message, HostInstant)>,
+    events: VecDeque<(String, Value)>,
+}
+
+/// A command that has been sent.
+#[derive(Debug)]
+pub struct Pending {
+    id: u64,
+    command: String,
+}
+
+impl QmpClient {
+    /// Speaks over a connected stream socket.
+    ///
+    /// # Errors
+    /// If the host refuses to make it non-blocking.
+    pub fn new(socket: OwnedFd, clock: Clock) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        Ok(Self {
+            socket,
+            clock,
+            lines: Lines::default(),
+            next_id: 1,
+            answers: VecDeque::new(),
+            events: VecDeque::new(),
+        })
+    }
+
+    /// Waits for the greeting and says when it arrived.
+    ///
+    /// # Errors
+    /// [`QmpError`]
+    pub fn greeting(&mut self, deadline: HostInstant) -> Result<HostInstant, QmpError> {
+        loop {
+            match self.receive("greeting", deadline)? {
+                (Message::Greeting, at) => return Ok(at),
+                (other, at) => self.keep(other, at),
+            }
+        }
+    }
+
+    /// Sends a command and does not wait.
+    ///
+    /// # Errors
+    /// [`QmpError`]
+    pub fn send(&mut self, command: &str, arguments: Option<Value>) -> Result<Pending, QmpError> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let mut body = json!({ "execute": command, "id": id });
+        if let Some(arguments) = arguments {
+            body["arguments"] = arguments;
+        }
+        let line = format!("{body}\n");
+        // Commands are far smaller than the socket's buffer: a socket that is full is one that QEMU does not read.
+        match rustix::net::send(&self.socket, line.as_bytes(), SendFlags::NOSIGNAL) {
+            Ok(sent) if sent == line.len() => Ok(Pending { id, command: command.to_owned() }),
+            Ok(_) | Err(rustix::io::Errno::AGAIN) => Err(QmpError::Deadline(command.to_owned())),
+            Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => Err(QmpError::Closed(command.to_owned())),
+            Err(errno) => Err(QmpError::Io(errno.into())),
+        }
+    }
+
+    /// Waits for the answer to a command and says when it arrived.
+    ///
+    /// # Errors
+    /// [`QmpError`]
+    pub fn wait(&mut self, pending: &Pending, deadline: HostInstant) -> Result<(Value, HostInstant), QmpError> {
+        let mut early = self.answers.iter().position(|(message, _)| answers(message, pending.id));
+        loop {
+            let (message, at) = match early.take().and_then(|index| self.answers.remove(index)) {
+                Some(kept) => kept,
+                None => self.receive(&pending.command, deadline)?,
+            };
+            match message {
+                Message::Return { id, value } if id == pending.id => return Ok((value, at)),
+                Message::Error { id, description } if id.is_none_or(|id| id == pending.id) => {
+                    return Err(QmpError::Refused { command: pending.command.clone(), description });
+                }
+                other => self.keep(other, at),
+            }
+        }
+    }
+
+    /// Sends a command and waits for its answer.
+    ///
+    /// # Errors
+    /// [`QmpError`]
+    pub fn execute(&mut self, command: &str, deadline: HostInstant) -> Result<Value, QmpError> {
+        let pending = self.send(command, None)?;
+        Ok(self.wait(&pending, deadline)?.0)
+    }
+
+    /// The events that have arrived beside the answers, the oldest first.
+    pub fn take_events(&mut self) -> Vec<(String, Value)> {
+        self.events.drain(..).collect()
+    }
+
+    fn keep(&mut self, message: Message, at: HostInstant) {
+        match message {
+            Message::Event { name, data } => {
+                if self.events.len() == EVENT_LIMIT {
+                    self.events.pop_front();
+                }
+                self.events.push_back((name, data));
+            }
+            Message::Return { .. } | Message::Error { .. } if self.answers.len() < EVENT_LIMIT => {
+                self.answers.push_back((message, at));
+            }
+            _ => {}
+        }
+    }
+
+    /// The next message, with the time at which the socket became readable.
+    fn receive(&mut self, awaited: &str, deadline: HostInstant) -> Result<(Message, HostInstant), QmpError> {
+        let mut at = self.clock.now();
+        loop {
+            if let Some(line) = self.lines.next_line() {
+                return Ok((message::parse(&line)?, at));
+            }
+            let left = self.clock.until(deadline);
+            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+            match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&timeout)) {
+                Ok(0) => return Err(QmpError::Deadline(awaited.to_owned())),
+                Ok(_) => at = self.clock.now(),
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(errno) => return Err(QmpError::Io(errno.into())),
+            }
+            let mut buffer = [0; 4096];
+            match rustix::io::read(&self.socket, &mut buffer) {
+                Ok(0) | Err(rustix::io::Errno::CONNRESET) => return Err(QmpError::Closed(awaited.to_owned())),
+                Ok(count) => self.lines.feed(&buffer[..count])?,
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(QmpError::Io(errno.into())),
+            }
+        }
+    }
+}
+
+fn answers(message: &Message, wanted: u64) -> bool {
+    match message {
+        Message::Return { id, .. } => *id == wanted,
+        Message::Error { id, .. } => *id == Some(wanted),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    fn pair() -> (QmpClient, UnixStream) {
+        let (ours, qemu) = UnixStream::pair().unwrap();
+        (QmpClient::new(ours.into(), Clock).unwrap(), qemu)
+    }
+
+    #[test]
+    fn answers_find_their_commands_in_any_order_and_events_are_kept() {
+        let (mut client, mut qemu) = pair();
+        let soon = Clock.after(Duration::from_secs(5));
+        qemu.write_all(b"{\"QMP\": {}}\r\n").unwrap();
+        client.greeting(soon).unwrap();
+        let (first, second) = (client.send("a", None).unwrap(), client.send("b", Some(json!({"x": 1}))).unwrap());
+        qemu.write_all(b"{\"event\": \"RESUME\"}\n{\"return\": 2, \"id\": 2}\n{\"return\": 1, \"id\": 1}\n").unwrap();
+        assert_eq!(client.wait(&first, soon).unwrap().0, json!(1));
+        assert_eq!(client.wait(&second, soon).unwrap().0, json!(2));
+        assert_eq!(client.take_events(), [("RESUME".to_owned(), Value::Null)]);
+        let third = client.send("c", None).unwrap();
+        qemu.write_all(b"{\"error\": {\"desc\": \"no\"}, \"id\": 3}\n").unwrap();
+        assert!(matches!(client.wait(&third, soon), Err(QmpError::Refused { .. })));
+    }
+
+    #[test]
+    fn silence_garbage_and_an_end_are_told_apart() {
+        let (mut client, mut qemu) = pair();
+        let now = Clock.now();
+        assert!(matches!(client.greeting(now), Err(QmpError::Deadline(_))));
+        qemu.write_all(b"hello\n").unwrap();
+        let soon = Clock.after(Duration::from_secs(5));
+        assert!(matches!(client.greeting(soon), Err(QmpError::Parse(_))));
+        drop(qemu);
+        assert!(matches!(client.greeting(soon), Err(QmpError::Closed(_))));
+        assert!(matches!(client.send("quit", None), Err(QmpError::Closed(_))));
+    }
+}

@@ -1,0 +1,78 @@
+//! Running a tool of the package manager: bounded output, a deadline, and a process group that is killed after it.
+
+use crate::clock::Clock;
+use crate::image::SetupError;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+const OUTPUT_LIMIT: u64 = 4 << 20;
+
+/// What a tool said.
+pub(super) struct Output {
+    pub(super) success: bool,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+}
+
+impl Output {
+    /// The first error line of the tool, for people.
+    pub(super) fn complaint(&self) -> String {
+        let lines = || self.stderr.lines().chain(self.stdout.lines());
+        let line = lines().find(|line| line.starts_with("E:") || line.starts_with("Err:"));
+        line.or_else(|| lines().last()).unwrap_or("it said nothing").chars().take(300).collect()
+    }
+}
+
+pub(super) fn output_of(mut command: Command, deadline: Duration) -> Result<Output, SetupError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let failed = |source| SetupError::Io { action: "run", path: PathBuf::from(&program), source };
+    command.env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive").process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(failed)?;
+    let stdout = collect(child.stdout.take());
+    let stderr = collect(child.stderr.take());
+    let pid = Pid::from_child(&child);
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| failed(errno.into()))?;
+    let clock = Clock;
+    let ended = wait_readable(&pidfd, clock, clock.after(deadline));
+    if !ended {
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+    let status = child.wait().map_err(failed)?;
+    if !ended {
+        return Err(SetupError::Deadline { program, seconds: deadline.as_secs() });
+    }
+    let text = |thread: JoinHandle<Vec<u8>>| String::from_utf8_lossy(&thread.join().unwrap_or_default()).into_owned();
+    Ok(Output { success: status.success(), stdout: text(stdout), stderr: text(stderr) })
+}
+
+fn wait_readable(fd: &impl AsFd, clock: Clock, deadline: isodyne_core::unit::HostInstant) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    loop {
+        let left = clock.until(deadline);
+        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&timeout)) {
+            Ok(count) => return count > 0,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+/// Reads a stream to its end in a thread; what is beyond the limit is read and forgotten.
+fn collect(stream: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        if let Some(mut stream) = stream {
+            let _ = stream.by_ref().take(OUTPUT_LIMIT).read_to_end(&mut kept);
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        }
+        kept
+    })
+}
