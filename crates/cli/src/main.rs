@@ -1,1 +1,39 @@
-fn main() {}
+//! `isodyne`: a performance lab for sandboxes.
+
+mod arguments;
+mod commands;
+mod exit;
+mod listener;
+mod output;
+mod paths;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use exit::{Exit, Trouble};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = output::Output::new(arguments.color);
+    let done = match arguments.command {
+        Command::Doctor(options) => commands::doctor::doctor(&options, &output),
+        Command::Setup(options) => commands::setup::setup(&options, &output),
+        Command::List(options) => commands::list::list(&options, &output),
+        Command::Check(options) => commands::check::check(&options, &output),
+        Command::Run(options) => commands::run::run(&options, &output),
+        Command::Show(options) => commands::show::show(&options, &output),
+        Command::Report(options) => commands::report::report(&options, &output),
+        Command::Completions { shell } => commands::manual::completions(shell, &output),
+        Command::Man { directory } => commands::manual::man(&directory, &output),
+        Command::Guardian { scratch } => commands::guardian::guardian(&scratch),
+    };
+    let exit = done.unwrap_or_else(|trouble: Trouble| {
+        output.trouble(&trouble);
+        trouble.exit
+    });
+    exit_code(exit)
+}
+
+fn exit_code(exit: Exit) -> ExitCode {
+    ExitCode::from(exit as u8)
+}

@@ -2,8 +2,12 @@
 
 use crate::clock::Clock;
 use crate::host::HostFacts;
-use crate::ownership::Owner;
-use std::path::PathBuf;
+use crate::ownership::{Owned, Owner, Resource, leak, name_prefix};
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// What one run shares between its sandboxes.
 pub struct Lab {
@@ -21,4 +25,66 @@ pub struct Lab {
     pub cache: PathBuf,
     /// A short random name of the run, in hexadecimal; every owned resource carries it.
     pub run_id: String,
+    /// The invocation of the program within the run, from 0.
+    pub session: u32,
+    /// Removes the scratch directory if [`Lab::close`] is never reached.
+    scratch_guard: Option<Owned>,
+}
+
+/// What a lab is opened with.
+#[derive(Debug)]
+pub struct LabOptions<'a> {
+    /// The run's name.
+    pub run_id: &'a str,
+    /// The invocation of the program within the run, from 0.
+    pub session: u32,
+    /// Where logs go.
+    pub logs: &'a Path,
+    /// The cache.
+    pub cache: &'a Path,
+    /// The command that runs [`crate::ownership::guard`]; the scratch directory is added as its last argument.
+    /// `None` for commands that start nothing that outlives them.
+    pub guardian: Option<Command>,
+}
+
+impl Lab {
+    /// Opens a lab: looks at the host, makes the scratch directory, starts the guardian.
+    ///
+    /// # Errors
+    /// If the scratch directory cannot be made or the guardian does not start.
+    pub fn open(options: LabOptions<'_>) -> io::Result<Self> {
+        let clock = Clock;
+        let scratch =
+            std::env::temp_dir().join(format!("{}-s{}", name_prefix(options.run_id), options.session));
+        // Fails if it exists: nobody else's directory is ever used.
+        DirBuilder::new().mode(0o700).create(&scratch)?;
+        let owner = match options.guardian {
+            Some(guardian) => Owner::with_guardian(clock, options.run_id, &scratch, guardian)?,
+            None => Owner::new(clock, options.run_id),
+        };
+        let scratch_guard = Some(owner.own(Resource::Directory(scratch.clone())));
+        Ok(Self {
+            clock,
+            owner,
+            host: HostFacts::gather(),
+            scratch,
+            logs: options.logs.to_owned(),
+            cache: options.cache.to_owned(),
+            run_id: options.run_id.to_owned(),
+            session: options.session,
+            scratch_guard,
+        })
+    }
+
+    /// Removes the scratch directory and looks for anything that still carries the run's name.
+    ///
+    /// Returns one line per survivor; empty is good.
+    pub fn close(mut self) -> Vec<String> {
+        let mut survivors: Vec<String> = Vec::new();
+        if let Some(guard) = self.scratch_guard.take() {
+            survivors.extend(guard.remove().err());
+        }
+        survivors.extend(leak::survivors(&self.run_id, &self.scratch));
+        survivors
+    }
 }

@@ -6,6 +6,7 @@
 
 use crate::channel::AgentChannel;
 use crate::lab::Lab;
+use crate::workload::Attempt;
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::failure::Failure;
 use isodyne_core::ledger::{MilestoneName, SignalName};
@@ -15,6 +16,7 @@ use isodyne_core::sample::{Accuracy, Provenance};
 use isodyne_core::unit::HostInstant;
 use std::path::{Path, PathBuf};
 
+pub mod console;
 pub mod docker;
 pub mod notify;
 pub mod oci;
@@ -74,6 +76,11 @@ pub trait Launcher: Send + Sync {
     /// A classed failure with its evidence. Nothing is left running.
     fn launch(&self, place: &Place, lab: &Lab) -> Result<Box<dyn Sandbox>, Failure>;
 
+    /// A made-up attempt instead of a launch. Only the scripted backend has one; its provenance says so.
+    fn script(&self, _seed: u64) -> Option<Attempt> {
+        None
+    }
+
     /// What stands between the sandbox and the hardware.
     fn accuracy(&self) -> Accuracy;
 
@@ -100,6 +107,15 @@ pub struct Place {
     pub log_prefix: PathBuf,
     /// Seconds that the agent inside waits for its host before it gives up and ends.
     pub agent_patience_s: u32,
+}
+
+impl Place {
+    /// The log file of this sandbox for one kind of text (`console`, `runc`, …).
+    pub fn log(&self, kind: &str) -> PathBuf {
+        let mut name = self.log_prefix.clone().into_os_string();
+        name.push(format!(".{kind}.log"));
+        name.into()
+    }
 }
 
 /// What a launcher would do, for `--dry-run`, `run.json` and golden tests.
@@ -210,4 +226,10 @@ pub fn all() -> Vec<Box<dyn Backend>> {
 /// The text of a path in a description or argument list.
 pub(crate) fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
+}
+
+/// An error with its causes on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -14,6 +14,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 const FILE_NAME: &str = "owned.jsonl";
+/// The file in the scratch directory that the guardian holds locked as long as it lives.
+pub(super) const GUARDIAN_LOCK: &str = "guardian.lock";
 
 /// One line of the journal.
 #[derive(Debug, Serialize, Deserialize)]

@@ -10,10 +10,12 @@ mod journal;
 pub mod leak;
 mod process;
 mod resource;
+mod sweep;
 
 pub use guardian::guard;
 pub use process::{ExitReport, OwnedProcess, SpawnError};
 pub use resource::Resource;
+pub use sweep::sweep;
 
 use crate::clock::Clock;
 use journal::Journal;

@@ -1,1 +1,106 @@
-//! …
+//! The schedule: rounds over all cells in a random order, sample by sample.
+//!
+//! Which cell comes when is decided by the pure [`isodyne_core::schedule`]; this module does it. Every event goes to one
+//! listener, between samples and never during one: a progress bar or a full disk cannot disturb what is measured.
+
+mod interrupt;
+mod take;
+
+pub use interrupt::Interrupt;
+
+use crate::backend::Launcher;
+use crate::lab::Lab;
+use crate::workload::BootOptions;
+use isodyne_core::cell::{Cell, CellId};
+use isodyne_core::event::{Ending, RunEvent};
+use isodyne_core::failure::FailureClass;
+use isodyne_core::sample::Sample;
+use isodyne_core::schedule::Progress;
+use std::collections::BTreeMap;
+
+/// A cell that is ready to be measured.
+pub struct Work {
+    /// The cell.
+    pub cell: Cell,
+    /// What launches it.
+    pub launcher: Box<dyn Launcher>,
+    /// What the benchmark is told.
+    pub options: BootOptions,
+}
+
+/// What is to be done.
+pub struct Order<'a> {
+    /// The cells.
+    pub work: &'a [Work],
+    /// Valid samples wanted per cell.
+    pub samples: u32,
+    /// Rounds in front that are kept but not counted.
+    pub warmup: u32,
+    /// The seed of the order.
+    pub seed: u64,
+    /// What earlier sessions of this run have taken.
+    pub earlier: &'a [Sample],
+}
+
+/// What a session did.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// Cells that were given up, with the reason.
+    pub abandoned: Vec<(CellId, String)>,
+}
+
+/// Takes samples until every cell has what the plan wants, is given up, or the user asks to stop.
+///
+/// `listen` hears every event; its error (a full disk, say) ends the session.
+///
+/// # Errors
+/// Only what `listen` returns: a failed sample is data, not an error.
+pub fn run<E>(
+    lab: &Lab,
+    order: &Order<'_>,
+    interrupt: &Interrupt,
+    listen: &mut dyn FnMut(&RunEvent) -> Result<(), E>,
+) -> Result<Outcome, E> {
+    let cells: Vec<CellId> = order.work.iter().map(|work| work.cell.id.clone()).collect();
+    let work: BTreeMap<&CellId, &Work> = order.work.iter().map(|work| (&work.cell.id, work)).collect();
+    let mut progress = Progress::new(&cells, order.samples, order.warmup, order.seed);
+    order.earlier.iter().for_each(|sample| progress.record_sample(sample));
+    let mut sequence = order.earlier.iter().map(|sample| sample.sequence + 1).max().unwrap_or(0);
+    listen(&RunEvent::RunStarted {
+        cells: order.work.iter().map(|work| work.cell.clone()).collect(),
+        samples_wanted: order.samples,
+        warmup_rounds: order.warmup,
+        samples_taken: order.earlier.len() as u64,
+    })?;
+    let begun = lab.clock.now();
+    'rounds: while let Some(round) = progress.next_round() {
+        listen(&RunEvent::RoundStarted { round: round.number, warmup: round.warmup, order: round.order.clone() })?;
+        for cell in &round.order {
+            if interrupt.is_asked() {
+                break 'rounds;
+            }
+            let Some(work) = work.get(cell) else { continue };
+            listen(&RunEvent::SampleStarted { cell: cell.clone(), round: round.number })?;
+            let ticket =
+                take::Ticket { round: round.number, warmup: round.warmup, sequence, begun, seed: order.seed };
+            let mut sample = take::take(lab, work, &ticket);
+            sequence += 1;
+            if interrupt.is_asked()
+                && let Some(failure) = &mut sample.failure
+            {
+                // The lab itself ended this sandbox; the cell is measured again when the run goes on.
+                failure.class = FailureClass::Interrupted;
+            }
+            progress.record_sample(&sample);
+            listen(&RunEvent::SampleTaken { sample: Box::new(sample) })?;
+            if let Some(reason) = progress.given_up(cell) {
+                listen(&RunEvent::CellAbandoned { cell: cell.clone(), reason })?;
+            }
+        }
+    }
+    let ending = if progress.next_round().is_none() { Ending::Complete } else { Ending::Interrupted };
+    let abandoned = cells.iter().filter_map(|cell| Some((cell.clone(), progress.given_up(cell)?))).collect();
+    Ok(Outcome { ending, abandoned })
+}

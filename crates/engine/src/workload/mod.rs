@@ -1,1 +1,22 @@
-//! …
+//! Workloads: what a benchmark does with one sandbox.
+
+mod boot;
+
+pub use boot::{BootOptions, boot};
+
+use isodyne_core::failure::Failure;
+use isodyne_core::ledger::Ledger;
+use std::collections::BTreeMap;
+
+/// What came of one try at a sample, before the lab adds what it knows of the host.
+#[derive(Clone, Debug, Default)]
+pub struct Attempt {
+    /// The milestones that were reached.
+    pub ledger: Ledger,
+    /// Values by metric name.
+    pub metrics: BTreeMap<String, f64>,
+    /// Why the attempt is not valid.
+    pub failure: Option<Failure>,
+    /// What was proved before the time counted.
+    pub proofs: Vec<String>,
+}

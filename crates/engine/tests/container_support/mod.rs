@@ -134,7 +134,10 @@ impl Bench {
         let mut stamps = sandbox.stamps();
         stamps.sort_by_key(|stamp| (stamp.at, stamp.name));
         for stamp in &stamps {
-            assert!(stamp.at >= origin && stamp.asked.is_none_or(|asked| asked >= origin && asked <= stamp.at), "{stamp:?}");
+            assert!(
+                stamp.at >= origin && stamp.asked.is_none_or(|asked| asked >= origin && asked <= stamp.at),
+                "{stamp:?}"
+            );
         }
         let names: Vec<MilestoneName> = stamps.iter().map(|stamp| stamp.name).collect();
         assert!(hello_at > origin);

@@ -42,6 +42,7 @@ pub(super) fn launch(config: &Config, argv: &[String], place: &Place, lab: &Lab)
     let refused = |error: &io::Error| Failure::new(FailureClass::Launch, format!("the host refused: {error}"));
     let watcher = Watcher::start(lab.clock, sources).map_err(|error| refused(&error))?;
     let mut qmp = QmpClient::new(qmp, lab.clock).map_err(|error| refused(&error))?;
+    let transport = FdTransport::from_socket(agent, lab.clock).map_err(|error| refused(&error))?;
     let mut process = lab.owner.spawn(command).map_err(|error| {
         Failure::new(FailureClass::Launch, crate::image::chain(&error))
     })?;
@@ -52,7 +53,7 @@ pub(super) fn launch(config: &Config, argv: &[String], place: &Place, lab: &Lab)
         Ok(stamps) => stamps,
         Err(error) => return Err(explain(&error, &mut process, &logs, lab.clock)),
     };
-    let channel = AgentChannel::new(Box::new(FdTransport::from_socket(agent, lab.clock)), lab.clock);
+    let channel = AgentChannel::new(Box::new(transport), lab.clock);
     Ok(QemuSandbox::new(lab.clock, process, qmp, channel, watcher, stamps, logs, config))
 }
 

@@ -1,0 +1,12 @@
+//! The commands, one module each: arguments in, exit code out.
+
+pub mod check;
+pub mod doctor;
+pub mod guardian;
+pub mod list;
+pub mod manual;
+pub mod plans;
+pub mod report;
+pub mod run;
+pub mod setup;
+pub mod show;

@@ -1,0 +1,128 @@
+//! `isodyne run`: from plan to report.
+
+mod prepare;
+mod resolve;
+mod session;
+
+use crate::arguments::RunOptions;
+use crate::exit::{Exit, Trouble};
+use crate::output::Output;
+use crate::paths;
+use isodyne_core::event::Ending;
+use isodyne_core::record::RunRecord;
+use isodyne_core::sample::Sample;
+use isodyne_core::summary::{RunSummary, summarise};
+use isodyne_engine::lab::{Lab, LabOptions};
+use isodyne_engine::ownership::sweep;
+use isodyne_store::RunDirectory;
+use resolve::Target;
+use std::path::Path;
+use std::process::Command;
+
+/// Runs a plan or a benchmark, or goes on with a run.
+pub fn run(options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
+    let target = resolve::target(options)?;
+    if options.dry_run {
+        return dry_run(&target, options, output);
+    }
+    for survivor in sweep(&target.run_id) {
+        output.warn(&format!("left by an earlier session of this run: {survivor}"));
+    }
+    let lab = open_lab(&target, output)?;
+    let prepared = prepare::prepare(&target.plan, &lab, output)?;
+    let (directory, record, earlier) = match target.resumed {
+        Some(resumed) => (resumed.directory, resumed.record, resumed.samples),
+        None => {
+            let record = prepare::record(&target, &prepared, &lab);
+            let directory = RunDirectory::create(&target.out, &record).map_err(Trouble::unexpected)?;
+            (directory, record, Vec::new())
+        }
+    };
+    session::session(lab, prepared, session::Session { directory, record, earlier, options }, output)
+}
+
+/// Says exactly what would be run and sent.
+fn dry_run(target: &Target, options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
+    let lab = open_lab(target, output)?;
+    let prepared = prepare::prepare(&target.plan, &lab, output)?;
+    let described = prepare::describe(&prepared, &lab);
+    let nothing = prepared.work.is_empty();
+    drop(prepared);
+    lab.close();
+    if options.json {
+        output.json(&described)?
+    } else {
+        output.data(&prepare::text(&described))?
+    };
+    Ok(if nothing { Exit::NothingRan } else { Exit::Ok })
+}
+
+fn open_lab(target: &Target, output: &Output) -> Result<Lab, Trouble> {
+    let guardian = std::env::current_exe().map(|program| {
+        let mut command = Command::new(program);
+        command.arg("guardian");
+        command
+    });
+    if guardian.is_err() {
+        output.warn("this program cannot find its own file: nothing cleans up after it if it is killed");
+    }
+    let lab = Lab::open(LabOptions {
+        run_id: &target.run_id,
+        session: target.session(),
+        logs: &target.out.join("logs"),
+        cache: &paths::cache(),
+        guardian: guardian.ok(),
+    });
+    lab.map_err(|error| {
+        let error = anyhow::Error::new(error).context("cannot make a scratch directory");
+        Trouble {
+            hint: Some("free some space, or name another place with TMPDIR".to_owned()),
+            ..Trouble::unexpected(error)
+        }
+    })
+}
+
+/// What the user sees at the end, and the exit code.
+fn conclude(
+    path: &Path,
+    record: &RunRecord,
+    samples: &[Sample],
+    ending: Ending,
+    options: &RunOptions,
+    output: &Output,
+) -> Result<Exit, Trouble> {
+    let summary = summarise(record, samples);
+    if options.json {
+        output.json(&summary)?;
+    } else {
+        super::show::table(record, samples, &summary, path, output)?;
+    }
+    if !options.no_report && samples.iter().any(Sample::counts) {
+        let file = path.join("report.html");
+        super::report::write_html(record, samples, &summary, path, &file)?;
+        output.say(&format!("report  {}", file.display()));
+    }
+    Ok(exit(&summary, record, ending))
+}
+
+/// The exit code that a run deserves.
+pub fn exit(summary: &RunSummary, record: &RunRecord, ending: Ending) -> Exit {
+    let failed = summary.cells.iter().any(|cell| !cell.samples_failed.is_empty());
+    let survivors = record.ended.as_ref().is_some_and(|end| !end.survivors.is_empty() || !end.abandoned.is_empty());
+    match ending {
+        Ending::Interrupted => Exit::Interrupted,
+        Ending::Complete if record.cells.is_empty() => Exit::NothingRan,
+        Ending::Complete if failed || survivors => Exit::CellsFailed,
+        Ending::Complete => Exit::Ok,
+    }
+}
+
+/// A word as a shell reads it back.
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,152 @@
+//! From a plan to cells that can be launched: probe, resolve, skip with reasons.
+
+use super::resolve::Target;
+use crate::exit::{Exit, Trouble};
+use crate::output::Output;
+use isodyne_core::cell::{BackendName, Cell};
+use isodyne_core::factor::FactorValue;
+use isodyne_core::plan::Plan;
+use isodyne_core::probe::{Probe, ProbedBackend};
+use isodyne_core::record::{RUN_SCHEMA, RUN_VERSION, RunRecord, SkippedCell};
+use isodyne_engine::backend::{self, Description, Place, PrepareError, Step};
+use isodyne_engine::host::signals;
+use isodyne_engine::lab::Lab;
+use isodyne_engine::ownership::name_prefix;
+use isodyne_engine::schedule::Work;
+use isodyne_engine::workload::BootOptions;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// Cells that can be launched, and those that cannot.
+pub struct Prepared {
+    /// Ready.
+    pub work: Vec<Work>,
+    /// Not here.
+    pub skipped: Vec<SkippedCell>,
+    /// What the backends of the plan said.
+    pub backends: Vec<ProbedBackend>,
+}
+
+/// Probes the plan's backends and resolves its cells.
+///
+/// # Errors
+/// If the plan asks for something that cannot be, such as a kernel that is none.
+pub fn prepare(plan: &Plan, lab: &Lab, output: &Output) -> Result<Prepared, Trouble> {
+    let mut probes: BTreeMap<BackendName, Probe> = BTreeMap::new();
+    let mut prepared = Prepared { work: Vec::new(), skipped: Vec::new(), backends: Vec::new() };
+    for cell in plan.cells() {
+        let backend = backend::find(cell.backend);
+        let probe = probes.entry(cell.backend).or_insert_with(|| backend.probe(lab));
+        if let Probe::Unavailable { reason, hint, .. } = probe {
+            prepared.skipped.push(SkippedCell { cell, reason: reason.clone(), hint: hint.clone() });
+            continue;
+        }
+        match backend.prepare(&cell, lab) {
+            Ok(launcher) => {
+                let options = boot_options(&cell);
+                prepared.work.push(Work { cell, launcher, options });
+            }
+            Err(PrepareError::Unavailable { reason, hint }) => {
+                prepared.skipped.push(SkippedCell { cell, reason, hint });
+            }
+            Err(PrepareError::Invalid { key, message, hint }) => {
+                return Err(Trouble::new(Exit::PlanInvalid, format!("{key}: {message}"), hint));
+            }
+        }
+    }
+    for skipped in &prepared.skipped {
+        output.say(&format!("skipped {}: {}\n  hint: {}", skipped.cell.id, skipped.reason, skipped.hint));
+    }
+    prepared.backends = probes.into_iter().map(|(backend, probe)| ProbedBackend { backend, probe }).collect();
+    Ok(prepared)
+}
+
+fn boot_options(cell: &Cell) -> BootOptions {
+    let timeout = cell.factors.get("timeout").and_then(FactorValue::as_duration_ns).unwrap_or(60_000_000_000);
+    let command = match cell.factors.get("command") {
+        Some(FactorValue::Words(words)) => Some(words.clone()),
+        _ => None,
+    };
+    BootOptions { timeout: Duration::from_nanos(timeout), command }
+}
+
+/// What `run.json` says before the first sample.
+pub fn record(target: &Target, prepared: &Prepared, lab: &Lab) -> RunRecord {
+    let mut tools: Vec<_> = prepared.work.iter().flat_map(|work| work.launcher.tools()).collect();
+    tools.sort_by(|a, b| a.path.cmp(&b.path));
+    tools.dedup();
+    let mut assets: Vec<_> = prepared.work.iter().flat_map(|work| work.launcher.assets()).collect();
+    assets.sort_by(|a, b| (&a.role, &a.sha256).cmp(&(&b.role, &b.sha256)));
+    assets.dedup();
+    RunRecord {
+        schema: RUN_SCHEMA.to_owned(),
+        version: RUN_VERSION,
+        run_id: target.run_id.clone(),
+        isodyne_version: env!("CARGO_PKG_VERSION").to_owned(),
+        created_at: jiff::Timestamp::now().to_string(),
+        command: std::env::args().collect(),
+        plan: target.plan.clone(),
+        seed: target.seed,
+        cells: prepared.work.iter().map(|work| work.cell.clone()).collect(),
+        skipped: prepared.skipped.clone(),
+        backends: prepared.backends.clone(),
+        fingerprint: lab.host.clone().with_storage(&lab.logs).fingerprint,
+        tools,
+        assets,
+        signals: signals::measure(lab.clock, &lab.scratch),
+        ended: None,
+    }
+}
+
+/// What one cell would do.
+#[derive(Debug, Serialize)]
+pub struct DescribedCell {
+    cell: Cell,
+    #[serde(flatten)]
+    description: Description,
+}
+
+/// What every cell would do, with a place that stands for all.
+pub fn describe(prepared: &Prepared, lab: &Lab) -> Vec<DescribedCell> {
+    let place = Place {
+        name: format!("{}-0", name_prefix(&lab.run_id)),
+        directory: lab.scratch.join("0"),
+        log_prefix: lab.logs.join("0"),
+        agent_patience_s: 90,
+    };
+    let one = |work: &Work| DescribedCell { cell: work.cell.clone(), description: work.launcher.describe(&place) };
+    prepared.work.iter().map(one).collect()
+}
+
+/// The same for people.
+pub fn text(cells: &[DescribedCell]) -> String {
+    let mut text = String::new();
+    for described in cells {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", described.cell.id);
+        for step in &described.description.steps {
+            let _ = match step {
+                Step::Write { path, content } => writeln!(text, "  write {path}\n{}", indent(content)),
+                Step::Run { argv } => {
+                    writeln!(
+                        text,
+                        "  run   {}",
+                        argv.iter().map(|word| super::quote(word)).collect::<Vec<_>>().join(" ")
+                    )
+                }
+                Step::Request { socket, call, body } => {
+                    let body =
+                        body.as_ref().map(|body| format!("\n{}", indent(&format!("{body:#}")))).unwrap_or_default();
+                    writeln!(text, "  call  {call} on {socket}{body}")
+                }
+            };
+        }
+    }
+    text
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("        {line}")).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,94 @@
+//! The one place that writes to the terminal: data to standard output, everything else to standard error.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this module is where printing belongs")]
+
+use crate::arguments::Color;
+use crate::exit::{Exit, Trouble};
+use serde::Serialize;
+use std::io::{IsTerminal, Write};
+
+/// Where a command writes.
+pub struct Output {
+    color: bool,
+    color_errors: bool,
+}
+
+impl Output {
+    /// Colours as asked for; `auto` respects terminals, `NO_COLOR` and `CLICOLOR_FORCE`.
+    pub fn new(color: Color) -> Self {
+        let choice = match color {
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+            Color::Auto => anstream::ColorChoice::Auto,
+        };
+        choice.write_global();
+        let wanted = |is_terminal: bool| match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0")
+                    || (is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
+            }
+        };
+        Self { color: wanted(std::io::stdout().is_terminal()), color_errors: wanted(std::io::stderr().is_terminal()) }
+    }
+
+    /// Whether data may carry colours.
+    pub fn color(&self) -> bool {
+        self.color
+    }
+
+    /// The width of the terminal, or 100 columns where there is none.
+    pub fn width(&self) -> usize {
+        rustix::termios::tcgetwinsize(std::io::stdout())
+            .ok()
+            .map(|size| usize::from(size.ws_col))
+            .filter(|columns| *columns >= 40)
+            .or_else(|| std::env::var("COLUMNS").ok()?.parse().ok())
+            .unwrap_or(100)
+    }
+
+    /// Data for standard output. A closed pipe ends the program quietly.
+    pub fn data(&self, text: &str) -> Result<Exit, Trouble> {
+        let mut out = std::io::stdout().lock();
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        match written {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Trouble::unexpected(anyhow::Error::new(error).context("cannot write to standard output")))
+            }
+            _ => Ok(Exit::Ok),
+        }
+    }
+
+    /// Data as JSON.
+    pub fn json(&self, value: &impl Serialize) -> Result<Exit, Trouble> {
+        let mut text = serde_json::to_string_pretty(value).map_err(Trouble::unexpected)?;
+        text.push('\n');
+        self.data(&text)
+    }
+
+    /// A remark for standard error.
+    pub fn say(&self, text: &str) {
+        // Nothing can be done if standard error is closed.
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
+    /// A warning.
+    pub fn warn(&self, text: &str) {
+        let (on, off) = if self.color_errors { ("\x1b[33m", "\x1b[0m") } else { ("", "") };
+        self.say(&format!("{on}warning:{off} {text}"));
+    }
+
+    /// An error and its way out.
+    pub fn trouble(&self, trouble: &Trouble) {
+        let (red, dim, off) = if self.color_errors { ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") } else { ("", "", "") };
+        if trouble.message.starts_with("error:") {
+            self.say(&trouble.message);
+        } else {
+            self.say(&format!("{red}error:{off} {}", trouble.message));
+        }
+        if let Some(hint) = &trouble.hint {
+            self.say(&format!("  {dim}hint:{off} {hint}"));
+        }
+    }
+}
