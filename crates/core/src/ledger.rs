@@ -133,11 +133,11 @@ impl Ledger {
             let previous_at = before.map_or(0, |previous| previous.at_ns);
             let begin_ns = milestone.asked_ns.unwrap_or(previous_at);
             if before.is_some_and(|previous| previous.name >= milestone.name) {
-                if milestone.name.is_spine() || milestone.asked_ns.is_some() {
+                if milestone.name.is_spine() {
                     return Err(LedgerError::Order(milestone.name));
                 }
-                // A notification that was overtaken (a runtime removes its start file after the container already
-                // runs): the stamp stays in the ledger, but it bounds no phase.
+                // A by-signal that was overtaken (a runtime removes its start file after the container already runs; a
+                // VMM answers after the guest's first byte): the stamp stays in the ledger, but it bounds no phase.
                 continue;
             }
             if begin_ns < previous_at || milestone.at_ns < begin_ns {
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn an_overtaken_notification_bounds_no_phase() {
         let mut ledger = ledger();
-        ledger.add(milestone(M::Started, 72, None));
+        ledger.add(milestone(M::Started, 72, Some(60)));
         let names: Vec<_> = ledger.phases(M::FirstExec).unwrap().into_iter().map(|phase| phase.name).collect();
         assert_eq!(names, ["spawn", "init", "exec"]);
     }

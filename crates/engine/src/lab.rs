@@ -54,8 +54,7 @@ impl Lab {
     /// If the scratch directory cannot be made or the guardian does not start.
     pub fn open(options: LabOptions<'_>) -> io::Result<Self> {
         let clock = Clock;
-        let scratch =
-            std::env::temp_dir().join(format!("{}-s{}", name_prefix(options.run_id), options.session));
+        let scratch = std::env::temp_dir().join(format!("{}-s{}", name_prefix(options.run_id), options.session));
         // Fails if it exists: nobody else's directory is ever used.
         DirBuilder::new().mode(0o700).create(&scratch)?;
         let owner = match options.guardian {

@@ -128,8 +128,7 @@ mod tests {
         let mut console = ConsoleLog::new(host.into(), &path, MilestoneName::Kernel).unwrap();
         assert_eq!(console.ready(HostInstant(1)).unwrap(), Readiness::Open(Vec::new()));
         guest.write_all(b"Linux").unwrap();
-        let stamp =
-            Stamp { name: MilestoneName::Kernel, at: HostInstant(2), asked: None, signal: SignalName::Console };
+        let stamp = Stamp { name: MilestoneName::Kernel, at: HostInstant(2), asked: None, signal: SignalName::Console };
         assert_eq!(console.ready(HostInstant(2)).unwrap(), Readiness::Open(vec![stamp]));
         guest.write_all(b" 6.1").unwrap();
         assert_eq!(console.ready(HostInstant(3)).unwrap(), Readiness::Open(Vec::new()));

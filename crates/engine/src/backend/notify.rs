@@ -137,7 +137,10 @@ impl FileNotify {
                 Ok(event) => found.push(Notification {
                     directory: event.wd(),
                     events: event.events(),
-                    name: event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()).to_owned()).unwrap_or_default(),
+                    name: event
+                        .file_name()
+                        .map(|name| OsStr::from_bytes(name.to_bytes()).to_owned())
+                        .unwrap_or_default(),
                 }),
                 Err(rustix::io::Errno::AGAIN) => return Ok(found),
                 Err(rustix::io::Errno::INTR) => {}
@@ -199,9 +202,8 @@ impl Source for FileNotify {
         let mut found = Vec::new();
         for (index, notification) in notifications.iter().enumerate() {
             let later = &notifications[index + 1..];
-            let is_last = !later
-                .iter()
-                .any(|other| other.directory == notification.directory && other.name == notification.name);
+            let is_last =
+                !later.iter().any(|other| other.directory == notification.directory && other.name == notification.name);
             self.apply(notification, at, is_last, &mut found);
         }
         Ok(Readiness::Open(found))

@@ -8,11 +8,11 @@ use super::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Stamp,
 use crate::backend::oci;
 use crate::channel::{AgentChannel, FdTransport, ShutdownHow};
 use crate::host::cgroup::{Cgroup, CgroupLayout};
-use isodyne_core::factor::FactorValue;
 use crate::image::rootfs::AGENT_PATH;
 use crate::lab::Lab;
 use crate::ownership::{Owned, OwnedProcess, Resource, name_prefix};
 use isodyne_core::cell::{BackendName, Cell};
+use isodyne_core::factor::FactorValue;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::{MilestoneName, SignalName};
 use isodyne_core::probe::{Capabilities, Probe, Tool};
@@ -64,7 +64,8 @@ impl Backend for ProcessBackend {
             Err(error) => {
                 return Err(PrepareError::Unavailable {
                     reason: format!("no cgroup for the process: {error}"),
-                    hint: "run as root, or have a cgroup delegated to this user, or leave out isolation and memory".to_owned(),
+                    hint: "run as root, or have a cgroup delegated to this user, or leave out isolation and memory"
+                        .to_owned(),
                 });
             }
         };
@@ -77,8 +78,11 @@ impl Backend for ProcessBackend {
 
 /// The namespaces that this user may have; `None` if none. Tried in a child, so that the lab itself never changes.
 fn namespaces(root: bool) -> Option<UnshareFlags> {
-    let mut flags =
-        UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWNET | UnshareFlags::NEWCGROUP;
+    let mut flags = UnshareFlags::NEWNS
+        | UnshareFlags::NEWIPC
+        | UnshareFlags::NEWUTS
+        | UnshareFlags::NEWNET
+        | UnshareFlags::NEWCGROUP;
     if !root {
         flags |= UnshareFlags::NEWUSER;
     }
@@ -215,7 +219,12 @@ impl Sandbox for ProcessSandbox {
 
     fn usage(&mut self) -> Vec<(String, f64)> {
         let Some((cgroup, _)) = &self.cgroup else { return Vec::new() };
-        cgroup.usage().peak_memory_bytes.map(|bytes| ("peak_memory_bytes".to_owned(), bytes as f64)).into_iter().collect()
+        cgroup
+            .usage()
+            .peak_memory_bytes
+            .map(|bytes| ("peak_memory_bytes".to_owned(), bytes as f64))
+            .into_iter()
+            .collect()
     }
 
     fn diagnose(&mut self, failure: Failure) -> Failure {

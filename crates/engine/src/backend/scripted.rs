@@ -32,7 +32,8 @@ impl Backend for ScriptedBackend {
     }
 
     fn prepare(&self, cell: &Cell, _lab: &Lab) -> Result<Box<dyn Launcher>, PrepareError> {
-        let duration = |key: &str, default| cell.factors.get(key).and_then(FactorValue::as_duration_ns).unwrap_or(default);
+        let duration =
+            |key: &str, default| cell.factors.get(key).and_then(FactorValue::as_duration_ns).unwrap_or(default);
         let fail = cell.factors.get("fail").and_then(FactorValue::as_text).and_then(|text| {
             let (class, share) = text.split_once(':')?;
             Some((class.parse().ok()?, share.trim_end_matches(['%', ' ']).parse().ok()?))
@@ -81,7 +82,12 @@ impl Launcher for Script {
         add(MilestoneName::StopRequested, total, None);
         add(MilestoneName::Gone, total + total / 10, Some(total));
         let residue = ledger.residue_ns(MilestoneName::FirstExec, total).unwrap_or(0);
-        let metrics = [("total_ns", total), ("residue_ns", residue), ("stop_ns", total / 10), ("lifecycle_ns", total + total / 10)];
+        let metrics = [
+            ("total_ns", total),
+            ("residue_ns", residue),
+            ("stop_ns", total / 10),
+            ("lifecycle_ns", total + total / 10),
+        ];
         Some(Attempt {
             ledger,
             metrics: BTreeMap::from(metrics.map(|(name, value)| (name.to_owned(), value as f64))),

@@ -29,7 +29,8 @@ impl Unsupported {
         let binary = found.is_none().then(|| format!("no `{}` on PATH", self.name));
         let own = "this version of Isodyne does not drive it yet".to_owned();
         let reason = kvm.map(str::to_owned).into_iter().chain(binary).chain([own]).collect::<Vec<_>>().join("; ");
-        let hint = "use qemu with machine = \"microvm\" for a microVM today; see CHANGELOG.md for what is planned".to_owned();
+        let hint =
+            "use qemu with machine = \"microvm\" for a microVM today; see CHANGELOG.md for what is planned".to_owned();
         (reason, hint)
     }
 }

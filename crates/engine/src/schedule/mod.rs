@@ -83,8 +83,7 @@ pub fn run<E>(
             }
             let Some(work) = work.get(cell) else { continue };
             listen(&RunEvent::SampleStarted { cell: cell.clone(), round: round.number })?;
-            let ticket =
-                take::Ticket { round: round.number, warmup: round.warmup, sequence, begun, seed: order.seed };
+            let ticket = take::Ticket { round: round.number, warmup: round.warmup, sequence, begun, seed: order.seed };
             let mut sample = take::take(lab, work, &ticket);
             sequence += 1;
             if interrupt.is_asked()

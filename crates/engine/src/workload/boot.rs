@@ -133,7 +133,10 @@ fn finish(sandbox: &mut dyn Sandbox, lab: &Lab, patience: Duration, mut stamps: 
     attempt.failure = if let Some(survivor) = stopped.survivors.first() {
         Some(Failure::new(FailureClass::Leak, format!("after the stop {survivor}")))
     } else if stopped.killed {
-        Some(Failure::new(FailureClass::Leak, format!("it did not stop within {} s and was killed", patience.as_secs())))
+        Some(Failure::new(
+            FailureClass::Leak,
+            format!("it did not stop within {} s and was killed", patience.as_secs()),
+        ))
     } else if let Some(complaint) = stopped.complaint {
         Some(Failure::new(FailureClass::Crash, complaint))
     } else {

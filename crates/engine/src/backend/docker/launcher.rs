@@ -69,11 +69,8 @@ fn failed(error: &HttpError) -> Failure {
 
 impl Launcher for DockerLauncher {
     fn describe(&self, place: &Place) -> Description {
-        let request = |call: String, body: Option<Value>| Step::Request {
-            socket: text(&self.daemon.socket),
-            call,
-            body,
-        };
+        let request =
+            |call: String, body: Option<Value>| Step::Request { socket: text(&self.daemon.socket), call, body };
         let name = place.name.as_str();
         let body = self.body(name, &config::serve(place.agent_patience_s));
         Description {
@@ -150,8 +147,7 @@ impl Launcher for DockerLauncher {
 /// Runs the agent's `echo` in a container: a daemon that answers does not always start containers.
 pub(super) fn trial(daemon: &Daemon, lab: &Lab) -> Result<(), String> {
     let image = image::of_run(daemon, lab)?;
-    let launcher =
-        DockerLauncher { daemon: daemon.clone(), image, memory_bytes: None, run_id: lab.run_id.clone() };
+    let launcher = DockerLauncher { daemon: daemon.clone(), image, memory_bytes: None, run_id: lab.run_id.clone() };
     let name = format!("{}-trial-docker", crate::ownership::name_prefix(&lab.run_id));
     let guard = lab.owner.own(launcher.resource(&name));
     let outcome = try_once(&launcher, &name).map_err(|error| failed(&error).message);
@@ -202,13 +198,17 @@ mod tests {
     #[test]
     fn a_systemd_daemon_chooses_the_cgroup() {
         assert_eq!(Daemon::for_tests("/s", "systemd").cgroup_parent("isodyne-1"), None);
-        assert_eq!(Daemon::for_tests("/s", "cgroupfs").cgroup_parent("isodyne-1").as_deref(), Some("/isodyne/isodyne-1"));
+        assert_eq!(
+            Daemon::for_tests("/s", "cgroupfs").cgroup_parent("isodyne-1").as_deref(),
+            Some("/isodyne/isodyne-1")
+        );
     }
 
     #[test]
     fn refusals_are_classed() {
         let status = |message: &str| HttpError::Status { call: "POST /x".into(), status: 400, message: message.into() };
-        let missing = r#"OCI runtime create failed: exec: "/isodyne-agent": stat /isodyne-agent: no such file or directory"#;
+        let missing =
+            r#"OCI runtime create failed: exec: "/isodyne-agent": stat /isodyne-agent: no such file or directory"#;
         assert_eq!(failed(&status(missing)).class, FailureClass::Exec);
         assert_eq!(failed(&status("write /x: no space left on device")).class, FailureClass::Enospc);
         assert_eq!(failed(&status("cgroups: permission denied")).class, FailureClass::Launch);

@@ -1,8 +1,8 @@
 //! From a runtime's exit and its log to the class of a failure.
 
 use super::command::last_line;
-use crate::host::cgroup::CgroupUsage;
 use crate::backend::Place;
+use crate::host::cgroup::CgroupUsage;
 use isodyne_core::failure::{Failure, FailureClass};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::ExitStatusExt;
@@ -47,7 +47,10 @@ fn classify(failure: Failure, evidence: &Evidence<'_>, line: Option<String>) -> 
     let runtime = evidence.runtime;
     if evidence.group.oom_kills.is_some_and(|count| count > 0) {
         let limit = evidence.memory_bytes.map_or(String::new(), |bytes| format!(" of {bytes} bytes"));
-        return with(FailureClass::OomCgroup, format!("the container's memory limit{limit} was hit; {}", failure.message));
+        return with(
+            FailureClass::OomCgroup,
+            format!("the container's memory limit{limit} was hit; {}", failure.message),
+        );
     }
     let Some(exit) = evidence.exit else { return failure };
     if !matches!(failure.class, FailureClass::Crash | FailureClass::Protocol | FailureClass::Launch) {

@@ -45,10 +45,8 @@ fn the_calls_are_exact() {
     );
     assert_eq!(
         lines(&launcher(BackendName::Runsc, &["--platform=ptrace", "--network=none"], Lifecycle::Run)),
-        [
-            "/usr/bin/runsc --root /scratch/1/state --platform=ptrace --network=none run --bundle /scratch/1 \
-             isodyne-7f3a-1"
-        ]
+        ["/usr/bin/runsc --root /scratch/1/state --platform=ptrace --network=none run --bundle /scratch/1 \
+             isodyne-7f3a-1"]
     );
 }
 

@@ -58,7 +58,9 @@ pub(crate) fn list_with_prefix(prefix: &str) -> Vec<String> {
         let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
         let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
         names.extend(
-            directories.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| name.starts_with(prefix)),
+            directories
+                .filter_map(|entry| entry.file_name().into_string().ok())
+                .filter(|name| name.starts_with(prefix)),
         );
     }
     names.into_iter().collect()
@@ -70,9 +72,9 @@ pub(crate) fn usage(name: &str) -> CgroupUsage {
     let usage = cgroup::usage_of_path(&layout, &path_of(name));
     // A v1 cgroup counts its own kills only, and an engine puts the container one level below.
     let children = children(name);
-    let below = children.iter().filter_map(|child| {
-        cgroup::usage_of_path(&layout, &format!("{}/{child}", path_of(name))).oom_kills
-    });
+    let below = children
+        .iter()
+        .filter_map(|child| cgroup::usage_of_path(&layout, &format!("{}/{child}", path_of(name))).oom_kills);
     let oom_kills = usage.oom_kills.into_iter().chain(below).max();
     CgroupUsage { oom_kills, ..usage }
 }

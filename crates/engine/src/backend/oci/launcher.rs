@@ -1,12 +1,12 @@
 //! Launching a container by an OCI runtime.
 
 use super::diagnose::{Evidence, explain, log_path};
-use crate::host::cgroup::CgroupUsage;
 use super::sandbox::{OciSandbox, Parts};
 use super::{Runtime, config, signals};
 use crate::backend::notify::FileNotify;
 use crate::backend::{Description, Launcher, Place, Sandbox, Stamp, Step, text};
 use crate::channel::{AgentChannel, FdTransport};
+use crate::host::cgroup::CgroupUsage;
 use crate::lab::Lab;
 use crate::ownership::{OwnedProcess, Resource};
 use crate::watch::{Source, Watcher};

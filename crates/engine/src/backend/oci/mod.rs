@@ -55,7 +55,9 @@ impl OciBackend {
     fn missing(&self) -> (String, String) {
         let name = self.name;
         let hint = match name {
-            BackendName::Runsc => "install runsc: https://gvisor.dev/docs/user_guide/install (Debian: `apt install runsc`)",
+            BackendName::Runsc => {
+                "install runsc: https://gvisor.dev/docs/user_guide/install (Debian: `apt install runsc`)"
+            }
             BackendName::Crun => "install it: `apt install crun`",
             _ => "install it: `apt install runc`",
         };
@@ -67,8 +69,8 @@ impl OciBackend {
             let (reason, hint) = self.missing();
             return Err(PrepareError::Unavailable { reason, hint });
         };
-        let rootless = (!lab.host.root)
-            .then(|| (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()));
+        let rootless =
+            (!lab.host.root).then(|| (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()));
         let mut options = Vec::new();
         if self.name == BackendName::Runsc {
             let stated = cell.and_then(|cell| cell.factors.get("platform")).and_then(|value| value.as_text());

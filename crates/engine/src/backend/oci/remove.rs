@@ -50,9 +50,7 @@ fn states(root: &Path, name: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
     let of_runsc = format!("{name}_sandbox:");
     entries
-        .filter(|entry| {
-            entry.file_name().to_str().is_some_and(|file| file == name || file.starts_with(&of_runsc))
-        })
+        .filter(|entry| entry.file_name().to_str().is_some_and(|file| file == name || file.starts_with(&of_runsc)))
         .map(|entry| entry.path())
         .collect()
 }

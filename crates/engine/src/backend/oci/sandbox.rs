@@ -1,14 +1,14 @@
 //! A live container of an OCI runtime.
 
+use super::Runtime;
 use super::diagnose::{Evidence, explain};
 use super::group;
-use crate::host::cgroup::CgroupUsage;
 use super::launcher::{command, open_log, state_root};
 use super::remove::{is_left, remove};
-use super::Runtime;
 use crate::backend::{Place, Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
+use crate::host::cgroup::CgroupUsage;
 use crate::http::socket;
 use crate::ownership::{ExitReport, Owned, OwnedProcess, Owner};
 use crate::watch::Watcher;

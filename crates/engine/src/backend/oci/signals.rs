@@ -21,21 +21,14 @@ pub(crate) fn rules(runtime: BackendName, name: &str) -> Vec<Rule> {
         BackendName::Crun => {
             enter(vec![Rule::of("status", Change::Renamed, Meaning::Milestone(MilestoneName::Created))])
         }
-        _ => vec![Rule::of(
-            format!("{name}_sandbox:{name}.state"),
-            Change::Written,
-            Meaning::Content(runsc_status),
-        )],
+        _ => vec![Rule::of(format!("{name}_sandbox:{name}.state"), Change::Written, Meaning::Content(runsc_status))],
     }
 }
 
 /// The rules for the fifo that holds a created container back until it is started (runc and crun).
 pub(crate) fn start_fifo() -> Vec<Rule> {
     let started = || Meaning::Milestone(MilestoneName::Started);
-    vec![
-        Rule::of("exec.fifo", Change::Written, started()),
-        Rule::of("exec.fifo", Change::Removed, started()),
-    ]
+    vec![Rule::of("exec.fifo", Change::Written, started()), Rule::of("exec.fifo", Change::Removed, started())]
 }
 
 fn runsc_status(content: &[u8]) -> Option<MilestoneName> {

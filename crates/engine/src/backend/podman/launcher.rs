@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn the_call_is_exact() {
-        let tool = |name: &str| Tool { name: name.into(), path: format!("/usr/bin/{name}"), version: None, sha256: None };
+        let tool =
+            |name: &str| Tool { name: name.into(), path: format!("/usr/bin/{name}"), version: None, sha256: None };
         let launcher = PodmanLauncher {
             store: Store::at(tool("podman"), tool("runc"), "/scratch/podman".into(), true),
             memory_bytes: Some(64 << 20),
@@ -199,6 +200,8 @@ mod tests {
         assert_eq!(argv.join(" "), expected);
         let Some(Step::Write { path, content }) = steps.first() else { panic!("the first step writes") };
         assert_eq!(path, "/scratch/podman/containers.conf");
-        assert!(content.starts_with("# CONTAINERS_CONF=/scratch/podman/containers.conf\n[engine]\nlock_type = \"file\""));
+        assert!(
+            content.starts_with("# CONTAINERS_CONF=/scratch/podman/containers.conf\n[engine]\nlock_type = \"file\"")
+        );
     }
 }

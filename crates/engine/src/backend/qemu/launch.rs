@@ -43,9 +43,8 @@ pub(super) fn launch(config: &Config, argv: &[String], place: &Place, lab: &Lab)
     let watcher = Watcher::start(lab.clock, sources).map_err(|error| refused(&error))?;
     let mut qmp = QmpClient::new(qmp, lab.clock).map_err(|error| refused(&error))?;
     let transport = FdTransport::from_socket(agent, lab.clock).map_err(|error| refused(&error))?;
-    let mut process = lab.owner.spawn(command).map_err(|error| {
-        Failure::new(FailureClass::Launch, crate::image::chain(&error))
-    })?;
+    let mut process =
+        lab.owner.spawn(command).map_err(|error| Failure::new(FailureClass::Launch, crate::image::chain(&error)))?;
     // Only QEMU holds the other ends now: its end is the end of every conversation.
     drop(inherited);
 

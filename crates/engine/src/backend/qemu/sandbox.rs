@@ -208,10 +208,8 @@ impl Sandbox for QemuSandbox {
         } else if let Some(exit) = exit {
             let words = diagnose::last_words(&tail(&self.logs.qemu));
             let why = words.unwrap_or_else(|| "the guest reset or powered off by itself".to_owned());
-            failure = Failure::new(
-                FailureClass::Crash,
-                format!("QEMU ended ({}): {why} ({})", exit.status, failure.message),
-            );
+            failure =
+                Failure::new(FailureClass::Crash, format!("QEMU ended ({}): {why} ({})", exit.status, failure.message));
         }
         failure.evidence.extend(self.logs.evidence());
         failure
