@@ -38,7 +38,7 @@ pub fn again(view: &RunView<'_>) -> String {
 }
 
 /// Quotes a word for a POSIX shell where it needs it.
-fn quote(word: &str) -> String {
+pub(crate) fn quote(word: &str) -> String {
     let safe = |character: char| character.is_ascii_alphanumeric() || "-_=+.,/:@%".contains(character);
     if !word.is_empty() && word.chars().all(safe) {
         word.to_owned()

@@ -4,7 +4,7 @@ use crate::answer::{answer, meaning};
 use crate::command::{again, seed_text};
 use crate::escape::{html_escape, plain};
 use crate::prepared::{Prepared, ShownCell, TOTAL};
-use crate::text::notes::sentences;
+use crate::text::notes::{Topic, sentences};
 use crate::value::{NONE, median_interval, metric, optional, percent, time};
 use crate::{RunView, SCRIPTED};
 use isodyne_core::cell::BenchmarkName;
@@ -32,8 +32,8 @@ pub fn markdown(view: RunView<'_>) -> String {
         }
     }
     phases(&mut out, &run);
-    for (_, sentence) in sentences(&run).iter().filter(|(_, sentence)| !sentence.starts_with("skipped:")) {
-        let _ = writeln!(out, "- {}", text(sentence));
+    for note in sentences(&run).iter().filter(|note| note.topic != Topic::Skipped) {
+        let _ = writeln!(out, "- {}", text(&note.text));
     }
     out.push('\n');
     skips(&mut out, &run);

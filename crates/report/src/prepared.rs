@@ -45,6 +45,19 @@ impl ShownCell<'_> {
         if list.is_empty() { "0".to_owned() } else { list.join(", ") }
     }
 
+    /// The share of the host's processor time that the hypervisor took during the valid samples; `None` if the host
+    /// does not tell.
+    pub fn steal_share(&self, cpu_count: u32) -> Option<f64> {
+        let (mut stolen, mut lived) = (0.0, 0.0);
+        for sample in self.samples.iter().filter(|sample| sample.counts()) {
+            if let (Some(steal_ns), Some(life)) = (sample.contamination.steal_ns, sample.metrics.get("lifecycle_ns")) {
+                stolen += steal_ns as f64;
+                lived += life * f64::from(cpu_count.max(1));
+            }
+        }
+        Some(stolen / lived).filter(|share| lived > 0.0 && share.is_finite())
+    }
+
     /// Whether any figure of it is scripted.
     pub fn is_scripted(&self) -> bool {
         self.summary.provenance == Some(Provenance::Scripted)

@@ -67,6 +67,7 @@ fn hostile() -> (RunRecord, Vec<Sample>) {
         &mut host.governor,
         &mut host.transparent_huge_pages,
         &mut host.hypervisor,
+        &mut host.platform,
         &mut host.clock_source,
         &mut host.cgroup_layout,
         &mut host.storage,

@@ -3,7 +3,7 @@
 /// The probability mass function of the binomial distribution over 0..=n, one value after the other.
 ///
 /// Source: pmf(0) = (1−p)ⁿ and pmf(k+1) = pmf(k) · (n−k)/(k+1) · p/(1−p) (Johnson, Kemp and Kotz, "Univariate Discrete
-/// Distributions", 3rd edition, §3.4). Logarithms keep (1−p)ⁿ from underflowing at large n.
+/// Distributions", 3rd edition, 2005). Logarithms keep (1−p)ⁿ from underflowing at large n.
 pub(super) fn masses(n: u64, p: f64) -> impl Iterator<Item = f64> {
     let log_odds = (p / (1.0 - p)).ln();
     let mut log_mass = n as f64 * (-p).ln_1p();

@@ -32,8 +32,9 @@ pub(super) enum Ink {
     Series(usize),
 }
 
-/// Colours of cells: Okabe and Ito's set for the colour-blind, darkened until each holds 3:1 on white.
-const SERIES: [&str; 8] = ["#0072b2", "#c25100", "#00805c", "#a8548c", "#8a6d00", "#2f7fb8", "#5b4fae", "#6b6b6b"];
+/// Colours of cells, after Okabe and Ito: each holds 3:1 on white, and they differ in lightness as well, so that they stay
+/// apart for the colour-blind. The page's style sheet has the same places in dark.
+const SERIES: [&str; 8] = ["#0072b2", "#b03e00", "#00805c", "#bb5fa0", "#b08a00", "#2b3440", "#46279c", "#868686"];
 /// Dashes tell cells apart where colour does not.
 const DASHES: [&str; 4] = ["", "7 3", "2 3", "9 3 2 3"];
 
@@ -198,7 +199,7 @@ impl Drawing {
 
     /// A box; `hatched` is for time that is attributed to nothing.
     pub fn bar(&mut self, at: (f64, f64), size: (f64, f64), ink: Ink, hatched: bool, title: &str) {
-        let fill = if hatched { "fill-opacity:0.12" } else { "fill-opacity:0.85" };
+        let fill = if hatched { "fill-opacity:0.12" } else { "fill-opacity:0.6" };
         let (x, y, width, height) = (at.0, at.1, size.0.max(0.0), size.1);
         let color = ink.css(self.paint);
         let _ = writeln!(

@@ -100,7 +100,7 @@ pub(super) fn contamination(run: &Prepared<'_>) -> String {
     format!(
         "<section id=\"contamination\">\n<h2>What disturbed the samples</h2>\n<p>Median and, after the slash, worst over \
          the valid samples of each cell, from before to after each sample. Steal and other CPU are summed over processors; \
-         small below it, steal as a share of the samples' life. \
+         small below it, steal as a share of all processor time. \
          A dash: this host does not tell. Nothing was dropped for it.</p>\n{}</section>\n",
         table(&headings, &rows)
     )
@@ -116,7 +116,9 @@ fn contamination_row(run: &Prepared<'_>, cell: &ShownCell<'_>, valid: &[&Sample]
         spread(valid, |host| pick(host).map(|number| number as f64), |number| format!("{number:.0}"))
     };
     let cache: BTreeSet<&str> = valid.iter().filter_map(|sample| sample.contamination.page_cache.as_deref()).collect();
-    let steal_share = share_of_total(valid);
+    let steal_share = cell
+        .steal_share(run.view.record.fingerprint.cpu_count)
+        .map_or_else(String::new, |share| format!("<br><small>{}</small>", percent(share)));
     vec![
         e(&cell.label),
         valid.len().to_string(),
@@ -129,18 +131,6 @@ fn contamination_row(run: &Prepared<'_>, cell: &ShownCell<'_>, valid: &[&Sample]
         counts(|host| host.throttled_count),
         if cache.is_empty() { NONE.to_owned() } else { e(&cache.into_iter().collect::<Vec<_>>().join(", ")) },
     ]
-}
-
-/// Steal over all samples as a share of their life, where both are known.
-fn share_of_total(valid: &[&Sample]) -> String {
-    let (mut stolen, mut lived) = (0.0, 0.0);
-    for sample in valid {
-        if let (Some(steal_ns), Some(life)) = (sample.contamination.steal_ns, sample.metrics.get("lifecycle_ns")) {
-            stolen += steal_ns as f64;
-            lived += life;
-        }
-    }
-    if lived > 0.0 { format!("<br><small>{}</small>", percent(stolen / lived)) } else { String::new() }
 }
 
 fn spread(valid: &[&Sample], pick: impl Fn(&Contamination) -> Option<f64>, show: impl Fn(f64) -> String) -> String {

@@ -61,7 +61,12 @@ pub(super) fn host(run: &Prepared<'_>) -> String {
         ("system", text(&host.os)),
         ("kernel", text(&host.kernel)),
         ("kernel command line", text(&host.kernel_command_line)),
+        ("machine", text(&host.platform)),
         ("processor", format!("{} × {} ({})", host.cpu_count, text(&host.cpu_model), e(&host.architecture))),
+        (
+            "processors the lab may use",
+            host.cpu_allowed_count.map_or_else(|| NONE.to_owned(), |allowed| allowed.to_string()),
+        ),
         ("identity, microcode", format!("{}, {}", text(&host.cpu_identity), text(&host.microcode))),
         ("virtual machine", virtualised),
         ("/dev/kvm", kvm.to_owned()),

@@ -7,11 +7,11 @@ mod host;
 mod table;
 
 use crate::answer::{answer, question};
-use crate::command::{again, seed_text};
+use crate::command::{again, quote, seed_text};
 use crate::escape::html_escape as e;
 use crate::figure::{Paint, draw};
 use crate::prepared::Prepared;
-use crate::text::notes::{Weight, sentences};
+use crate::text::notes::{Topic, Weight, sentences};
 use crate::{RunView, SCRIPTED};
 
 const STYLE: &str = include_str!("report.css");
@@ -98,15 +98,15 @@ fn readable_time(stamp: &str) -> String {
 fn remarks(run: &Prepared<'_>) -> String {
     let items: String = sentences(run)
         .iter()
-        // Skipped cells are in the table and have a section of their own here.
-        .filter(|(_, sentence)| !sentence.starts_with("skipped:"))
-        .map(|(weight, sentence)| {
-            let class = match weight {
+        // These have sections of their own here.
+        .filter(|note| !matches!(note.topic, Topic::Skipped | Topic::Signals))
+        .map(|note| {
+            let class = match note.weight {
                 Weight::Note => "note",
                 Weight::Warning => "warning",
                 Weight::Bad => "bad",
             };
-            format!("<li class=\"{class}\">{}</li>\n", e(sentence))
+            format!("<li class=\"{class}\">{}</li>\n", e(&note.text))
         })
         .collect();
     if items.is_empty() { items } else { format!("<ul class=\"remarks\">\n{items}</ul>\n") }
@@ -116,7 +116,7 @@ fn repeat(run: &Prepared<'_>) -> String {
     let record = run.view.record;
     let program = "isodyne";
     let location = run.view.location.unwrap_or("RUN");
-    let shown = crate::escape::plain(location);
+    let shown = quote(&crate::escape::plain(location));
     format!(
         "<section id=\"repeat\">\n<h2>How to repeat it</h2>\n<p>The same cells in the same order (seed {}):</p>\n<pre>{}</pre>\n\
          <p>The same figures again, from the raw samples of this run:</p>\n<pre>{program} show {shown}\n{program} show {shown} --csv\n{program} report {shown}</pre>\n\

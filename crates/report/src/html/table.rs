@@ -135,11 +135,15 @@ pub(super) fn all_metrics(run: &Prepared<'_>) -> String {
                 ]
             })
             .collect();
+        let factors: Vec<String> =
+            cell.summary.cell.factors.iter().map(|(key, value)| format!("{key} = {value}")).collect();
         out.push_str(&format!(
-            "<details><summary>{}{}: {}</summary>{}</details>\n",
+            "<details><summary>{}{}: {}</summary><p class=\"host\"><code>{}</code> {}</p>{}</details>\n",
             e(&cell.label),
             if cell.is_scripted() { " (scripted)" } else { "" },
             count(cell.summary.metrics.len() as u64, "metric"),
+            e(cell.summary.cell.id.as_str()),
+            e(&factors.join(", ")),
             table(&headings, &rows)
         ));
     }

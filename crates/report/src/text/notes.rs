@@ -3,10 +3,14 @@
 use super::{Style, paragraph};
 use crate::escape::plain;
 use crate::prepared::{Prepared, ShownCell};
-use crate::value::count;
+use crate::value::{count, percent};
 use isodyne_core::stats::{STALL_FACTOR, carries_upper_bound, samples_needed};
 use isodyne_core::summary::CellStatus;
+use isodyne_core::unit::DisplayNs;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The share of stolen processor time from which on a note says so.
+const NOTED_STEAL: f64 = 0.01;
 
 /// How serious a note is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +23,35 @@ pub(crate) enum Weight {
     Bad,
 }
 
+/// What a note is about, for media that say some of it elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Topic {
+    /// Survivors, failures, what has not run yet.
+    Trouble,
+    /// Cells that cannot run here.
+    Skipped,
+    /// Stalls and disturbance of the host.
+    Disturbance,
+    /// What the number of samples cannot carry.
+    Quantiles,
+    /// Resolution and cost of the signals.
+    Signals,
+}
+
+/// A note as a plain sentence.
+#[derive(Clone, Debug)]
+pub(crate) struct Note {
+    pub weight: Weight,
+    pub topic: Topic,
+    pub text: String,
+}
+
 /// The notes as lines of a terminal.
 pub(super) fn notes(run: &Prepared<'_>, style: Style) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for (weight, text) in sentences(run) {
-        for line in paragraph("  ", &text, style.columns()) {
-            lines.push(match weight {
+    for note in sentences(run) {
+        for line in paragraph("  ", &note.text, style.columns()) {
+            lines.push(match note.weight {
                 Weight::Note => style.quiet(&line),
                 Weight::Warning => style.warning(&line),
                 Weight::Bad => style.bad(&line),
@@ -35,27 +62,25 @@ pub(super) fn notes(run: &Prepared<'_>, style: Style) -> Vec<String> {
 }
 
 /// The notes as plain sentences, the worst first.
-pub(crate) fn sentences(run: &Prepared<'_>) -> Vec<(Weight, String)> {
+pub(crate) fn sentences(run: &Prepared<'_>) -> Vec<Note> {
     let summary = run.view.summary;
-    let mut out = Vec::new();
+    let mut out: Vec<Note> = Vec::new();
+    let mut say = |weight, topic, text| out.push(Note { weight, topic, text });
     for survivor in &summary.survivors {
-        out.push((Weight::Bad, format!("survived the run: {}", plain(survivor))));
+        say(Weight::Bad, Topic::Trouble, format!("survived the run: {}", plain(survivor)));
     }
     if summary.samples_foreign > 0 {
         let found = count(summary.samples_foreign, "sample");
-        out.push((Weight::Bad, format!("{found} of cells that this run does not have: not shown.")));
+        say(Weight::Bad, Topic::Trouble, format!("{found} of cells that this run does not have: not shown."));
     }
-    for cell in &run.cells {
-        out.extend(failures(cell));
+    for text in run.cells.iter().flat_map(failures) {
+        say(Weight::Bad, Topic::Trouble, text);
     }
     if !summary.complete {
-        out.push((
-            Weight::Warning,
-            "unfinished: the run has not ended; the figures are of what is there. `isodyne run … --resume` goes on."
-                .to_owned(),
-        ));
+        let text = "unfinished: the run has not ended; the figures are of what is there. `--resume` goes on.";
+        say(Weight::Warning, Topic::Trouble, text.to_owned());
         for cell in run.cells.iter().filter(|cell| cell.summary.status == CellStatus::Pending) {
-            out.push((Weight::Warning, format!("{}: the run has not come to it yet.", cell.label)));
+            say(Weight::Warning, Topic::Trouble, format!("{}: the run has not come to it yet.", cell.label));
         }
     }
     let skipped: Vec<String> = run
@@ -63,30 +88,58 @@ pub(crate) fn sentences(run: &Prepared<'_>) -> Vec<(Weight, String)> {
         .map(|cell| format!("{} ({})", cell.label, plain(cell.summary.reason.as_deref().unwrap_or("no reason given"))))
         .collect();
     if !skipped.is_empty() {
-        out.push((Weight::Warning, format!("skipped: {}", skipped.join(", "))));
+        say(Weight::Warning, Topic::Skipped, format!("skipped: {}", skipped.join(", ")));
     }
-    for cell in run.with_total() {
-        let Some(total) = cell.total().filter(|total| total.stalls > 0) else { continue };
-        out.push((
-            Weight::Warning,
-            format!(
-                "{}: {} of {} totals {} more than {STALL_FACTOR} × the median: a stall.",
-                cell.label,
-                total.stalls,
-                total.n,
-                if total.stalls == 1 { "is" } else { "are" },
-            ),
-        ));
+    for text in run.with_total().flat_map(|cell| disturbance(run, cell)) {
+        say(Weight::Warning, Topic::Disturbance, text);
     }
-    out.extend(quantiles(run).into_iter().map(|text| (Weight::Note, text)));
+    for text in quantiles(run) {
+        say(Weight::Note, Topic::Quantiles, text);
+    }
+    if !run.view.record.signals.is_empty() && run.with_total().next().is_some() {
+        let list: Vec<String> = run
+            .view
+            .record
+            .signals
+            .iter()
+            .map(|signal| {
+                let (resolution, cost) = (DisplayNs(signal.resolution_ns), DisplayNs(signal.cost_ns));
+                format!("{} {resolution} (cost {cost})", signal.signal)
+            })
+            .collect();
+        let text = format!("resolution of the signals: {}; costs are in the phases, not subtracted.", list.join(", "));
+        say(Weight::Note, Topic::Signals, text);
+    }
     out
 }
 
-fn failures(cell: &ShownCell<'_>) -> Vec<(Weight, String)> {
+/// What of the host or of chance shows in a cell's samples.
+fn disturbance(run: &Prepared<'_>, cell: &ShownCell<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    if let Some(total) = cell.total().filter(|total| total.stalls > 0) {
+        out.push(format!(
+            "{}: {} of {} totals {} more than {STALL_FACTOR} × the median: a stall.",
+            cell.label,
+            total.stalls,
+            total.n,
+            if total.stalls == 1 { "is" } else { "are" },
+        ));
+    }
+    if let Some(share) = cell.steal_share(run.view.record.fingerprint.cpu_count).filter(|share| *share >= NOTED_STEAL) {
+        out.push(format!(
+            "{}: the hypervisor took {} of this host's processor time during its samples (steal).",
+            cell.label,
+            percent(share)
+        ));
+    }
+    out
+}
+
+fn failures(cell: &ShownCell<'_>) -> Vec<String> {
     let mut out = Vec::new();
     if cell.summary.status == CellStatus::Failed {
         let reason = plain(cell.summary.reason.as_deref().unwrap_or("no reason given"));
-        out.push((Weight::Bad, format!("{} failed: {reason}.", cell.label)));
+        out.push(format!("{} failed: {reason}.", cell.label));
     }
     // The first of each class tells enough here; the report lists all.
     let mut classes = BTreeMap::new();
@@ -96,8 +149,7 @@ fn failures(cell: &ShownCell<'_>) -> Vec<(Weight, String)> {
     for (class, first) in classes {
         let number = cell.summary.samples_failed.get(&class).copied().unwrap_or(0);
         let evidence = first.evidence.first().map(|file| format!(" · {}", plain(file))).unwrap_or_default();
-        let text = format!("{}: {number} failed: {class} ({}){evidence}", cell.label, plain(&first.message));
-        out.push((Weight::Bad, text));
+        out.push(format!("{}: {number} failed: {class} ({}){evidence}", cell.label, plain(&first.message)));
     }
     out
 }
