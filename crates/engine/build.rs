@@ -78,7 +78,7 @@ fn run_cargo(workspace: &Path, directory: &Path, target: &str) -> Result<(), Box
         return Ok(());
     }
     let text = String::from_utf8_lossy(&output.stderr);
-    // On standard output too, where cargo shows what a build script that failed has said.
+    // Cargo shows the output of a build script that failed.
     text.lines().for_each(|line| println!("{line}"));
     let hint = if text.contains("linker `") && text.contains("not found") {
         "; it needs a linker driver: install gcc (Debian, Ubuntu: `apt install gcc`)"

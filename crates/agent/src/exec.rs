@@ -1,25 +1,19 @@
 //! Running one command: its program, its streams, its time and what it used.
 
 use crate::link::Link;
+use crate::output::Output;
+use crate::program::Program;
 use crate::sys::file::{self, Access, Fd};
-use crate::sys::poll::{CLOSING, HUNG_UP, Interest, Moment, READABLE, WRITABLE, interest, no_interest, wait};
+use crate::sys::poll::{CLOSING, HUNG_UP, Moment, READABLE, WRITABLE, interest, no_interest, wait};
 use crate::sys::process::{self, Ended, Fork, Notice, Signals};
 use crate::sys::{Errno, Result};
-use crate::variable;
-use alloc::ffi::CString;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::ffi::{CStr, c_char};
+use core::ffi::CStr;
 use isodyne_proto::{ExecReply, ExecRequest, MAX_OUTPUT, Outcome};
-
-/// Where programs are looked up if the environment does not say.
-const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Milliseconds that a killed command has to be gone.
 const KILL_GRACE_MS: u64 = 5_000;
-
-/// The exit code of a child whose program could not be executed; the reason goes through a pipe.
-const NOT_EXECUTED: u8 = 127;
 
 /// Why serving ends.
 pub(crate) enum Stop {
@@ -235,136 +229,4 @@ fn standard_input(bytes: &[u8]) -> Result<(Fd, Option<Fd>)> {
     }
     let (reader, writer) = file::pipe()?;
     Ok((reader, Some(writer)))
-}
-
-/// One of the command's output streams.
-struct Output {
-    fd: Option<Fd>,
-    kept: Vec<u8>,
-    limit: usize,
-    truncated: bool,
-}
-
-impl Output {
-    fn new(fd: Fd, limit: usize) -> Self {
-        Self { fd: Some(fd), kept: Vec::new(), limit, truncated: false }
-    }
-
-    fn interest(&self) -> Interest {
-        self.fd.as_ref().map_or_else(no_interest, |fd| interest(fd, READABLE))
-    }
-
-    fn take(&mut self, came: i16) {
-        if came != 0 {
-            self.read_once();
-        }
-    }
-
-    /// Reads once; false if there is nothing more for now or for ever.
-    fn read_once(&mut self) -> bool {
-        let Some(fd) = &self.fd else { return false };
-        let mut buffer = [0; 16 << 10];
-        match fd.read(&mut buffer) {
-            Err(Errno::AGAIN) => false,
-            Ok(0) | Err(_) => {
-                self.fd = None;
-                false
-            }
-            Ok(length) => {
-                let room = self.limit - self.kept.len();
-                let bytes = buffer.get(..length).unwrap_or_default();
-                self.truncated |= length > room;
-                self.kept.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-                true
-            }
-        }
-    }
-
-    /// Reads what is left in the pipe. A descendant that got away may go on to write, so the amount is bounded by more
-    /// than a pipe holds.
-    fn drain(&mut self) {
-        for _ in 0..128 {
-            if !self.read_once() {
-                return;
-            }
-        }
-    }
-}
-
-/// Everything that exec needs, made before the fork: the child must not allocate.
-struct Program {
-    candidates: Vec<CString>,
-    /// Own the strings that the pointers below point to.
-    _strings: Vec<CString>,
-    arguments: Vec<*const c_char>,
-    environment: Vec<*const c_char>,
-}
-
-impl Program {
-    fn new(request: &ExecRequest, inherited: &[&CStr]) -> Result<Self> {
-        let name = request.argv.first().filter(|name| !name.is_empty()).ok_or(Errno::NOENT)?;
-        let path = request
-            .env
-            .iter()
-            .find_map(|entry| entry.strip_prefix(b"PATH="))
-            .or_else(|| variable(inherited, "PATH"))
-            .unwrap_or(DEFAULT_PATH);
-        let candidates = if name.contains(&b'/') {
-            c_strings([name.clone()])?
-        } else {
-            c_strings(path.split(|byte| *byte == b':').map(|directory| [directory, name].join(&b'/')))?
-        };
-        let arguments = c_strings(request.argv.iter().cloned())?;
-        let added = c_strings(request.env.iter().cloned())?;
-        let kept = inherited.iter().filter(|entry| !request.env.iter().any(|new| same_key(entry.to_bytes(), new)));
-        let environment = kept.map(|entry| entry.as_ptr()).chain(added.iter().map(|entry| entry.as_ptr()));
-        let environment = environment.chain([core::ptr::null()]).collect();
-        let pointers = arguments.iter().map(|argument| argument.as_ptr()).chain([core::ptr::null()]).collect();
-        let strings = arguments.into_iter().chain(added).collect();
-        Ok(Self { candidates, _strings: strings, arguments: pointers, environment })
-    }
-
-    /// In the child: puts everything in place and executes the program.
-    fn become_it(&self, agent: i32, streams: [&Fd; 3], status: &Fd) -> ! {
-        process::lead_group(0);
-        process::die_with_parent();
-        // In a container's own process namespace the first process has the number 1, and no parent has 0.
-        let errno = if process::parent_pid() == agent { self.execute(streams) } else { Errno::INVAL };
-        let _ = status.write(&errno.0.to_ne_bytes());
-        process::exit(NOT_EXECUTED)
-    }
-
-    fn execute(&self, streams: [&Fd; 3]) -> Errno {
-        for (number, fd) in (0..3).zip(streams) {
-            if let Err(errno) = file::duplicate_to(fd, number) {
-                return errno;
-            }
-        }
-        file::close_rest_on_exec();
-        process::default_signals();
-        let mut reason = Errno::NOENT;
-        for candidate in &self.candidates {
-            // SAFETY: both lists end in a null pointer and point into strings that `self` and the agent's own start
-            // keep alive.
-            match unsafe { process::execute(candidate, &self.arguments, &self.environment) } {
-                Errno::NOENT | Errno::NOTDIR => {}
-                // As a shell does: another directory may hold one that may be executed.
-                Errno::ACCES => reason = Errno::ACCES,
-                errno => return errno,
-            }
-        }
-        reason
-    }
-}
-
-fn c_strings(strings: impl IntoIterator<Item = Vec<u8>>) -> Result<Vec<CString>> {
-    strings.into_iter().map(|string| CString::new(string).map_err(|_| Errno::INVAL)).collect()
-}
-
-/// Whether two environment entries set the same variable.
-fn same_key(one: &[u8], other: &[u8]) -> bool {
-    fn key(entry: &[u8]) -> &[u8] {
-        entry.split(|byte| *byte == b'=').next().unwrap_or_default()
-    }
-    key(one) == key(other)
 }

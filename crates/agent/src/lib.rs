@@ -17,6 +17,8 @@ mod exec;
 mod init;
 mod link;
 mod options;
+mod output;
+mod program;
 mod serve;
 mod sys;
 

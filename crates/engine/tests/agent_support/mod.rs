@@ -13,22 +13,20 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-struct Program {
-    _directory: tempfile::TempDir,
-    path: PathBuf,
-}
-
-/// Written once and before anything is spawned: a file that is open for writing in a forked child cannot be executed.
-static PROGRAM: LazyLock<Program> = LazyLock::new(|| {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("isodyne-agent");
-    fs::write(&path, agent_binary()).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    Program { _directory: directory, path }
+/// Written before anything is spawned, and moved into place: a file that is open for writing cannot be executed.
+static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("isodyne-agent");
+    if !fs::read(&path).is_ok_and(|bytes| bytes == agent_binary()) {
+        let fresh = path.with_extension(std::process::id().to_string());
+        fs::write(&fresh, agent_binary()).unwrap();
+        fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(&fresh, &path).unwrap();
+    }
+    path
 });
 
 pub fn program() -> &'static Path {
-    &PROGRAM.path
+    &PROGRAM
 }
 
 pub fn soon() -> HostInstant {
