@@ -81,7 +81,7 @@ fn notify_in(clock: Clock, trials: usize, directory: &Path) -> Option<Vec<u64>> 
     add_watch(&watched, directory, WatchFlags::CREATE).ok()?;
     let mut watched = File::from(watched);
     let mut number = 0;
-    let found = one_way(
+    one_way(
         clock,
         trials,
         &mut watched,
@@ -91,8 +91,7 @@ fn notify_in(clock: Clock, trials: usize, directory: &Path) -> Option<Vec<u64>> 
             number += 1;
             File::create_new(directory.join(number.to_string())).map(|_| ())
         },
-    );
-    found
+    )
 }
 
 /// A byte to another thread and back.
