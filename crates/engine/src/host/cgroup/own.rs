@@ -57,9 +57,6 @@ impl Cgroup {
         let mut refusal = None;
         for (hierarchy, is_v2) in usable(layout) {
             let Some(base) = base_of(hierarchy, is_v2) else { continue };
-            if is_v2 {
-                offer_controllers(&base);
-            }
             let directory = base.join(PARENT).join(name);
             match make(&base, name, is_v2) {
                 Ok(()) => group.adopt(layout, hierarchy, is_v2, directory),
@@ -236,10 +233,12 @@ fn make(base: &Path, name: &str, is_v2: bool) -> io::Result<()> {
     let mut attempts = 0;
     loop {
         match std::fs::create_dir(&parent) {
-            // Only the one that makes the parent sets it up.
-            Ok(()) if is_v2 => offer_controllers(base),
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
+        }
+        if is_v2 {
+            // Each time: whoever has just made the parent may not have come to this yet.
+            offer_controllers(base);
         }
         match std::fs::create_dir(parent.join(name)) {
             // Another sandbox, the last one out, has just removed the parent.

@@ -26,6 +26,7 @@ pub struct Meter {
     /// Files with counters of throttling, with the key in each.
     throttled: Vec<(File, &'static str)>,
     tick_ns: u64,
+    cpu_count: u64,
 }
 
 /// One reading of all counters.
@@ -62,7 +63,13 @@ impl Meter {
             load: open("/proc/loadavg"),
             throttled: quota_counters(cgroups).chain(thermal_counters(root)).collect(),
             tick_ns: crate::host::tick_ns(),
+            cpu_count: rustix::thread::sched_getaffinity(None).map_or(1, |set| u64::from(set.count())),
         }
+    }
+
+    /// How far the host's count of busy time may lag behind: two ticks for each processor.
+    pub(super) fn slack_ns(&self) -> u64 {
+        2 * self.tick_ns * self.cpu_count
     }
 
     pub(super) fn read(&self) -> Reading {

@@ -52,9 +52,10 @@ impl Before {
         let growth = |before: Option<u64>, after: Option<u64>| after?.checked_sub(before?);
         let others = || {
             let busy = growth(before.busy_ns, after.busy_ns)?;
-            let lab = growth(before.lab_cpu_ns, after.lab_cpu_ns)?;
-            // The host counts in ticks and the lab in nanoseconds: a little less than nothing is nothing.
-            Some(busy.saturating_sub(lab).saturating_sub(own.sandbox_cpu_ns?))
+            let own = growth(before.lab_cpu_ns, after.lab_cpu_ns)?.checked_add(own.sandbox_cpu_ns?)?;
+            // The host counts in ticks and the lab in nanoseconds: a little less than nothing is nothing. Much less means
+            // that the host's ticks were lost, and then nobody knows.
+            (own.saturating_sub(busy) <= self.meter.slack_ns() + own / 10).then(|| busy.saturating_sub(own))
         };
         Contamination {
             steal_ns: growth(before.steal_ns, after.steal_ns),
@@ -133,9 +134,12 @@ mod tests {
             std::hint::black_box(());
         }
         let found = before.after(&OwnUsage { sandbox_cpu_ns: Some(0) });
+        // A host that counts in ticks may have lost too many of them; one that counts in nanoseconds tells.
+        let is_exact = facts.cgroups.v1.contains_key("cpuacct") && !facts.in_container;
+        assert!(found.other_cpu_ns.is_some() || !is_exact, "{found:?}");
         // Others may work on this machine at the same time, but only on the processors that are left.
-        let room = 300_000_000 * u64::from(facts.fingerprint.cpu_count);
-        assert!(found.other_cpu_ns.unwrap() < room, "{found:?}");
+        let room = 2 * begin.elapsed().as_nanos() as u64 * u64::from(facts.fingerprint.cpu_count);
+        assert!(found.other_cpu_ns.is_none_or(|others| others < room), "{found:?}");
         assert!(found.load_1min.is_some() && found.involuntary_switches_count.is_some(), "{found:?}");
 
         let before = Before::take(&facts);
@@ -147,7 +151,7 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         let found = before.after(&OwnUsage { sandbox_cpu_ns: Some(0) });
-        assert!(found.other_cpu_ns.unwrap() > 50_000_000, "{found:?}");
+        assert!(found.other_cpu_ns.map_or(!is_exact, |others| others > 50_000_000), "{found:?}");
     }
 
     #[test]
