@@ -60,13 +60,25 @@ impl Watcher {
     }
 }
 
-impl Drop for Watcher {
-    fn drop(&mut self) {
+impl Watcher {
+    /// Ends the watching once what is readable now has been read, and gives all stamps.
+    pub fn finish(mut self) -> Vec<Stamp> {
+        self.end();
+        self.stamps()
+    }
+
+    fn end(&mut self) {
         // An eventfd takes any 8 bytes; the value only has to be non-zero.
         let _ = rustix::io::write(&*self.stop, &1_u64.to_ne_bytes());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

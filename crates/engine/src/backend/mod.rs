@@ -15,6 +15,7 @@ use isodyne_core::sample::{Accuracy, Provenance};
 use isodyne_core::unit::HostInstant;
 use std::path::{Path, PathBuf};
 
+pub mod console;
 pub mod docker;
 pub mod notify;
 pub mod oci;

@@ -110,8 +110,7 @@ impl Cache {
     /// # Errors
     /// [`CacheError::Io`] if they cannot be written.
     pub fn put(&self, name: &str, contents: &[u8]) -> Result<Stored, CacheError> {
-        let stored =
-            Stored { name: name.to_owned(), sha256: sha256_hex(contents), size_bytes: contents.len() as u64 };
+        let stored = Stored { name: name.to_owned(), sha256: sha256_hex(contents), size_bytes: contents.len() as u64 };
         let path = self.path(&stored);
         if self.verify(&stored).is_ok() {
             return Ok(stored);
@@ -176,9 +175,7 @@ impl Cache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io_error("read", &path)(error)),
         };
-        serde_json::from_slice(&text)
-            .map(Some)
-            .map_err(|error| CacheError::Index { path, message: error.to_string() })
+        serde_json::from_slice(&text).map(Some).map_err(|error| CacheError::Index { path, message: error.to_string() })
     }
 
     /// Replaces a JSON document of the cache.

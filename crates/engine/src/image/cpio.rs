@@ -95,16 +95,7 @@ impl Archive {
 }
 
 #[expect(clippy::too_many_arguments, reason = "these are the fields of the header")]
-fn entry(
-    out: &mut Vec<u8>,
-    path: &str,
-    inode: u32,
-    mode: u32,
-    links: u32,
-    device: (u32, u32),
-    size: u32,
-    data: &[u8],
-) {
+fn entry(out: &mut Vec<u8>, path: &str, inode: u32, mode: u32, links: u32, device: (u32, u32), size: u32, data: &[u8]) {
     let name_size = path.len() as u32 + 1;
     // magic, then: inode, mode, uid, gid, links, mtime, size, major, minor, device major, device minor, name, check.
     out.extend_from_slice(b"070701");

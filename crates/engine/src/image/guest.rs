@@ -179,8 +179,7 @@ fn find_kernel(
     // The lock is held: nobody else uses this directory, and what an interrupted setup left in it goes first.
     let work = cache.root().join("download");
     let _ = std::fs::remove_dir_all(&work);
-    std::fs::create_dir_all(&work)
-        .map_err(|source| SetupError::Io { action: "make", path: work.clone(), source })?;
+    std::fs::create_dir_all(&work).map_err(|source| SetupError::Io { action: "make", path: work.clone(), source })?;
     let obtained = package::obtain(&work, progress);
     let _ = std::fs::remove_dir_all(&work);
     let (package, files) = obtained?;
@@ -193,8 +192,7 @@ fn store_kernel(
     release: Option<String>,
     source: KernelSource,
 ) -> Result<Kernel, SetupError> {
-    let format =
-        kernel::recognise(image).map_err(|error| SetupError::Kernel { path: source.to_string(), error })?;
+    let format = kernel::recognise(image).map_err(|error| SetupError::Kernel { path: source.to_string(), error })?;
     let elf = match format {
         KernelFormat::PvhElf => None,
         // A bzImage whose payload cannot be had boots by itself.

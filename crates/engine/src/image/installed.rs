@@ -5,7 +5,11 @@ use crate::image::{SetupEvent, kernel};
 use std::path::{Path, PathBuf};
 
 /// Takes the first installed kernel that can be read and booted: cloud kernels before others, the newest first.
-pub(super) fn find(boot: &Path, modules: &Path, progress: &mut dyn FnMut(SetupEvent)) -> Option<(PathBuf, KernelFiles)> {
+pub(super) fn find(
+    boot: &Path,
+    modules: &Path,
+    progress: &mut dyn FnMut(SetupEvent),
+) -> Option<(PathBuf, KernelFiles)> {
     let mut candidates: Vec<(bool, Vec<u64>, String, PathBuf)> = std::fs::read_dir(boot)
         .ok()?
         .filter_map(Result::ok)

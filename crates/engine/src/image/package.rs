@@ -47,10 +47,7 @@ pub struct PackageName {
 ///
 /// # Errors
 /// [`SetupError`] says what is missing and what to do without it.
-pub fn obtain(
-    work: &Path,
-    progress: &mut dyn FnMut(SetupEvent),
-) -> Result<(PackageName, KernelFiles), SetupError> {
+pub fn obtain(work: &Path, progress: &mut dyn FnMut(SetupEvent)) -> Result<(PackageName, KernelFiles), SetupError> {
     for tool in ["apt-get", "apt-cache", "dpkg-deb"] {
         if crate::host::find_tool(tool).is_none() {
             return Err(SetupError::NoPackages { tool });
@@ -135,8 +132,7 @@ impl Apt {
     fn use_private_lists(&mut self) -> Result<(), SetupError> {
         for directory in ["lists/partial", "archives/partial"] {
             let path = self.work.join(directory);
-            std::fs::create_dir_all(&path)
-                .map_err(|source| SetupError::Io { action: "make", path, source })?;
+            std::fs::create_dir_all(&path).map_err(|source| SetupError::Io { action: "make", path, source })?;
         }
         let place = |name: &str| self.work.join(name).to_string_lossy().into_owned();
         self.options = vec![
@@ -148,7 +144,11 @@ impl Apt {
         let mut command = self.command("apt-get");
         command.arg("update");
         let output = output_of(command, LIST_DEADLINE)?;
-        if output.success { Ok(()) } else { Err(SetupError::Offline { what: "the lists of packages", message: output.complaint() }) }
+        if output.success {
+            Ok(())
+        } else {
+            Err(SetupError::Offline { what: "the lists of packages", message: output.complaint() })
+        }
     }
 
     fn download(&self, record: &PackageRecord) -> Result<Vec<u8>, SetupError> {

@@ -262,7 +262,10 @@ mod tests {
     #[test]
     fn what_is_left_open_is_decided() {
         let plain = wish(&[], KvmState::Paravirtual).unwrap();
-        assert_eq!((plain.machine, plain.accelerator, plain.channel), (Machine::Q35, Accelerator::Tcg, Channel::Serial));
+        assert_eq!(
+            (plain.machine, plain.accelerator, plain.channel),
+            (Machine::Q35, Accelerator::Tcg, Channel::Serial)
+        );
         assert_eq!((plain.memory_bytes, plain.cpus, plain.console), (128 << 20, 1, Console::Phases));
         assert_eq!(wish(&[("accel", says("auto"))], KvmState::Works).unwrap().accelerator, Accelerator::Kvm);
         assert_eq!(wish(&[("accel", says("tcg"))], KvmState::Works).unwrap().accelerator, Accelerator::Tcg);

@@ -29,7 +29,8 @@ fn without_time(line: &str) -> String {
 /// The last line of QEMU's log that says something, without the program's path in front.
 pub fn last_words(log: &str) -> Option<String> {
     let line = log.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
-    let words = line.split_once(": ").filter(|(program, _)| program.contains("qemu-system")).map_or(line, |(_, rest)| rest);
+    let words =
+        line.split_once(": ").filter(|(program, _)| program.contains("qemu-system")).map_or(line, |(_, rest)| rest);
     Some(words.chars().filter(|c| !c.is_control()).take(300).collect())
 }
 
@@ -39,7 +40,8 @@ mod tests {
 
     #[test]
     fn panics_and_memory_are_told_apart() {
-        let panic = "[    0.5] x\r\n[    2.1] Kernel panic - not syncing: No working init found.  Try passing init=\r\n";
+        let panic =
+            "[    0.5] x\r\n[    2.1] Kernel panic - not syncing: No working init found.  Try passing init=\r\n";
         let (class, message) = read_console(panic).unwrap();
         assert_eq!(class, FailureClass::Crash);
         assert_eq!(
@@ -55,7 +57,10 @@ mod tests {
 
     #[test]
     fn the_last_words_of_qemu_are_found() {
-        assert_eq!(last_words("a\nqemu-system-x86_64: could not load kernel\n\n").as_deref(), Some("could not load kernel"));
+        assert_eq!(
+            last_words("a\nqemu-system-x86_64: could not load kernel\n\n").as_deref(),
+            Some("could not load kernel")
+        );
         assert_eq!(last_words("\n \n"), None);
     }
 }

@@ -42,9 +42,9 @@ pub(super) fn launch(config: &Config, argv: &[String], place: &Place, lab: &Lab)
     let refused = |error: &io::Error| Failure::new(FailureClass::Launch, format!("the host refused: {error}"));
     let watcher = Watcher::start(lab.clock, sources).map_err(|error| refused(&error))?;
     let mut qmp = QmpClient::new(qmp, lab.clock).map_err(|error| refused(&error))?;
-    let mut process = lab.owner.spawn(command).map_err(|error| {
-        Failure::new(FailureClass::Launch, crate::image::chain(&error))
-    })?;
+    let transport = FdTransport::from_socket(agent, lab.clock).map_err(|error| refused(&error))?;
+    let mut process =
+        lab.owner.spawn(command).map_err(|error| Failure::new(FailureClass::Launch, crate::image::chain(&error)))?;
     // Only QEMU holds the other ends now: its end is the end of every conversation.
     drop(inherited);
 
@@ -52,7 +52,7 @@ pub(super) fn launch(config: &Config, argv: &[String], place: &Place, lab: &Lab)
         Ok(stamps) => stamps,
         Err(error) => return Err(explain(&error, &mut process, &logs, lab.clock)),
     };
-    let channel = AgentChannel::new(Box::new(FdTransport::from_socket(agent, lab.clock)), lab.clock);
+    let channel = AgentChannel::new(Box::new(transport), lab.clock);
     Ok(QemuSandbox::new(lab.clock, process, qmp, channel, watcher, stamps, logs, config))
 }
 

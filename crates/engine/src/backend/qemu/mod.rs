@@ -17,7 +17,6 @@ pub mod diagnose;
 mod launch;
 pub mod qmp;
 mod sandbox;
-pub mod usage;
 
 /// The program.
 const PROGRAM: &str = "qemu-system-x86_64";
@@ -33,7 +32,8 @@ impl Backend for QemuBackend {
     }
 
     fn probe(&self, lab: &Lab) -> Probe {
-        let unavailable = |reason: String, hint: &str, version| Probe::Unavailable { reason, hint: hint.to_owned(), version };
+        let unavailable =
+            |reason: String, hint: &str, version| Probe::Unavailable { reason, hint: hint.to_owned(), version };
         if std::env::consts::ARCH != "x86_64" {
             let reason = format!("guests are x86-64, and this host is {}", std::env::consts::ARCH);
             return unavailable(reason, "use an x86-64 host", None);
@@ -53,12 +53,7 @@ impl Backend for QemuBackend {
         if !lab.cache.join("guest.json").exists() {
             notes.push(format!("there is no guest kernel yet: {SETUP_HINT}"));
         }
-        Probe::Available(Capabilities {
-            version,
-            accuracy: accuracy(wish.accelerator, lab),
-            tools: vec![tool],
-            notes,
-        })
+        Probe::Available(Capabilities { version, accuracy: accuracy(wish.accelerator, lab), tools: vec![tool], notes })
     }
 
     fn prepare(&self, cell: &Cell, lab: &Lab) -> Result<Box<dyn Launcher>, PrepareError> {

@@ -47,7 +47,9 @@ fn a_package_is_opened_without_installing_it() {
     ];
     let mut deb = b"!<arch>\n".to_vec();
     for (name, contents) in members {
-        deb.extend_from_slice(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100_644, contents.len()).as_bytes());
+        deb.extend_from_slice(
+            format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100_644, contents.len()).as_bytes(),
+        );
         deb.extend_from_slice(&contents);
         deb.resize(deb.len().next_multiple_of(2), b'\n');
     }

@@ -1,0 +1,149 @@
+use super::*;
+use std::path::PathBuf;
+
+fn config(machine: Machine) -> Config {
+    Config {
+        machine,
+        accelerator: Accelerator::Tcg,
+        memory_bytes: 128 << 20,
+        cpus: 1,
+        cpu: None,
+        channel: Channel::Serial,
+        console: Console::Phases,
+        kernel: PathBuf::from("/cache/vmlinux"),
+        initramfs: PathBuf::from("/cache/initramfs.cpio"),
+        modules: Vec::new(),
+        command_line: String::new(),
+    }
+}
+
+/// One option with its value a line.
+fn lines(config: &Config) -> String {
+    argv(config, "qemu", 30).join(" ").replace(" -", "\n-")
+}
+
+#[test]
+fn q35_under_tcg_with_serial() {
+    insta::assert_snapshot!(lines(&config(Machine::Q35)), @"
+    qemu
+    -no-user-config
+    -nodefaults
+    -display none
+    -machine q35
+    -accel tcg
+    -smp 1
+    -m 128M
+    -S
+    -no-reboot
+    -chardev socket,id=qmp,fd=200
+    -mon chardev=qmp,mode=control
+    -chardev socket,id=console,fd=201
+    -device isa-serial,chardev=console,index=0
+    -chardev socket,id=agent,fd=202
+    -device isa-serial,chardev=agent,index=1
+    -chardev socket,id=init,fd=203
+    -device isa-debugcon,iobase=0xe9,chardev=init
+    -chardev socket,id=firmware,fd=204
+    -device isa-debugcon,iobase=0x402,chardev=firmware
+    -kernel /cache/vmlinux
+    -initrd /cache/initramfs.cpio
+    -append earlyprintk=ttyS0 quiet console=ttyS0 panic=-1 reboot=t cryptomgr.notests no_timer_check isodyne.channel=serial:/dev/ttyS1 isodyne.end=poweroff isodyne.patience=30
+    ");
+}
+
+#[test]
+fn pc_under_kvm_with_virtio_serial() {
+    let modules = vec!["virtio_ring.ko".to_owned(), "virtio.ko".to_owned(), "virtio_console.ko".to_owned()];
+    let config = Config {
+        accelerator: Accelerator::Kvm,
+        channel: Channel::VirtioSerial,
+        cpus: 2,
+        modules,
+        console: Console::Full,
+        ..config(Machine::Pc)
+    };
+    insta::assert_snapshot!(lines(&config), @"
+    qemu
+    -no-user-config
+    -nodefaults
+    -display none
+    -machine pc
+    -accel kvm
+    -cpu host
+    -smp 2
+    -m 128M
+    -S
+    -no-reboot
+    -chardev socket,id=qmp,fd=200
+    -mon chardev=qmp,mode=control
+    -chardev socket,id=console,fd=201
+    -device isa-serial,chardev=console,index=0
+    -chardev socket,id=agent,fd=202
+    -device virtio-serial-pci
+    -device virtserialport,chardev=agent,name=isodyne
+    -chardev socket,id=init,fd=203
+    -device isa-debugcon,iobase=0xe9,chardev=init
+    -chardev socket,id=firmware,fd=204
+    -device isa-debugcon,iobase=0x402,chardev=firmware
+    -kernel /cache/vmlinux
+    -initrd /cache/initramfs.cpio
+    -append earlyprintk=ttyS0 console=ttyS0 panic=-1 reboot=t cryptomgr.notests isodyne.channel=virtio:isodyne isodyne.modules=virtio_ring.ko,virtio.ko,virtio_console.ko isodyne.end=poweroff isodyne.patience=30
+    ");
+}
+
+#[test]
+fn microvm_under_tcg_with_a_quiet_console() {
+    let config = Config {
+        console: Console::Off,
+        cpu: Some("max".to_owned()),
+        command_line: " mitigations=off  nosmt ".to_owned(),
+        ..config(Machine::Microvm)
+    };
+    insta::assert_snapshot!(lines(&config), @"
+    qemu
+    -no-user-config
+    -nodefaults
+    -display none
+    -machine microvm,pit=on,pic=on,rtc=on,acpi=off,auto-kernel-cmdline=off
+    -accel tcg
+    -cpu max
+    -smp 1
+    -m 128M
+    -S
+    -no-reboot
+    -chardev socket,id=qmp,fd=200
+    -mon chardev=qmp,mode=control
+    -chardev socket,id=console,fd=201
+    -device isa-serial,chardev=console,index=0
+    -chardev socket,id=agent,fd=202
+    -device isa-serial,chardev=agent,index=1
+    -chardev socket,id=init,fd=203
+    -device isa-debugcon,iobase=0xe9,chardev=init
+    -kernel /cache/vmlinux
+    -initrd /cache/initramfs.cpio
+    -append quiet panic=-1 reboot=t cryptomgr.notests no_timer_check isodyne.channel=serial:/dev/ttyS1 isodyne.end=reboot isodyne.patience=30 mitigations=off nosmt
+    ");
+}
+
+#[test]
+fn every_combination_is_whole() {
+    for machine in [Machine::Q35, Machine::Pc, Machine::Microvm] {
+        for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
+            for channel in [Channel::Serial, Channel::VirtioSerial] {
+                let config = Config { accelerator, channel, ..config(machine) };
+                let argv = argv(&config, "qemu", 30);
+                // Every character device has a user and every user its device.
+                let chardevs: Vec<&str> =
+                    argv.iter().filter_map(|word| word.strip_prefix("socket,id=")?.split(',').next()).collect();
+                for chardev in &chardevs {
+                    let uses = argv.iter().filter(|word| word.contains(&format!("chardev={chardev}"))).count();
+                    assert_eq!(uses, 1, "{chardev} in {argv:?}");
+                }
+                assert_eq!(chardevs.contains(&"firmware"), machine != Machine::Microvm);
+                let append = argv.last().unwrap();
+                assert_eq!(append.contains("isodyne.end=reboot"), machine == Machine::Microvm);
+                assert_eq!(append.contains("no_timer_check"), accelerator == Accelerator::Tcg);
+            }
+        }
+    }
+}
