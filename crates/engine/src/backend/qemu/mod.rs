@@ -17,7 +17,6 @@ pub mod diagnose;
 mod launch;
 pub mod qmp;
 mod sandbox;
-pub mod usage;
 
 /// The program.
 const PROGRAM: &str = "qemu-system-x86_64";

@@ -1,16 +1,18 @@
 //! A live machine.
 
 use crate::backend::qemu::config::Config;
+use crate::backend::qemu::diagnose;
 use crate::backend::qemu::qmp::QmpClient;
-use crate::backend::qemu::{diagnose, usage};
 use crate::backend::{Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
+use crate::host::accounting::{self, GuestMapping};
 use crate::ownership::{ExitReport, OwnedProcess};
 use crate::watch::Watcher;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::SignalName;
 use isodyne_core::unit::HostInstant;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -114,16 +116,16 @@ impl QemuSandbox {
     fn processor_threads_ns(&mut self) -> Option<u64> {
         let deadline = self.clock.after(QUESTION_DEADLINE);
         let answer = self.qmp.execute("query-cpus-fast", deadline).ok()?;
-        let threads = answer.as_array()?.iter().map(|cpu| cpu.get("thread-id")?.as_u64());
-        let pid = self.process.pid();
         // Under TCG several processors may share one thread; it counts once.
-        let mut threads = threads.collect::<Option<Vec<u64>>>()?;
-        threads.sort_unstable();
-        threads.dedup();
-        threads
-            .into_iter()
-            .map(|thread| usage::schedstat_ns(&read_proc(&format!("{pid}/task/{thread}/schedstat"))?))
-            .sum()
+        let processors: BTreeSet<u64> =
+            answer.as_array()?.iter().map(|cpu| cpu.get("thread-id")?.as_u64()).collect::<Option<_>>()?;
+        let threads = accounting::threads(self.process.pid());
+        let times: Vec<u64> = threads
+            .iter()
+            .filter(|thread| processors.contains(&u64::from(thread.tid)))
+            .map(|thread| thread.cpu_ns)
+            .collect();
+        (times.len() == processors.len()).then(|| times.iter().sum())
     }
 
     /// Asks in order of kindness until QEMU ends; says how far it had to go.
@@ -158,10 +160,6 @@ impl QemuSandbox {
     }
 }
 
-fn read_proc(path: &str) -> Option<String> {
-    std::fs::read_to_string(Path::new("/proc").join(path)).ok()
-}
-
 impl Sandbox for QemuSandbox {
     fn origin(&self) -> HostInstant {
         self.process.forked_at
@@ -179,21 +177,19 @@ impl Sandbox for QemuSandbox {
 
     fn usage(&mut self) -> Vec<(String, f64)> {
         let pid = self.process.pid();
-        let mut values: Vec<(String, f64)> = Vec::new();
-        let mut add = |name: &str, value: Option<u64>| {
-            values.extend(value.map(|value| (name.to_owned(), value as f64)));
-        };
         let guest_cpu_ns = self.processor_threads_ns();
-        let cpu_ns = usage::process_cpu_ns(pid);
-        add("guest_cpu_ns", guest_cpu_ns);
-        add("vmm_cpu_ns", cpu_ns.zip(guest_cpu_ns).and_then(|(all, guest)| all.checked_sub(guest)));
-        let status = read_proc(&format!("{pid}/status"));
-        let peak = status.and_then(|status| usage::status_bytes(&status, "VmHWM"));
-        add("peak_memory_bytes", peak);
-        let memory = read_proc(&format!("{pid}/smaps")).and_then(|text| usage::split_memory(&text, self.memory_bytes));
-        add("guest_memory_bytes", memory.map(|memory| memory.guest_bytes));
-        add("vmm_overhead_bytes", memory.map(|memory| memory.other_bytes));
-        values
+        let process = accounting::process(pid).unwrap_or_default();
+        let memory = accounting::guest_memory(pid, GuestMapping::Size(self.memory_bytes));
+        let beside =
+            |all: Option<u64>, guest: Option<u64>| all.zip(guest).and_then(|(all, guest)| all.checked_sub(guest));
+        let values = [
+            ("guest_cpu_ns", guest_cpu_ns),
+            ("vmm_cpu_ns", beside(process.cpu_ns, guest_cpu_ns)),
+            ("peak_memory_bytes", process.peak_rss_bytes),
+            ("guest_memory_bytes", memory.map(|memory| memory.rss_bytes)),
+            ("vmm_overhead_bytes", beside(process.pss_bytes, memory.map(|memory| memory.pss_bytes))),
+        ];
+        values.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value? as f64))).collect()
     }
 
     fn diagnose(&mut self, mut failure: Failure) -> Failure {

@@ -1,0 +1,245 @@
+//! Real machines under QEMU, from launch to gone.
+
+use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
+use isodyne_core::factor::{FactorValue, Factors};
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::ledger::MilestoneName as M;
+use isodyne_engine::backend::qemu::QemuBackend;
+use isodyne_engine::backend::{Backend, Launcher, Place, PrepareError, Sandbox};
+use isodyne_engine::channel::ExecRequest;
+use isodyne_engine::clock::Clock;
+use isodyne_engine::host::{HostFacts, find_tool};
+use isodyne_engine::image::{SetupError, SetupOptions, setup};
+use isodyne_engine::lab::Lab;
+use isodyne_engine::ownership::Owner;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// One machine at a time: they would only slow each other down.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+struct Bench {
+    lab: Lab,
+    _directory: tempfile::TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// A lab with a guest kernel; `None`, with the reason printed, where there is no QEMU or no kernel to be had.
+fn bench() -> Option<Bench> {
+    let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if find_tool("qemu-system-x86_64").is_none() {
+        eprintln!("skipped: there is no qemu-system-x86_64");
+        return None;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    // The kernel stays between runs of the tests; everything else is new.
+    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache");
+    match setup(&cache, &SetupOptions::default(), &mut |_| {}) {
+        Ok(_) => {}
+        Err(
+            error @ (SetupError::Offline { .. } | SetupError::NoPackages { .. } | SetupError::NoKernelPackage { .. }),
+        ) => {
+            eprintln!("skipped: {error}");
+            return None;
+        }
+        Err(error) => panic!("{error}"),
+    }
+    let logs = directory.path().join("run/logs");
+    let scratch = directory.path().join("scratch");
+    std::fs::create_dir_all(&logs).unwrap();
+    std::fs::create_dir_all(&scratch).unwrap();
+    let clock = Clock;
+    let run_id = format!("test{:x}", std::process::id());
+    let owner = Owner::new(clock, &run_id);
+    let lab = Lab { clock, owner, host: HostFacts::gather(), scratch, logs, cache, run_id };
+    Some(Bench { lab, _directory: directory, _turn: turn })
+}
+
+fn says(text: &str) -> FactorValue {
+    FactorValue::Text(text.to_owned())
+}
+
+impl Bench {
+    fn launcher(&self, stated: &[(&str, FactorValue)]) -> Result<Box<dyn Launcher>, PrepareError> {
+        let factors: Factors = stated.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        let id = CellId::new(BenchmarkName::Boot, BackendName::Qemu, &factors);
+        let cell = Cell { id, benchmark: BenchmarkName::Boot, backend: BackendName::Qemu, factors };
+        QemuBackend.prepare(&cell, &self.lab)
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            name: "isodyne-test-1".to_owned(),
+            directory: self.lab.scratch.clone(),
+            log_prefix: self.lab.logs.join("1-qemu"),
+            agent_patience_s: 60,
+        }
+    }
+
+    fn launch(&self, stated: &[(&str, FactorValue)]) -> Result<Box<dyn Sandbox>, Failure> {
+        self.launcher(stated).unwrap().launch(&self.place(), &self.lab)
+    }
+
+    fn log(&self, suffix: &str) -> String {
+        let bytes = std::fs::read(self.lab.logs.join(format!("1-qemu.{suffix}.log"))).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Boots, runs a command, stops, and gives the milestones that were seen, in the order of their times.
+    fn boot(&self, stated: &[(&str, FactorValue)]) -> Vec<M> {
+        let clock = self.lab.clock;
+        let mut sandbox = self.launch(stated).unwrap();
+        let deadline = clock.after(PATIENCE);
+        let hello = sandbox.agent().hello(deadline);
+        let (hello, at) = hello.unwrap_or_else(|failure| panic!("{}", sandbox.diagnose(failure)));
+        assert!(hello.is_init);
+        let echo = ExecRequest {
+            id: 1,
+            argv: ["/init", "echo", "0123456789abcdef"].map(|word| word.as_bytes().to_vec()).to_vec(),
+            env: Vec::new(),
+            stdin: Vec::new(),
+            timeout_ms: 30_000,
+            output_limit: 4096,
+        };
+        let executed = sandbox.agent().exec(&echo, deadline).unwrap();
+        assert_eq!(executed.reply.stdout, b"0123456789abcdef\n", "{:?}", executed.reply);
+
+        let usage: std::collections::BTreeMap<String, f64> = sandbox.usage().into_iter().collect();
+        for name in ["guest_cpu_ns", "vmm_cpu_ns", "guest_memory_bytes", "vmm_overhead_bytes", "peak_memory_bytes"] {
+            assert!(usage.get(name).is_some_and(|value| *value > 0.0), "{name} in {usage:?}");
+        }
+        eprintln!("{usage:?}");
+        let mut stamps = sandbox.stamps();
+        let stopped = sandbox.stop(clock.after(PATIENCE));
+        eprintln!("{stopped:?}");
+        assert!(stopped.gone.is_some() && !stopped.killed && stopped.complaint.is_none(), "{stopped:?}");
+        assert_eq!(stopped.survivors, Vec::<String>::new());
+
+        stamps.sort_by_key(|stamp| stamp.at);
+        for stamp in &stamps {
+            eprintln!("{:>12} {:.3} ms", stamp.name, stamp.at.ns_since(sandbox.origin()) as f64 / 1e6);
+        }
+        eprintln!("{:>12} {:.3} ms", "agent", at.ns_since(sandbox.origin()) as f64 / 1e6);
+        assert!(stamps.iter().all(|stamp| stamp.at < at));
+        stamps.iter().map(|stamp| stamp.name).collect()
+    }
+}
+
+#[test]
+fn q35_boots_with_every_milestone() {
+    let Some(bench) = bench() else { return };
+    let seen = bench.boot(&[]);
+    assert_eq!(seen, [M::Spawned, M::ApiReady, M::Started, M::Firmware, M::Kernel, M::Init]);
+    assert!(bench.log("console").contains("Linux version"));
+}
+
+#[test]
+fn microvm_boots() {
+    let Some(bench) = bench() else { return };
+    let seen = bench.boot(&[("machine", says("microvm"))]);
+    assert_eq!(seen, [M::Spawned, M::ApiReady, M::Started, M::Kernel, M::Init]);
+}
+
+#[test]
+fn a_small_pc_boots_in_96_mib_over_virtio_serial() {
+    let Some(bench) = bench() else { return };
+    let small = FactorValue::Bytes(96 << 20);
+    let seen = bench.boot(&[("machine", says("pc")), ("memory", small), ("channel", says("virtio-serial"))]);
+    assert!(seen.contains(&M::Init));
+}
+
+#[test]
+fn the_default_guest_boots_in_96_mib_however_it_is_entered() {
+    let Some(bench) = bench() else { return };
+    for entry in ["auto", "bzimage"] {
+        let small = FactorValue::Bytes(96 << 20);
+        bench.boot(&[("memory", small), ("entry", says(entry)), ("console", says("full"))]);
+    }
+}
+
+#[test]
+fn a_guest_without_init_is_a_crash_with_the_kernels_words() {
+    let Some(bench) = bench() else { return };
+    // `rdinit` alone falls back to looking for a root; both lead to a panic before any hello.
+    let mut sandbox = bench.launch(&[("machine", says("microvm")), ("cmdline", says("rdinit=/nonexistent"))]).unwrap();
+    let failure = sandbox.agent().hello(bench.lab.clock.after(PATIENCE)).unwrap_err();
+    let failure = sandbox.diagnose(failure);
+    assert_eq!(failure.class, FailureClass::Crash, "{failure}");
+    assert!(failure.message.contains("Kernel panic"), "{failure}");
+    assert!(failure.evidence.contains(&"logs/1-qemu.console.log".to_owned()), "{failure:?}");
+    let stopped = sandbox.stop(bench.lab.clock.after(Duration::from_secs(5)));
+    assert!(stopped.gone.is_some() && stopped.survivors.is_empty(), "{stopped:?}");
+}
+
+#[test]
+fn a_guest_that_never_says_hello_is_a_timeout_and_can_be_stopped() {
+    let Some(bench) = bench() else { return };
+    let mut sandbox = bench.launch(&[]).unwrap();
+    let failure = sandbox.agent().hello(bench.lab.clock.after(Duration::from_millis(200))).unwrap_err();
+    let failure = sandbox.diagnose(failure);
+    assert_eq!(failure.class, FailureClass::Timeout, "{failure}");
+    let stopped = sandbox.stop(bench.lab.clock.after(Duration::from_millis(600)));
+    assert!(stopped.gone.is_some() && stopped.survivors.is_empty(), "{stopped:?}");
+    assert!(stopped.complaint.is_some());
+}
+
+#[test]
+fn a_dropped_machine_is_gone() {
+    let Some(bench) = bench() else { return };
+    let sandbox = bench.launch(&[]).unwrap();
+    let mark = format!("ISODYNE_RUN={}", bench.lab.run_id);
+    assert!(marked(&mark));
+    drop(sandbox);
+    assert!(!marked(&mark));
+}
+
+/// Whether a process of this run lives, apart from the test itself.
+fn marked(mark: &str) -> bool {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return false };
+    processes.filter_map(Result::ok).any(|entry| {
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+    })
+}
+
+#[test]
+fn kernels_that_cannot_boot_are_refused_before_anything_starts() {
+    let Some(bench) = bench() else { return };
+    let file = bench.lab.scratch.join("kernel");
+    let refuse = |path: &Path| match bench.launcher(&[("kernel", says(&path.to_string_lossy()))]) {
+        Err(PrepareError::Invalid { key, message, .. }) => {
+            assert_eq!(key, "backend.qemu.kernel");
+            message
+        }
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("not refused"),
+    };
+    assert!(refuse(&file).contains("failed to read"));
+    std::fs::write(&file, "not a kernel").unwrap();
+    assert!(refuse(&file).contains("neither a bzImage nor an ELF"));
+    // The cache's own kernel, cut in half.
+    let guest = isodyne_engine::image::guest(&bench.lab.cache).unwrap().unwrap();
+    let image = std::fs::read(&guest.image).unwrap();
+    std::fs::write(&file, &image[..image.len() / 2]).unwrap();
+    assert!(refuse(&file).contains("cut short"));
+}
+
+#[test]
+fn a_kernel_of_ones_own_boots() {
+    let Some(bench) = bench() else { return };
+    let guest = isodyne_engine::image::guest(&bench.lab.cache).unwrap().unwrap();
+    let file = bench.lab.scratch.join("my-kernel");
+    std::fs::copy(&guest.image, &file).unwrap();
+    bench.boot(&[("machine", says("microvm")), ("kernel", says(&file.to_string_lossy()))]);
+}
+
+#[test]
+fn what_qemu_refuses_is_told_in_its_own_words() {
+    let Some(bench) = bench() else { return };
+    let Err(failure) = bench.launch(&[("cpu", says("no-such-model"))]) else { panic!("QEMU took it") };
+    assert_eq!(failure.class, FailureClass::Launch);
+    assert!(failure.message.contains("no-such-model"), "{failure}");
+}
