@@ -28,7 +28,7 @@ fn wrong_command_lines() {
 fn wrong_plans() {
     let bench = Bench::new();
     told(&bench, &["run", "boot", "--on", "runk"], 3, &["unknown backend `runk`", "did you mean `runc`?"]);
-    told(&bench, &["run", "boot", "--on", "process", "-n", "-3"], 3, &["-n", "-3"]);
+    told(&bench, &["run", "boot", "--on", "process", "-n", "-3"], 3, &["-n", "negative"]);
     told(&bench, &["run", "boot", "--on", "process", "-n", "0"], 3, &["-n"]);
     told(&bench, &["run", "boot", "--on", "process", "--set", "sampels=3"], 3, &["sampels", "did you mean `samples`?"]);
     told(&bench, &["run", "boot", "--on", "qemu", "--set", "backend.qemu.memory=96"], 3, &["backend.qemu.memory"]);
@@ -68,7 +68,7 @@ fn a_missing_qemu_is_skipped_with_a_reason_and_a_hint() {
 #[test]
 fn a_command_that_is_not_there_fails_its_samples() {
     let bench = Bench::new();
-    let arguments = ["run", "boot", "-n", "1", "--set", "boot.command=/no/such/command", "--set", "warmup=0"];
+    let arguments = ["run", "boot", "-n", "1", "--set", "boot.command=[\"/no/such/command\"]", "--set", "warmup=0"];
     for backend in ["process", "runc"] {
         if !runs_here(&bench, backend) {
             continue;

@@ -22,6 +22,9 @@ fn kill_and_resume(on: &[&str], samples: u64, kills: u32, span: Duration) {
     if on.is_empty() {
         return;
     }
+    if on.iter().any(|backend| backend == "qemu") {
+        assert_eq!(bench.run(&["setup"]).code, 0);
+    }
     let count = samples.to_string();
     let on = on.join(",");
     let fresh = ["run", "boot", "--on", &on, "-n", &count, "--set", "warmup=1", "--out", "R", "--no-report"];

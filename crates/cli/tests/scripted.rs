@@ -34,9 +34,9 @@ fn a_scripted_run_is_complete_and_labelled() {
     assert!(cell["metrics"]["total_ns"]["p99"].is_null(), "30 samples cannot carry p99");
     let html = std::fs::read_to_string(bench.path("R/report.html")).unwrap();
     assert!(html.contains("scripted: not a measurement"));
-    for (flag, start) in [("--csv", "cell,"), ("--md", "#")] {
+    for (flag, start) in [("--csv", "run_id,cell,"), ("--md", "#")] {
         let shown = bench.run(&["show", "R", flag]);
-        assert!(shown.code == 0 && shown.stdout.starts_with(start), "{flag}: {}", shown.stdout);
+        assert!(shown.code == 0 && shown.stdout.starts_with(start), "{flag}");
     }
 }
 

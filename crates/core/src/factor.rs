@@ -83,6 +83,20 @@ impl FactorValue {
         }
     }
 
+    /// The value as JSON in the form in which a plan would state it (`"256 MiB"`, `4`).
+    pub fn to_plan_json(&self) -> serde_json::Value {
+        match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::Words(words) => words.clone().into(),
+            Self::Count(count) => (*count).into(),
+            Self::Flag(flag) => (*flag).into(),
+            Self::Bytes(_) | Self::DurationNs(_) => {
+                let (number, unit) = self.number_and_unit().unwrap_or((0, ""));
+                format!("{number} {unit}").into()
+            }
+        }
+    }
+
     /// A quantity in the unit in which it is a whole number and the smallest one; binary before decimal.
     fn number_and_unit(&self) -> Option<(u64, &'static str)> {
         const BYTES: &[(u64, &str)] = &[

@@ -9,7 +9,8 @@ pub use cells::{host_line, summarise};
 use crate::cell::Cell;
 use crate::failure::FailureClass;
 use crate::sample::{Accuracy, Provenance};
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// The name of the summary's format.
@@ -20,7 +21,7 @@ pub const SUMMARY_VERSION: u32 = 1;
 pub const STEPS_TO_RESOLVE: u64 = 20;
 
 /// What `isodyne show RUN --json` prints.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunSummary {
     /// Always [`SUMMARY_SCHEMA`].
     pub schema: String,
@@ -76,10 +77,10 @@ pub enum CellStatus {
 }
 
 /// One cell of `isodyne show RUN --json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CellSummary {
-    /// The cell: id, benchmark, backend, factors.
-    #[serde(flatten)]
+    /// The cell: id, benchmark, backend, factors (as a plan would state them: `"memory": "128 MiB"`).
+    #[serde(flatten, serialize_with = "plain_cell")]
     pub cell: Cell,
     /// What became of it.
     pub status: CellStatus,
@@ -102,6 +103,18 @@ pub struct CellSummary {
     /// Median length of each phase up to the end of the benchmark's total, in the order of the life cycle, then
     /// `residue`. Medians of phases need not add up to the median of the total; the residue is per sample.
     pub phases: Vec<PhaseSummary>,
+}
+
+/// The cell with its factors as a plan would state them, for programs that read the summary.
+fn plain_cell<S: Serializer>(cell: &Cell, serializer: S) -> Result<S::Ok, S::Error> {
+    let factors: BTreeMap<&str, serde_json::Value> =
+        cell.factors.iter().map(|(key, value)| (key.as_str(), value.to_plan_json())).collect();
+    let mut map = serializer.serialize_map(Some(4))?;
+    map.serialize_entry("id", &cell.id)?;
+    map.serialize_entry("benchmark", &cell.benchmark)?;
+    map.serialize_entry("backend", &cell.backend)?;
+    map.serialize_entry("factors", &factors)?;
+    map.end()
 }
 
 /// What is known of one metric over the valid samples of one cell.

@@ -182,8 +182,8 @@ fn the_json_of_a_cell_has_all_promised_keys() {
         assert!(total.get(key).is_some(), "{key} is missing");
     }
     assert!(total["p99"].is_null());
-    let back: RunSummary = serde_json::from_value(json).unwrap();
-    assert_eq!(back, summary);
+    let factors = json["cells"][0]["factors"].as_object().unwrap();
+    assert!(factors.values().all(|value| !value.is_object()), "factors are as a plan states them: {factors:?}");
 }
 
 #[test]
