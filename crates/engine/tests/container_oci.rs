@@ -6,6 +6,7 @@ use container_support::Bench;
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::FactorValue;
 use isodyne_core::ledger::MilestoneName as M;
+use isodyne_engine::backend::PrepareError;
 
 fn split() -> [(&'static str, FactorValue); 1] {
     [("lifecycle", FactorValue::Text("split".to_owned()))]
@@ -69,10 +70,13 @@ fn an_image_without_the_command_is_an_exec_failure() {
 #[test]
 fn a_memory_limit_reaches_the_cgroup() {
     let Some(bench) = Bench::new("a_memory_limit_reaches_the_cgroup", BackendName::Runc) else { return };
-    if !bench.lab.host.root {
-        return container_support::skip("a_memory_limit_reaches_the_cgroup", "it needs root");
-    }
-    let limited = bench.prepare(&[("memory", FactorValue::Bytes(64 << 20))]).expect("prepared");
+    let limited = match bench.prepare(&[("memory", FactorValue::Bytes(64 << 20))]) {
+        Ok(limited) => limited,
+        Err(PrepareError::Unavailable { reason, .. }) => {
+            return container_support::skip("a_memory_limit_reaches_the_cgroup", &reason);
+        }
+        Err(error) => panic!("{error}"),
+    };
     let (_, metrics) = bench.live(limited.as_ref());
     let peak = Bench::value(&metrics, "guest_peak_memory_bytes");
     assert!(peak.is_none_or(|bytes| bytes > 0.0 && bytes <= f64::from(64 << 20)), "{peak:?}");

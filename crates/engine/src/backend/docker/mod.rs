@@ -98,6 +98,7 @@ impl Backend for DockerBackend {
         let image = image::of_run(&daemon, lab).map_err(|reason| {
             unavailable((reason, "look into the daemon's log, and whether its disk is full".to_owned()))
         })?;
+        // The daemon has the rights, whoever asks it.
         let memory_bytes = cell.factors.get("memory").and_then(|value| value.as_bytes());
         Ok(Box::new(DockerLauncher { daemon, image, memory_bytes, run_id: lab.run_id.clone() }))
     }

@@ -142,19 +142,29 @@ impl Backend for OciBackend {
             "split" => Lifecycle::Split,
             other => return Err(invalid("lifecycle", format!("unknown lifecycle `{other}`"), "use `run` or `split`")),
         };
-        let memory_bytes = cell.factors.get("memory").and_then(|value| value.as_bytes());
-        if memory_bytes.is_some() && runtime.rootless.is_some() {
-            return Err(PrepareError::Unavailable {
-                reason: "a memory limit needs a cgroup, which an ordinary user has not".to_owned(),
-                hint: "run as root, or leave `memory` out".to_owned(),
-            });
-        }
+        let memory_bytes = memory_limit(cell, lab)?;
         if cell.factors.contains_key("platform") {
             trial::run(&runtime, lab).map_err(|(reason, hint)| PrepareError::Unavailable { reason, hint })?;
         }
         let (rootfs, asset) = rootfs(lab, "rootfs")?;
         Ok(Box::new(OciLauncher { runtime, lifecycle, memory_bytes, rootfs, asset }))
     }
+}
+
+/// The memory limit that a cell asks for, if this host can set one.
+pub(crate) fn memory_limit(cell: &Cell, lab: &Lab) -> Result<Option<u64>, PrepareError> {
+    let Some(limit) = cell.factors.get("memory").and_then(|value| value.as_bytes()) else { return Ok(None) };
+    let refuse = |reason: &str, hint: &str| {
+        Err(PrepareError::Unavailable { reason: reason.to_owned(), hint: hint.to_owned() })
+    };
+    let cgroups = &lab.host.cgroups;
+    if !lab.host.root {
+        return refuse("a memory limit needs a cgroup, which an ordinary user has not", "run as root, or leave `memory` out");
+    }
+    if !cgroups.v1.contains_key("memory") && !cgroups.v2_controllers.iter().any(|name| name == "memory") {
+        return refuse("this host's cgroups have no memory controller", "boot with `cgroup_enable=memory`");
+    }
+    Ok(Some(limit))
 }
 
 /// Writes the image into a directory of the run, once, and says what it is.

@@ -57,9 +57,12 @@ fn attempt(runtime: &Runtime, place: &Place, rootfs: &std::path::Path, lab: &Lab
 fn hint(runtime: &Runtime, reason: &str) -> String {
     let says = |part: &str| reason.to_lowercase().contains(part);
     let hint = if says("hybrid mode") {
-        "crun wants cgroups v1 or v2 alone: boot with `systemd.unified_cgroup_hierarchy=1`, or use runc"
+        "crun wants cgroups v1 or v2 alone: boot with `systemd.unified_cgroup_hierarchy=1`, or run the lab by \
+         `tests/with-cgroups.sh v1 isodyne …`"
     } else if runtime.name == BackendName::Runsc && runtime.options.iter().any(|option| option.ends_with("=kvm")) {
         "the kvm platform needs /dev/kvm with hardware behind it; use `platform = \"auto\"`"
+    } else if runtime.rootless.is_some() && runtime.name == BackendName::Runsc {
+        "run as root: gVisor's `run` needs it"
     } else if runtime.rootless.is_some() {
         "run as root, or allow user namespaces: `sysctl kernel.unprivileged_userns_clone=1`"
     } else if says("cgroup") {

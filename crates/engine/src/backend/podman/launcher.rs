@@ -9,7 +9,7 @@ use crate::backend::oci::{command as call, config, group, rootfs, signals};
 use crate::backend::{Description, Launcher, Place, PrepareError, Sandbox, Step, text};
 use crate::image::rootfs::AGENT_PATH;
 use crate::lab::Lab;
-use crate::ownership::Resource;
+use crate::ownership::{OwnedProcess, Resource};
 use crate::watch::{Source, Watcher};
 use isodyne_core::failure::Failure;
 use isodyne_core::ledger::MilestoneName;
@@ -31,6 +31,8 @@ pub(super) struct PodmanLauncher {
     pub(super) rootfs: PathBuf,
     pub(super) asset: Asset,
     pub(super) run_id: String,
+    /// Keeps what podman needs for more than one call; `None` where nothing is run.
+    pub(super) _session: Option<Arc<OwnedProcess>>,
 }
 
 /// The directory that podman's and conmon's files of one container go to.
@@ -71,17 +73,17 @@ impl PodmanLauncher {
 /// conmon renames the runtime's pid file into place when the runtime has created the container. From then on the
 /// runtime's own directory is known, where the fifo tells the start.
 fn rules(store: &Store) -> Vec<Rule> {
-    let mut rules = vec![Rule::of("pid", Change::Renamed, Meaning::Milestone(MilestoneName::Created))];
-    if let Some(root) = store.runtime_root() {
-        let follow: Follow = Arc::new(move |pid_file: &Path| {
-            let id = std::fs::read_to_string(pid_file.with_file_name("cid")).ok()?;
-            let id = id.trim();
-            let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-            is_id.then(|| (root.join(id), signals::start_fifo()))
-        });
-        rules.push(Rule::of("pid", Change::Renamed, Meaning::Follow(follow)));
-    }
-    rules
+    let root = store.runtime_root();
+    let follow: Follow = Arc::new(move |pid_file: &Path| {
+        let id = std::fs::read_to_string(pid_file.with_file_name("cid")).ok()?;
+        let id = id.trim();
+        let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_id.then(|| (root.join(id), signals::start_fifo()))
+    });
+    vec![
+        Rule::of("pid", Change::Renamed, Meaning::Milestone(MilestoneName::Created)),
+        Rule::of("pid", Change::Renamed, Meaning::Follow(follow)),
+    ]
 }
 
 impl Launcher for PodmanLauncher {
@@ -139,8 +141,10 @@ pub(super) fn trial(store: &Store, lab: &Lab) -> Result<(), String> {
     let (rootfs, asset) = rootfs(lab, "podman-rootfs").map_err(|error| match error {
         PrepareError::Unavailable { reason, .. } | PrepareError::Invalid { message: reason, .. } => reason,
     })?;
+    let session = Some(store.open(lab)?);
+    let run_id = lab.run_id.clone();
     let launcher =
-        PodmanLauncher { store: store.clone(), memory_bytes: None, rootfs, asset, run_id: lab.run_id.clone() };
+        PodmanLauncher { store: store.clone(), memory_bytes: None, rootfs, asset, run_id, _session: session };
     let place = Place {
         name: format!("{}-trial-podman-{}", crate::ownership::name_prefix(&lab.run_id), store.runtime.name),
         directory: lab.scratch.join(format!("trial-podman-{}", store.runtime.name)),
@@ -179,6 +183,7 @@ mod tests {
             rootfs: "/scratch/podman-rootfs".into(),
             asset: Asset { role: "image".into(), name: "x".into(), sha256: String::new(), size_bytes: 0 },
             run_id: "7f3a".into(),
+            _session: None,
         };
         let place = Place {
             name: "isodyne-7f3a-1".into(),

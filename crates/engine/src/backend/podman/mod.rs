@@ -58,7 +58,7 @@ fn try_runtimes(podman: &Tool, wish: &str, lab: &Lab) -> Result<Store, Refusal> 
             continue;
         };
         let store = Store::new(podman.clone(), runtime, lab);
-        match store.prepare().and_then(|()| launcher::trial(&store, lab)) {
+        match launcher::trial(&store, lab) {
             Ok(()) => return Ok(store),
             Err(reason) => refusals.push(format!("{candidate}: {reason}")),
         }
@@ -100,14 +100,12 @@ impl Backend for PodmanBackend {
         let tool = podman().map_err(unavailable)?;
         let wish = cell.factors.get("runtime").and_then(|value| value.as_text()).unwrap_or("auto");
         let store = working_store(&tool, wish, lab).map_err(unavailable)?;
-        let memory_bytes = cell.factors.get("memory").and_then(|value| value.as_bytes());
-        if memory_bytes.is_some() && !lab.host.root {
-            return Err(unavailable((
-                "a memory limit needs a cgroup, which an ordinary user has not".to_owned(),
-                "run as root, or leave `memory` out".to_owned(),
-            )));
-        }
+        let memory_bytes = oci::memory_limit(cell, lab)?;
         let (rootfs, asset) = oci::rootfs(lab, "podman-rootfs")?;
-        Ok(Box::new(PodmanLauncher { store, memory_bytes, rootfs, asset, run_id: lab.run_id.clone() }))
+        let opened = store.open(lab).map_err(|reason| {
+            unavailable((reason, "run `podman ps` by hand to see more".to_owned()))
+        })?;
+        let run_id = lab.run_id.clone();
+        Ok(Box::new(PodmanLauncher { store, memory_bytes, rootfs, asset, run_id, _session: Some(opened) }))
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     /// podman with its options and environment, for the clean-up.
     pub(super) command: Vec<String>,
-    pub(super) runtime_root: Option<PathBuf>,
+    pub(super) runtime_root: PathBuf,
     pub(super) place: Place,
     pub(super) memory_bytes: Option<u64>,
     pub(super) log: PathBuf,
@@ -64,10 +64,8 @@ impl PodmanSandbox {
 
     /// Whether the runtime still knows the container, or its cgroup still has a process.
     fn is_left(&self) -> bool {
-        let known = match (&self.parts.runtime_root, self.file("cid")) {
-            (Some(root), Some(id)) => !id.is_empty() && root.join(id).exists(),
-            _ => false,
-        };
+        let root = &self.parts.runtime_root;
+        let known = self.file("cid").is_some_and(|id| !id.is_empty() && root.join(id).exists());
         known || !group::processes(&self.parts.place.name).is_empty()
     }
 }

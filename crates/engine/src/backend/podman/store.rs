@@ -2,9 +2,15 @@
 
 use crate::backend::{Step, text};
 use crate::lab::Lab;
+use crate::ownership::OwnedProcess;
 use isodyne_core::probe::Tool;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the first call on a store may take.
+const OPENING: Duration = Duration::from_secs(20);
 
 /// The private store, and the programs that work on it.
 #[derive(Clone, Debug)]
@@ -65,10 +71,50 @@ impl Store {
     /// Writes the configuration.
     pub(super) fn prepare(&self) -> Result<(), String> {
         std::fs::create_dir_all(&self.directory).map_err(|error| format!("{}: {error}", self.directory.display()))?;
+        if !self.root {
+            let session = self.session();
+            std::fs::create_dir_all(&session)
+                .and_then(|()| std::fs::set_permissions(&session, std::os::unix::fs::PermissionsExt::from_mode(0o700)))
+                .map_err(|error| format!("{}: {error}", session.display()))?;
+        }
         for (path, _, content) in self.files() {
             std::fs::write(&path, content).map_err(|error| format!("{}: {error}", path.display()))?;
         }
         Ok(())
+    }
+
+    /// Makes the first call, outside of any measurement, so that the store is initialised.
+    ///
+    /// Without root, podman leaves a process behind that holds its user namespace open for all calls to come. It stays in
+    /// the group of this call, and ends when what is returned is dropped.
+    pub(super) fn open(&self, lab: &Lab) -> Result<Arc<OwnedProcess>, String> {
+        self.prepare()?;
+        let mut first = Command::new(&self.podman.path);
+        first.args(&self.argv()[1..]).args(["ps", "--quiet"]);
+        first.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.configure(&mut first);
+        let mut process = lab.owner.spawn(first).map_err(|error| crate::backend::oci::launcher::refused("podman", &error).message)?;
+        match process.wait(lab.clock.after(OPENING)) {
+            Some(exit) if exit.status.success() => Ok(Arc::new(process)),
+            Some(exit) => Err(format!("`podman ps` ended with {}", exit.status)),
+            None => Err(format!("`podman ps` did not end within {} s", OPENING.as_secs())),
+        }
+    }
+
+    /// The environment that makes podman use this store's configuration and, without root, no directory of the user's.
+    fn environment(&self) -> Vec<(&'static str, PathBuf)> {
+        let mut variables: Vec<(&str, PathBuf)> =
+            self.files().into_iter().map(|(path, variable, _)| (variable, path)).collect();
+        if !self.root {
+            let private = ["XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "TMPDIR"];
+            variables.extend(private.map(|variable| (variable, self.session())));
+        }
+        variables
+    }
+
+    /// Stands in for the directories of an ordinary user's session.
+    fn session(&self) -> PathBuf {
+        self.directory.join("session")
     }
 
     /// What `prepare` writes, for a description.
@@ -82,9 +128,7 @@ impl Store {
 
     /// Sets the environment that makes podman read this store's configuration.
     pub(super) fn configure(&self, command: &mut Command) {
-        for (path, variable, _) in self.files() {
-            command.env(variable, path);
-        }
+        command.envs(self.environment());
         // Whatever engine the user's environment points to, this is podman on this host.
         command.env_remove("CONTAINER_HOST").env_remove("CONTAINER_CONNECTION");
     }
@@ -92,15 +136,17 @@ impl Store {
     /// Program and options as another process can use them, the environment included.
     pub(super) fn portable_argv(&self) -> Vec<String> {
         let mut argv = vec!["/usr/bin/env".to_owned()];
-        argv.extend(self.files().map(|(path, variable, _)| format!("{variable}={}", path.display())));
+        argv.extend(self.environment().iter().map(|(variable, path)| format!("{variable}={}", path.display())));
         argv.extend(self.argv());
         argv
     }
 
-    /// Where the runtime keeps its containers when podman calls it; `None` where that depends on the user's session.
-    pub(super) fn runtime_root(&self) -> Option<PathBuf> {
-        // podman passes options of the runtime to `create` but not to the `delete` of its clean-up, so that a private
-        // directory would never be emptied: the default one is used.
-        self.root.then(|| Path::new("/run").join(&self.runtime.name))
+    /// Where the runtime keeps its containers when podman calls it.
+    ///
+    /// podman passes options of the runtime to `create` but not to the `delete` of its clean-up, so that a private
+    /// directory could never be emptied: with root the default one is used.
+    pub(super) fn runtime_root(&self) -> PathBuf {
+        let base = if self.root { PathBuf::from("/run") } else { self.session() };
+        base.join(Path::new(&self.runtime.name))
     }
 }
