@@ -88,6 +88,16 @@ impl Bench {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// The process of this run that lives.
+    fn machine(&self) -> Option<rustix::process::Pid> {
+        let mark = format!("ISODYNE_RUN={}", self.lab.run_id);
+        std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).find_map(|entry| {
+            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            let marked = environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes());
+            rustix::process::Pid::from_raw(entry.file_name().to_str()?.parse().ok()?).filter(|_| marked)
+        })
+    }
+
     /// Boots, runs a command, stops, and gives the milestones that were seen, in the order of their times.
     fn boot(&self, stated: &[(&str, FactorValue)]) -> Vec<M> {
         let clock = self.lab.clock;
@@ -96,15 +106,7 @@ impl Bench {
         let hello = sandbox.agent().hello(deadline);
         let (hello, at) = hello.unwrap_or_else(|failure| panic!("{}", sandbox.diagnose(failure)));
         assert!(hello.is_init);
-        let echo = ExecRequest {
-            id: 1,
-            argv: ["/init", "echo", "0123456789abcdef"].map(|word| word.as_bytes().to_vec()).to_vec(),
-            env: Vec::new(),
-            stdin: Vec::new(),
-            timeout_ms: 30_000,
-            output_limit: 4096,
-        };
-        let executed = sandbox.agent().exec(&echo, deadline).unwrap();
+        let executed = sandbox.agent().exec(&echo(), deadline).unwrap();
         assert_eq!(executed.reply.stdout, b"0123456789abcdef\n", "{:?}", executed.reply);
 
         let usage: std::collections::BTreeMap<String, f64> = sandbox.usage().into_iter().collect();
@@ -118,13 +120,24 @@ impl Bench {
         assert!(stopped.gone.is_some() && !stopped.killed && stopped.complaint.is_none(), "{stopped:?}");
         assert_eq!(stopped.survivors, Vec::<String>::new());
 
-        stamps.sort_by_key(|stamp| stamp.at);
+        stamps.sort_by_key(|stamp| (stamp.at, stamp.name));
         for stamp in &stamps {
             eprintln!("{:>12} {:.3} ms", stamp.name, stamp.at.ns_since(sandbox.origin()) as f64 / 1e6);
         }
         eprintln!("{:>12} {:.3} ms", "agent", at.ns_since(sandbox.origin()) as f64 / 1e6);
         assert!(stamps.iter().all(|stamp| stamp.at < at));
         stamps.iter().map(|stamp| stamp.name).collect()
+    }
+}
+
+fn echo() -> ExecRequest {
+    ExecRequest {
+        id: 1,
+        argv: ["/init", "echo", "0123456789abcdef"].map(|word| word.as_bytes().to_vec()).to_vec(),
+        env: Vec::new(),
+        stdin: Vec::new(),
+        timeout_ms: 30_000,
+        output_limit: 4096,
     }
 }
 
@@ -190,19 +203,34 @@ fn a_guest_that_never_says_hello_is_a_timeout_and_can_be_stopped() {
 fn a_dropped_machine_is_gone() {
     let Some(bench) = bench() else { return };
     let sandbox = bench.launch(&[]).unwrap();
-    let mark = format!("ISODYNE_RUN={}", bench.lab.run_id);
-    assert!(marked(&mark));
+    assert!(bench.machine().is_some());
     drop(sandbox);
-    assert!(!marked(&mark));
+    assert!(bench.machine().is_none());
 }
 
-/// Whether a process of this run lives, apart from the test itself.
-fn marked(mark: &str) -> bool {
-    let Ok(processes) = std::fs::read_dir("/proc") else { return false };
-    processes.filter_map(Result::ok).any(|entry| {
-        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
-    })
+#[test]
+fn a_machine_that_is_killed_at_work_is_a_crash() {
+    let Some(bench) = bench() else { return };
+    let mut sandbox = bench.launch(&[("machine", says("microvm"))]).unwrap();
+    let deadline = bench.lab.clock.after(PATIENCE);
+    sandbox.agent().hello(deadline).unwrap();
+    let pid = bench.machine().unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let failure = sandbox.agent().exec(&echo(), deadline).unwrap_err();
+    let failure = sandbox.diagnose(failure);
+    assert_eq!(failure.class, FailureClass::Crash, "{failure}");
+    assert!(failure.message.contains("signal: 9"), "{failure}");
+    let stopped = sandbox.stop(bench.lab.clock.after(Duration::from_secs(5)));
+    assert!(stopped.gone.is_some() && stopped.complaint.is_some() && stopped.survivors.is_empty(), "{stopped:?}");
+}
+
+#[test]
+fn too_little_memory_is_told_apart_from_a_crash() {
+    let Some(bench) = bench() else { return };
+    let mut sandbox = bench.launch(&[("machine", says("microvm")), ("memory", FactorValue::Bytes(64 << 20))]).unwrap();
+    let failure = sandbox.agent().hello(bench.lab.clock.after(Duration::from_secs(20))).unwrap_err();
+    let failure = sandbox.diagnose(failure);
+    assert_eq!(failure.class, FailureClass::OomGuest, "{failure}\n{}", bench.log("console"));
 }
 
 #[test]
