@@ -1,5 +1,7 @@
 //! Real machines under QEMU, from launch to gone.
 
+#![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
+
 use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_core::failure::{Failure, FailureClass};
@@ -113,18 +115,12 @@ impl Bench {
         for name in ["guest_cpu_ns", "vmm_cpu_ns", "guest_memory_bytes", "vmm_overhead_bytes", "peak_memory_bytes"] {
             assert!(usage.get(name).is_some_and(|value| *value > 0.0), "{name} in {usage:?}");
         }
-        eprintln!("{usage:?}");
         let mut stamps = sandbox.stamps();
         let stopped = sandbox.stop(clock.after(PATIENCE));
-        eprintln!("{stopped:?}");
         assert!(stopped.gone.is_some() && !stopped.killed && stopped.complaint.is_none(), "{stopped:?}");
         assert_eq!(stopped.survivors, Vec::<String>::new());
 
         stamps.sort_by_key(|stamp| (stamp.at, stamp.name));
-        for stamp in &stamps {
-            eprintln!("{:>12} {:.3} ms", stamp.name, stamp.at.ns_since(sandbox.origin()) as f64 / 1e6);
-        }
-        eprintln!("{:>12} {:.3} ms", "agent", at.ns_since(sandbox.origin()) as f64 / 1e6);
         assert!(stamps.iter().all(|stamp| stamp.at < at));
         stamps.iter().map(|stamp| stamp.name).collect()
     }

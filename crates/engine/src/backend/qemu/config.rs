@@ -158,7 +158,7 @@ impl Wish {
     pub fn from_factors(factors: &Factors, kvm: KvmState) -> Result<Self, PrepareError> {
         let machine = choice(factors, "machine")?.unwrap_or(Machine::Q35);
         let memory_bytes = factors.get("memory").and_then(|value| value.as_bytes()).unwrap_or(128 << 20);
-        if !(MEMORY_LEAST..=MEMORY_MOST).contains(&memory_bytes) || memory_bytes % (1 << 20) != 0 {
+        if !(MEMORY_LEAST..=MEMORY_MOST).contains(&memory_bytes) || !memory_bytes.is_multiple_of(1 << 20) {
             return Err(invalid(
                 "memory",
                 format!("{memory_bytes} B is not a memory size for a guest"),
