@@ -1,5 +1,7 @@
 //! Real machines under QEMU, from launch to gone.
 
+#![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
+
 use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_core::failure::{Failure, FailureClass};
@@ -7,12 +9,11 @@ use isodyne_core::ledger::MilestoneName as M;
 use isodyne_engine::backend::qemu::QemuBackend;
 use isodyne_engine::backend::{Backend, Launcher, Place, PrepareError, Sandbox};
 use isodyne_engine::channel::ExecRequest;
-use isodyne_engine::clock::Clock;
-use isodyne_engine::host::{HostFacts, find_tool};
+use isodyne_engine::host::find_tool;
 use isodyne_engine::image::{SetupError, SetupOptions, setup};
-use isodyne_engine::lab::Lab;
-use isodyne_engine::ownership::Owner;
+use isodyne_engine::lab::{Lab, LabOptions};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,8 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// One machine at a time: they would only slow each other down.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
+static BENCHES: AtomicU32 = AtomicU32::new(0);
+
 struct Bench {
-    lab: Lab,
+    /// Taken when the bench is dropped, which checks that nothing is left.
+    lab: Option<Lab>,
     _directory: tempfile::TempDir,
     _turn: MutexGuard<'static, ()>,
 }
@@ -48,14 +52,18 @@ fn bench() -> Option<Bench> {
         Err(error) => panic!("{error}"),
     }
     let logs = directory.path().join("run/logs");
-    let scratch = directory.path().join("scratch");
     std::fs::create_dir_all(&logs).unwrap();
-    std::fs::create_dir_all(&scratch).unwrap();
-    let clock = Clock;
-    let run_id = format!("test{:x}", std::process::id());
-    let owner = Owner::new(clock, &run_id);
-    let lab = Lab { clock, owner, host: HostFacts::gather(), scratch, logs, cache, run_id };
-    Some(Bench { lab, _directory: directory, _turn: turn })
+    let number = BENCHES.fetch_add(1, Ordering::Relaxed);
+    let run_id = format!("{:x}{number:02x}", std::process::id());
+    let options = LabOptions { run_id: &run_id, session: 0, logs: &logs, cache: &cache, guardian: None };
+    Some(Bench { lab: Some(Lab::open(options).unwrap()), _directory: directory, _turn: turn })
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let survivors = self.lab.take().map(Lab::close).unwrap_or_default();
+        assert!(survivors.is_empty() || std::thread::panicking(), "{survivors:?}");
+    }
 }
 
 fn says(text: &str) -> FactorValue {
@@ -63,68 +71,79 @@ fn says(text: &str) -> FactorValue {
 }
 
 impl Bench {
+    fn lab(&self) -> &Lab {
+        self.lab.as_ref().unwrap()
+    }
+
     fn launcher(&self, stated: &[(&str, FactorValue)]) -> Result<Box<dyn Launcher>, PrepareError> {
         let factors: Factors = stated.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
         let id = CellId::new(BenchmarkName::Boot, BackendName::Qemu, &factors);
         let cell = Cell { id, benchmark: BenchmarkName::Boot, backend: BackendName::Qemu, factors };
-        QemuBackend.prepare(&cell, &self.lab)
+        QemuBackend.prepare(&cell, self.lab())
     }
 
     fn place(&self) -> Place {
         Place {
             name: "isodyne-test-1".to_owned(),
-            directory: self.lab.scratch.clone(),
-            log_prefix: self.lab.logs.join("1-qemu"),
+            directory: self.lab().scratch.clone(),
+            log_prefix: self.lab().logs.join("1-qemu"),
             agent_patience_s: 60,
         }
     }
 
     fn launch(&self, stated: &[(&str, FactorValue)]) -> Result<Box<dyn Sandbox>, Failure> {
-        self.launcher(stated).unwrap().launch(&self.place(), &self.lab)
+        self.launcher(stated).unwrap().launch(&self.place(), self.lab())
     }
 
     fn log(&self, suffix: &str) -> String {
-        let bytes = std::fs::read(self.lab.logs.join(format!("1-qemu.{suffix}.log"))).unwrap_or_default();
+        let bytes = std::fs::read(self.lab().logs.join(format!("1-qemu.{suffix}.log"))).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The process of this run that lives.
+    fn machine(&self) -> Option<rustix::process::Pid> {
+        let mark = format!("ISODYNE_RUN={}", self.lab().run_id);
+        std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).find_map(|entry| {
+            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            let marked = environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes());
+            rustix::process::Pid::from_raw(entry.file_name().to_str()?.parse().ok()?).filter(|_| marked)
+        })
     }
 
     /// Boots, runs a command, stops, and gives the milestones that were seen, in the order of their times.
     fn boot(&self, stated: &[(&str, FactorValue)]) -> Vec<M> {
-        let clock = self.lab.clock;
+        let clock = self.lab().clock;
         let mut sandbox = self.launch(stated).unwrap();
         let deadline = clock.after(PATIENCE);
         let hello = sandbox.agent().hello(deadline);
         let (hello, at) = hello.unwrap_or_else(|failure| panic!("{}", sandbox.diagnose(failure)));
         assert!(hello.is_init);
-        let echo = ExecRequest {
-            id: 1,
-            argv: ["/init", "echo", "0123456789abcdef"].map(|word| word.as_bytes().to_vec()).to_vec(),
-            env: Vec::new(),
-            stdin: Vec::new(),
-            timeout_ms: 30_000,
-            output_limit: 4096,
-        };
-        let executed = sandbox.agent().exec(&echo, deadline).unwrap();
+        let executed = sandbox.agent().exec(&echo(), deadline).unwrap();
         assert_eq!(executed.reply.stdout, b"0123456789abcdef\n", "{:?}", executed.reply);
 
         let usage: std::collections::BTreeMap<String, f64> = sandbox.usage().into_iter().collect();
         for name in ["guest_cpu_ns", "vmm_cpu_ns", "guest_memory_bytes", "vmm_overhead_bytes", "peak_memory_bytes"] {
             assert!(usage.get(name).is_some_and(|value| *value > 0.0), "{name} in {usage:?}");
         }
-        eprintln!("{usage:?}");
         let mut stamps = sandbox.stamps();
         let stopped = sandbox.stop(clock.after(PATIENCE));
-        eprintln!("{stopped:?}");
         assert!(stopped.gone.is_some() && !stopped.killed && stopped.complaint.is_none(), "{stopped:?}");
         assert_eq!(stopped.survivors, Vec::<String>::new());
 
-        stamps.sort_by_key(|stamp| stamp.at);
-        for stamp in &stamps {
-            eprintln!("{:>12} {:.3} ms", stamp.name, stamp.at.ns_since(sandbox.origin()) as f64 / 1e6);
-        }
-        eprintln!("{:>12} {:.3} ms", "agent", at.ns_since(sandbox.origin()) as f64 / 1e6);
+        stamps.sort_by_key(|stamp| (stamp.at, stamp.name));
         assert!(stamps.iter().all(|stamp| stamp.at < at));
         stamps.iter().map(|stamp| stamp.name).collect()
+    }
+}
+
+fn echo() -> ExecRequest {
+    ExecRequest {
+        id: 1,
+        argv: ["/init", "echo", "0123456789abcdef"].map(|word| word.as_bytes().to_vec()).to_vec(),
+        env: Vec::new(),
+        stdin: Vec::new(),
+        timeout_ms: 30_000,
+        output_limit: 4096,
     }
 }
 
@@ -165,12 +184,12 @@ fn a_guest_without_init_is_a_crash_with_the_kernels_words() {
     let Some(bench) = bench() else { return };
     // `rdinit` alone falls back to looking for a root; both lead to a panic before any hello.
     let mut sandbox = bench.launch(&[("machine", says("microvm")), ("cmdline", says("rdinit=/nonexistent"))]).unwrap();
-    let failure = sandbox.agent().hello(bench.lab.clock.after(PATIENCE)).unwrap_err();
+    let failure = sandbox.agent().hello(bench.lab().clock.after(PATIENCE)).unwrap_err();
     let failure = sandbox.diagnose(failure);
     assert_eq!(failure.class, FailureClass::Crash, "{failure}");
     assert!(failure.message.contains("Kernel panic"), "{failure}");
     assert!(failure.evidence.contains(&"logs/1-qemu.console.log".to_owned()), "{failure:?}");
-    let stopped = sandbox.stop(bench.lab.clock.after(Duration::from_secs(5)));
+    let stopped = sandbox.stop(bench.lab().clock.after(Duration::from_secs(5)));
     assert!(stopped.gone.is_some() && stopped.survivors.is_empty(), "{stopped:?}");
 }
 
@@ -178,10 +197,10 @@ fn a_guest_without_init_is_a_crash_with_the_kernels_words() {
 fn a_guest_that_never_says_hello_is_a_timeout_and_can_be_stopped() {
     let Some(bench) = bench() else { return };
     let mut sandbox = bench.launch(&[]).unwrap();
-    let failure = sandbox.agent().hello(bench.lab.clock.after(Duration::from_millis(200))).unwrap_err();
+    let failure = sandbox.agent().hello(bench.lab().clock.after(Duration::from_millis(200))).unwrap_err();
     let failure = sandbox.diagnose(failure);
     assert_eq!(failure.class, FailureClass::Timeout, "{failure}");
-    let stopped = sandbox.stop(bench.lab.clock.after(Duration::from_millis(600)));
+    let stopped = sandbox.stop(bench.lab().clock.after(Duration::from_millis(600)));
     assert!(stopped.gone.is_some() && stopped.survivors.is_empty(), "{stopped:?}");
     assert!(stopped.complaint.is_some());
 }
@@ -190,25 +209,40 @@ fn a_guest_that_never_says_hello_is_a_timeout_and_can_be_stopped() {
 fn a_dropped_machine_is_gone() {
     let Some(bench) = bench() else { return };
     let sandbox = bench.launch(&[]).unwrap();
-    let mark = format!("ISODYNE_RUN={}", bench.lab.run_id);
-    assert!(marked(&mark));
+    assert!(bench.machine().is_some());
     drop(sandbox);
-    assert!(!marked(&mark));
+    assert!(bench.machine().is_none());
 }
 
-/// Whether a process of this run lives, apart from the test itself.
-fn marked(mark: &str) -> bool {
-    let Ok(processes) = std::fs::read_dir("/proc") else { return false };
-    processes.filter_map(Result::ok).any(|entry| {
-        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
-    })
+#[test]
+fn a_machine_that_is_killed_at_work_is_a_crash() {
+    let Some(bench) = bench() else { return };
+    let mut sandbox = bench.launch(&[("machine", says("microvm"))]).unwrap();
+    let deadline = bench.lab().clock.after(PATIENCE);
+    sandbox.agent().hello(deadline).unwrap();
+    let pid = bench.machine().unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let failure = sandbox.agent().exec(&echo(), deadline).unwrap_err();
+    let failure = sandbox.diagnose(failure);
+    assert_eq!(failure.class, FailureClass::Crash, "{failure}");
+    assert!(failure.message.contains("signal: 9"), "{failure}");
+    let stopped = sandbox.stop(bench.lab().clock.after(Duration::from_secs(5)));
+    assert!(stopped.gone.is_some() && stopped.complaint.is_some() && stopped.survivors.is_empty(), "{stopped:?}");
+}
+
+#[test]
+fn too_little_memory_is_told_apart_from_a_crash() {
+    let Some(bench) = bench() else { return };
+    let mut sandbox = bench.launch(&[("machine", says("microvm")), ("memory", FactorValue::Bytes(64 << 20))]).unwrap();
+    let failure = sandbox.agent().hello(bench.lab().clock.after(Duration::from_secs(20))).unwrap_err();
+    let failure = sandbox.diagnose(failure);
+    assert_eq!(failure.class, FailureClass::OomGuest, "{failure}\n{}", bench.log("console"));
 }
 
 #[test]
 fn kernels_that_cannot_boot_are_refused_before_anything_starts() {
     let Some(bench) = bench() else { return };
-    let file = bench.lab.scratch.join("kernel");
+    let file = bench.lab().scratch.join("kernel");
     let refuse = |path: &Path| match bench.launcher(&[("kernel", says(&path.to_string_lossy()))]) {
         Err(PrepareError::Invalid { key, message, .. }) => {
             assert_eq!(key, "backend.qemu.kernel");
@@ -221,7 +255,7 @@ fn kernels_that_cannot_boot_are_refused_before_anything_starts() {
     std::fs::write(&file, "not a kernel").unwrap();
     assert!(refuse(&file).contains("neither a bzImage nor an ELF"));
     // The cache's own kernel, cut in half.
-    let guest = isodyne_engine::image::guest(&bench.lab.cache).unwrap().unwrap();
+    let guest = isodyne_engine::image::guest(&bench.lab().cache).unwrap().unwrap();
     let image = std::fs::read(&guest.image).unwrap();
     std::fs::write(&file, &image[..image.len() / 2]).unwrap();
     assert!(refuse(&file).contains("cut short"));
@@ -230,8 +264,8 @@ fn kernels_that_cannot_boot_are_refused_before_anything_starts() {
 #[test]
 fn a_kernel_of_ones_own_boots() {
     let Some(bench) = bench() else { return };
-    let guest = isodyne_engine::image::guest(&bench.lab.cache).unwrap().unwrap();
-    let file = bench.lab.scratch.join("my-kernel");
+    let guest = isodyne_engine::image::guest(&bench.lab().cache).unwrap().unwrap();
+    let file = bench.lab().scratch.join("my-kernel");
     std::fs::copy(&guest.image, &file).unwrap();
     bench.boot(&[("machine", says("microvm")), ("kernel", says(&file.to_string_lossy()))]);
 }

@@ -141,6 +141,13 @@ const QEMU: &[Key] = &[
         "The guest's kernel (bzImage or ELF); a path is relative to the working directory.",
     ),
     factor(
+        "entry",
+        Kind::Choice(&["auto", "pvh", "bzimage"]),
+        DefaultValue::Text("auto"),
+        "How the kernel is entered: unpacked on the host (`pvh`), or unpacking itself in the guest (`bzimage`); `auto` \
+         takes PVH where the kernel has it.",
+    ),
+    factor(
         "cmdline",
         Kind::Text,
         DefaultValue::Absent("nothing more"),

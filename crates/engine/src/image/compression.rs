@@ -68,6 +68,7 @@ mod tests {
     use std::io::Write;
     use std::process::{Command, Stdio};
 
+    #[allow(clippy::print_stderr, reason = "a test that is skipped says why")]
     fn packed_by(program: &str, arguments: &[&str], bytes: &[u8]) -> Option<Vec<u8>> {
         let spawned = Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let Ok(mut child) = spawned else {

@@ -146,6 +146,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::print_stderr, reason = "a test that is skipped says why")]
     fn the_cpio_program_lists_what_was_added() {
         let Ok(mut cpio) = Command::new("cpio")
             .args(["-t", "--quiet", "-v", "--numeric-uid-gid"])

@@ -1,6 +1,6 @@
 //! The default guest: a kernel with an initramfs around the agent of this very program.
 
-use crate::image::cache::{Cache, Stored, sha256_hex};
+use crate::image::cache::{Cache, CacheError, Stored, sha256_hex};
 use crate::image::kernel::{self, KernelFormat};
 use crate::image::modules::{self, Modules};
 use crate::image::package::{self, KernelFiles};
@@ -88,11 +88,18 @@ pub fn setup(
 ) -> Result<GuestAssets, SetupError> {
     let cache = Cache::open(cache)?;
     let _lock = cache.lock()?;
-    if options.kernel.is_none() && !options.refresh {
-        if let Some(index) = read_index(&cache)? {
-            let found = assemble(&cache, &index)?;
-            progress(SetupEvent::Cached { source: index.kernel.source.to_string() });
-            return Ok(found);
+    if options.kernel.is_none()
+        && !options.refresh
+        && let Some(index) = read_index(&cache)?
+    {
+        match assemble(&cache, &index) {
+            Ok(found) => {
+                progress(SetupEvent::Cached { source: index.kernel.source.to_string() });
+                return Ok(found);
+            }
+            // Something was removed, perhaps because it had changed: it is got again.
+            Err(SetupError::Cache(CacheError::Io { .. })) => {}
+            Err(error) => return Err(error),
         }
     }
     let (source, files) = find_kernel(&cache, options, progress)?;
@@ -171,10 +178,10 @@ fn find_kernel(
         let files = KernelFiles { kernel, release, ..KernelFiles::default() };
         return Ok((KernelSource::File { path: path.to_string_lossy().into_owned() }, files));
     }
-    if !options.skip_installed {
-        if let Some((path, files)) = installed::find(Path::new("/boot"), Path::new("/lib/modules"), progress) {
-            return Ok((KernelSource::Installed { path: path.to_string_lossy().into_owned() }, files));
-        }
+    if !options.skip_installed
+        && let Some((path, files)) = installed::find(Path::new("/boot"), Path::new("/lib/modules"), progress)
+    {
+        return Ok((KernelSource::Installed { path: path.to_string_lossy().into_owned() }, files));
     }
     // The lock is held: nobody else uses this directory, and what an interrupted setup left in it goes first.
     let work = cache.root().join("download");
@@ -251,7 +258,6 @@ fn assemble(cache: &Cache, index: &Index) -> Result<GuestAssets, SetupError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::CacheError;
     use crate::image::kernel::tests::{bzimage, elf};
 
     #[test]
@@ -274,6 +280,11 @@ mod tests {
 
         std::fs::write(&first.image, "changed").unwrap();
         assert!(matches!(guest(&cache), Err(SetupError::Cache(CacheError::Mismatch { .. }))));
+        assert!(matches!(setup(&cache, &SetupOptions::default(), &mut |_| {}), Err(SetupError::Cache(_))));
+        // Removed, as the message says, it is got again.
+        std::fs::remove_file(&first.image).unwrap();
+        assert!(matches!(guest(&cache), Err(SetupError::Cache(CacheError::Io { .. }))));
+        assert_eq!(setup(&cache, &options, &mut |_| {}).unwrap(), first);
     }
 
     #[test]

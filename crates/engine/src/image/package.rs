@@ -278,13 +278,12 @@ pub(crate) fn add_module_file(
 ) -> std::io::Result<()> {
     if path.ends_with("/modules.builtin") {
         files.built_in.extend(String::from_utf8_lossy(&contents()?).lines().filter_map(modules::name_of_file));
-    } else if path.contains("/drivers/virtio/") || path.contains("/virtio_console.ko") {
-        if let Some(name) = modules::name_of_file(path) {
-            let packed = contents()?;
-            // A module that cannot be unpacked is as good as missing: whoever needs it will name it.
-            if let Ok(module) = compression::unpack(&packed) {
-                files.modules.insert(name, module);
-            }
+    } else if (path.contains("/drivers/virtio/") || path.contains("/virtio_console.ko"))
+        && let Some(name) = modules::name_of_file(path)
+    {
+        // A module that cannot be unpacked is as good as missing: whoever needs it will name it.
+        if let Ok(module) = compression::unpack(&contents()?) {
+            files.modules.insert(name, module);
         }
     }
     Ok(())

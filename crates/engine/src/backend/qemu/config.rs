@@ -7,8 +7,8 @@ use isodyne_core::fingerprint::KvmState;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// The stock kernel with the agent boots in less, but has little left to run anything.
-const MEMORY_LEAST: u64 = 32 << 20;
+/// Less than any kernel of a distribution boots in; a guest that runs out of memory is a result, not a mistake.
+const MEMORY_LEAST: u64 = 16 << 20;
 const MEMORY_MOST: u64 = 1 << 40;
 
 macro_rules! choices {
@@ -158,11 +158,11 @@ impl Wish {
     pub fn from_factors(factors: &Factors, kvm: KvmState) -> Result<Self, PrepareError> {
         let machine = choice(factors, "machine")?.unwrap_or(Machine::Q35);
         let memory_bytes = factors.get("memory").and_then(|value| value.as_bytes()).unwrap_or(128 << 20);
-        if !(MEMORY_LEAST..=MEMORY_MOST).contains(&memory_bytes) || memory_bytes % (1 << 20) != 0 {
+        if !(MEMORY_LEAST..=MEMORY_MOST).contains(&memory_bytes) || !memory_bytes.is_multiple_of(1 << 20) {
             return Err(invalid(
                 "memory",
                 format!("{memory_bytes} B is not a memory size for a guest"),
-                "give whole MiB from 32 MiB to 1 TiB (`memory = \"128 MiB\"`)",
+                "give whole MiB from 16 MiB to 1 TiB (`memory = \"128 MiB\"`)",
             ));
         }
         let cpus = factors.get("cpus").and_then(|value| value.as_count()).unwrap_or(1);

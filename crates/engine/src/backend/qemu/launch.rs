@@ -111,12 +111,15 @@ fn converse(qmp: &mut QmpClient, process: &OwnedProcess, clock: Clock) -> Result
     let capabilities = qmp.send("qmp_capabilities", None)?;
     let resume = qmp.send("cont", None)?;
     qmp.wait(&capabilities, deadline)?;
-    let (_, running) = qmp.wait(&resume, deadline)?;
+    let (_, answered) = qmp.wait(&resume, deadline)?;
+    // QEMU announces the guest right before it lets it run; the answer comes after, when the guest is long under way.
+    let announced = qmp.take_events().into_iter().find(|event| event.name == "RESUME").map(|event| event.at);
+    let (running, signal) = announced.map_or((answered, SignalName::Reply), |announced| (announced, SignalName::Event));
     let stamp = |name, at, asked, signal| Stamp { name, at, asked, signal };
     Ok(vec![
         stamp(MilestoneName::Spawned, process.spawned_at, None, SignalName::Exec),
         stamp(MilestoneName::ApiReady, greeted, None, SignalName::Reply),
-        stamp(MilestoneName::Started, running, Some(asked), SignalName::Reply),
+        stamp(MilestoneName::Started, running, Some(asked), signal),
     ])
 }
 

@@ -10,7 +10,7 @@ use crate::host::accounting::{self, GuestMapping};
 use crate::ownership::{ExitReport, OwnedProcess};
 use crate::watch::Watcher;
 use isodyne_core::failure::{Failure, FailureClass};
-use isodyne_core::ledger::SignalName;
+use isodyne_core::ledger::{MilestoneName, SignalName};
 use isodyne_core::unit::HostInstant;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -160,6 +160,18 @@ impl QemuSandbox {
     }
 }
 
+/// A guest that shows a sign of life has been started, even if the word of it is read later: two threads read the two
+/// sockets. The first sign is then also how the start was seen.
+fn started_by_first_sign(stamps: &mut [Stamp]) {
+    let first = stamps.iter().filter(|stamp| stamp.name > MilestoneName::Started).min_by_key(|stamp| stamp.at).copied();
+    let started = stamps.iter_mut().find(|stamp| stamp.name == MilestoneName::Started);
+    if let (Some(first), Some(started)) = (first, started)
+        && first.at < started.at
+    {
+        (started.at, started.signal) = (first.at, first.signal);
+    }
+}
+
 impl Sandbox for QemuSandbox {
     fn origin(&self) -> HostInstant {
         self.process.forked_at
@@ -168,6 +180,7 @@ impl Sandbox for QemuSandbox {
     fn stamps(&self) -> Vec<Stamp> {
         let mut stamps = self.stamps.clone();
         stamps.extend(self.watcher.iter().flat_map(Watcher::stamps));
+        started_by_first_sign(&mut stamps);
         stamps
     }
 
@@ -231,5 +244,36 @@ impl Sandbox for QemuSandbox {
             usage: exit.map(|exit| ("cpu_ns".to_owned(), (exit.user_ns + exit.system_ns) as f64)).into_iter().collect(),
             complaint,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sign_of_life_that_overtakes_the_word_of_the_start_is_the_start() {
+        let stamp = |name, at, signal| Stamp { name, at: HostInstant(at), asked: Some(HostInstant(5)), signal };
+        let mut stamps = [
+            stamp(MilestoneName::ApiReady, 5, SignalName::Reply),
+            stamp(MilestoneName::Started, 30, SignalName::Event),
+            stamp(MilestoneName::Firmware, 20, SignalName::DebugPort),
+        ];
+        started_by_first_sign(&mut stamps);
+        assert_eq!((stamps[1].at, stamps[1].signal), (HostInstant(20), SignalName::DebugPort));
+        started_by_first_sign(&mut stamps);
+        assert_eq!(stamps[1].at, HostInstant(20));
+    }
+
+    #[test]
+    fn evidence_is_named_from_the_run_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let logs = Logs::under(&directory.path().join("logs/7-qemu"));
+        assert!(logs.evidence().is_empty());
+        std::fs::create_dir(directory.path().join("logs")).unwrap();
+        std::fs::write(&logs.console, "x").unwrap();
+        std::fs::write(&logs.qemu, "").unwrap();
+        assert_eq!(logs.evidence(), ["logs/7-qemu.console.log"]);
+        assert_eq!(tail(&logs.console), "x");
     }
 }

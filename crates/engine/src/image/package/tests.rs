@@ -38,6 +38,7 @@ fn only_what_a_guest_needs_is_taken_out() {
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "a test that is skipped says why")]
 fn a_package_is_opened_without_installing_it() {
     // A .deb is an ar archive of three members.
     let members = [

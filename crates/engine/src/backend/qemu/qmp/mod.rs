@@ -48,7 +48,18 @@ pub struct QmpClient {
     next_id: u64,
     /// Answers that arrived while another was waited for.
     answers: VecDeque<(Message, HostInstant)>,
-    events: VecDeque<(String, Value)>,
+    events: VecDeque<Event>,
+}
+
+/// Something that happened by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Its name (`RESUME`).
+    pub name: String,
+    /// More about it.
+    pub data: Value,
+    /// When it arrived.
+    pub at: HostInstant,
 }
 
 /// A command that has been sent.
@@ -140,7 +151,7 @@ impl QmpClient {
     }
 
     /// The events that have arrived beside the answers, the oldest first.
-    pub fn take_events(&mut self) -> Vec<(String, Value)> {
+    pub fn take_events(&mut self) -> Vec<Event> {
         self.events.drain(..).collect()
     }
 
@@ -150,7 +161,7 @@ impl QmpClient {
                 if self.events.len() == EVENT_LIMIT {
                     self.events.pop_front();
                 }
-                self.events.push_back((name, data));
+                self.events.push_back(Event { name, data, at });
             }
             Message::Return { .. } | Message::Error { .. } if self.answers.len() < EVENT_LIMIT => {
                 self.answers.push_back((message, at));
@@ -215,7 +226,9 @@ mod tests {
         qemu.write_all(b"{\"event\": \"RESUME\"}\n{\"return\": 2, \"id\": 2}\n{\"return\": 1, \"id\": 1}\n").unwrap();
         assert_eq!(client.wait(&first, soon).unwrap().0, json!(1));
         assert_eq!(client.wait(&second, soon).unwrap().0, json!(2));
-        assert_eq!(client.take_events(), [("RESUME".to_owned(), Value::Null)]);
+        let events = client.take_events();
+        assert_eq!((events.len(), events[0].name.as_str(), &events[0].data), (1, "RESUME", &Value::Null));
+        assert!(events[0].at < soon);
         let third = client.send("c", None).unwrap();
         qemu.write_all(b"{\"error\": {\"desc\": \"no\"}, \"id\": 3}\n").unwrap();
         assert!(matches!(client.wait(&third, soon), Err(QmpError::Refused { .. })));
