@@ -9,10 +9,8 @@ use isodyne_core::ledger::MilestoneName;
 use isodyne_core::probe::Probe;
 use isodyne_engine::backend::{self, Launcher, Place, PrepareError, Sandbox, Stopped};
 use isodyne_engine::channel::{ExecRequest, Outcome};
-use isodyne_engine::clock::Clock;
-use isodyne_engine::host::HostFacts;
-use isodyne_engine::lab::Lab;
-use isodyne_engine::ownership::{Owner, name_prefix};
+use isodyne_engine::lab::{Lab, LabOptions};
+use isodyne_engine::ownership::name_prefix;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -41,15 +39,9 @@ impl Bench {
             path
         };
         let run_id = format!("t{:08x}", fastrand::u32(..));
-        let lab = Lab {
-            clock: Clock,
-            owner: Owner::new(Clock, &run_id),
-            host: HostFacts::gather(),
-            scratch: make("scratch"),
-            logs: make("logs"),
-            cache: make("cache"),
-            run_id,
-        };
+        let (logs, cache) = (make("logs"), make("cache"));
+        let options = LabOptions { run_id: &run_id, session: 0, logs: &logs, cache: &cache, guardian: None };
+        let lab = Lab::open(options).expect("a lab");
         match backend::find(backend).probe(&lab) {
             Probe::Available(capabilities) => {
                 assert!(capabilities.version.is_some_and(|version| !version.is_empty()), "{backend} has a version");

@@ -154,12 +154,14 @@ impl Backend for OciBackend {
 /// The memory limit that a cell asks for, if this host can set one.
 pub(crate) fn memory_limit(cell: &Cell, lab: &Lab) -> Result<Option<u64>, PrepareError> {
     let Some(limit) = cell.factors.get("memory").and_then(|value| value.as_bytes()) else { return Ok(None) };
-    let refuse = |reason: &str, hint: &str| {
-        Err(PrepareError::Unavailable { reason: reason.to_owned(), hint: hint.to_owned() })
-    };
+    let refuse =
+        |reason: &str, hint: &str| Err(PrepareError::Unavailable { reason: reason.to_owned(), hint: hint.to_owned() });
     let cgroups = &lab.host.cgroups;
     if !lab.host.root {
-        return refuse("a memory limit needs a cgroup, which an ordinary user has not", "run as root, or leave `memory` out");
+        return refuse(
+            "a memory limit needs a cgroup, which an ordinary user has not",
+            "run as root, or leave `memory` out",
+        );
     }
     if !cgroups.v1.contains_key("memory") && !cgroups.v2_controllers.iter().any(|name| name == "memory") {
         return refuse("this host's cgroups have no memory controller", "boot with `cgroup_enable=memory`");

@@ -102,9 +102,9 @@ impl Backend for PodmanBackend {
         let store = working_store(&tool, wish, lab).map_err(unavailable)?;
         let memory_bytes = oci::memory_limit(cell, lab)?;
         let (rootfs, asset) = oci::rootfs(lab, "podman-rootfs")?;
-        let opened = store.open(lab).map_err(|reason| {
-            unavailable((reason, "run `podman ps` by hand to see more".to_owned()))
-        })?;
+        let opened = store
+            .open(lab)
+            .map_err(|reason| unavailable((reason, "run `podman ps` by hand to see more".to_owned())))?;
         let run_id = lab.run_id.clone();
         Ok(Box::new(PodmanLauncher { store, memory_bytes, rootfs, asset, run_id, _session: Some(opened) }))
     }

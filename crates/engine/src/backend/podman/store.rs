@@ -93,7 +93,8 @@ impl Store {
         first.args(&self.argv()[1..]).args(["ps", "--quiet"]);
         first.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.configure(&mut first);
-        let mut process = lab.owner.spawn(first).map_err(|error| crate::backend::oci::launcher::refused("podman", &error).message)?;
+        let mut process =
+            lab.owner.spawn(first).map_err(|error| crate::backend::oci::launcher::refused("podman", &error).message)?;
         match process.wait(lab.clock.after(OPENING)) {
             Some(exit) if exit.status.success() => Ok(Arc::new(process)),
             Some(exit) => Err(format!("`podman ps` ended with {}", exit.status)),
