@@ -25,6 +25,8 @@ fn docker_lives_and_leaves_nothing() {
     }
     let prefix = name_prefix(&bench.lab.run_id);
     assert_eq!(docker::list_with_prefix(&socket(), &prefix), Vec::<String>::new());
+    drop(launcher);
+    bench.finish();
 }
 
 #[test]
@@ -33,4 +35,5 @@ fn a_bad_end_leaves_nothing() {
     bench.end_badly(bench.prepare(&[]).expect("prepared").as_ref());
     let prefix = name_prefix(&bench.lab.run_id);
     assert_eq!(docker::list_with_prefix(&socket(), &prefix), Vec::<String>::new());
+    bench.finish();
 }

@@ -13,7 +13,7 @@ fn split() -> [(&'static str, FactorValue); 1] {
 }
 
 /// Lives once with each life cycle, and checks which milestones were seen.
-fn lives(bench: &Bench, by_signals: &[M]) {
+fn lives(bench: Bench, by_signals: &[M]) {
     let run = bench.prepare(&[]).expect("prepared");
     let (seen, metrics) = bench.live(run.as_ref());
     let mut expected = vec![M::Spawned];
@@ -29,24 +29,25 @@ fn lives(bench: &Bench, by_signals: &[M]) {
     let split = bench.prepare(&split()).expect("prepared");
     let (seen, _) = bench.live(split.as_ref());
     assert_eq!(seen, [M::Spawned, M::Created, M::Started], "lifecycle = split");
+    bench.finish();
 }
 
 #[test]
 fn runc_lives_and_leaves_nothing() {
     let Some(bench) = Bench::new("runc_lives_and_leaves_nothing", BackendName::Runc) else { return };
-    lives(&bench, &[M::Created, M::Started]);
+    lives(bench, &[M::Created, M::Started]);
 }
 
 #[test]
 fn crun_lives_and_leaves_nothing() {
     let Some(bench) = Bench::new("crun_lives_and_leaves_nothing", BackendName::Crun) else { return };
-    lives(&bench, &[M::Created]);
+    lives(bench, &[M::Created]);
 }
 
 #[test]
 fn runsc_lives_and_leaves_nothing() {
     let Some(bench) = Bench::new("runsc_lives_and_leaves_nothing", BackendName::Runsc) else { return };
-    lives(&bench, &[M::Created, M::Started]);
+    lives(bench, &[M::Created, M::Started]);
 }
 
 #[test]
@@ -55,6 +56,7 @@ fn a_bad_end_leaves_nothing() {
         let Some(bench) = Bench::new("a_bad_end_leaves_nothing", backend) else { continue };
         bench.end_badly(bench.prepare(&[]).expect("prepared").as_ref());
         bench.end_badly(bench.prepare(&split()).expect("prepared").as_ref());
+        bench.finish();
     }
 }
 
@@ -64,6 +66,7 @@ fn an_image_without_the_command_is_an_exec_failure() {
         let Some(bench) = Bench::new("an_image_without_the_command_is_an_exec_failure", backend) else { continue };
         bench.without_command(bench.prepare(&[]).expect("prepared").as_ref(), "rootfs");
         bench.without_command(bench.prepare(&split()).expect("prepared").as_ref(), "rootfs");
+        bench.finish();
     }
 }
 

@@ -13,6 +13,7 @@ use isodyne_engine::lab::{Lab, LabOptions};
 use isodyne_engine::ownership::name_prefix;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A lab in a temporary directory.
@@ -21,7 +22,11 @@ pub struct Bench {
     pub backend: BackendName,
     _directory: tempfile::TempDir,
     next: AtomicU32,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// One lab at a time in a process: each reaps the orphans that come to the process.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Says why a test is skipped, where a person sees it.
 #[allow(clippy::print_stderr, reason = "a skipped test has to say so")]
@@ -32,7 +37,10 @@ pub fn skip(test: &str, reason: &str) {
 impl Bench {
     /// A lab for a backend that runs here; otherwise says why not and gives `None`.
     pub fn new(test: &str, backend: BackendName) -> Option<Self> {
-        let directory = tempfile::Builder::new().prefix("lab.").tempdir().expect("a temporary directory");
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        // As a lab with a guardian does: orphans of a container come to this process, which reaps them.
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("a sub-reaper");
+        let directory = tempfile::tempdir().expect("a temporary directory");
         let make = |name: &str| {
             let path = directory.path().join(name);
             std::fs::create_dir(&path).expect("a directory");
@@ -46,7 +54,7 @@ impl Bench {
             Probe::Available(capabilities) => {
                 assert!(capabilities.version.is_some_and(|version| !version.is_empty()), "{backend} has a version");
                 assert!(!capabilities.tools.is_empty());
-                Some(Self { lab, backend, _directory: directory, next: AtomicU32::new(1) })
+                Some(Self { lab, backend, _directory: directory, next: AtomicU32::new(1), _alone: alone })
             }
             Probe::Unavailable { reason, hint, .. } => {
                 assert!(!reason.is_empty() && !hint.is_empty(), "{backend}: a refusal has a reason and a hint");
@@ -61,6 +69,11 @@ impl Bench {
         let id = CellId::new(BenchmarkName::Boot, self.backend, &factors);
         let cell = Cell { id, benchmark: BenchmarkName::Boot, backend: self.backend, factors };
         backend::find(self.backend).prepare(&cell, &self.lab)
+    }
+
+    /// The leak check of a whole run.
+    pub fn finish(self) {
+        assert_eq!(self.lab.close(), Vec::<String>::new(), "{}", self.backend);
     }
 
     /// A fresh place, with its directory made as the lab makes it.

@@ -95,6 +95,14 @@ pub(crate) fn processes(name: &str) -> Vec<u32> {
     all.into_iter().collect()
 }
 
+/// Kills what is in the cgroup and waits until nothing runs in it any more.
+pub(crate) fn kill(name: &str, patience: Duration) {
+    let deadline = Clock.after(patience);
+    for directory in directories(name) {
+        cgroup::kill_path(&directory, deadline);
+    }
+}
+
 /// Kills what is in the cgroup, waits until it is empty, and removes it from every hierarchy. Says what stays.
 pub(crate) fn remove(name: &str, patience: Duration) -> Vec<String> {
     let deadline = Clock.after(patience);

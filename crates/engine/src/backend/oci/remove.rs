@@ -15,6 +15,10 @@ const EMPTY: Duration = Duration::from_secs(2);
 pub fn remove(program: &Path, root: &Path, name: &str) -> Vec<String> {
     let mut survivors = Vec::new();
     if !states(root, name).is_empty() {
+        // Killed and reaped here first: orphans of the container have come to the lab, and a runtime that waits for a
+        // process to vanish would wait for its zombie.
+        group::kill(name, EMPTY);
+        crate::ownership::leak::reap_orphans();
         let mut delete = Command::new(program);
         delete.arg("--root").arg(root).args(["delete", "--force", name]);
         // Whether it worked is seen below, by what is left.

@@ -16,7 +16,8 @@ use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::{MilestoneName, SignalName};
 use isodyne_core::unit::HostInstant;
 use rustix::event::PollFlags;
-use std::os::fd::OwnedFd;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -68,7 +69,7 @@ impl OciSandbox {
     fn wait(&mut self, deadline: HostInstant) -> bool {
         match &self.parts.init {
             None => self.parts.process.wait(deadline).is_some(),
-            Some(init) => socket::wait(init, PollFlags::IN, deadline, self.parts.clock).is_ok(),
+            Some(init) => wait_for_orphan(init, deadline, self.parts.clock),
         }
     }
 
@@ -84,6 +85,16 @@ impl OciSandbox {
     fn used(&self, calls: &[ExitReport]) -> Vec<(String, f64)> {
         usage_of(calls, self.seen, self.parts.init.is_none())
     }
+}
+
+/// Waits for the end of a process that is nobody's child that we know, and reaps it if it has come to us as an orphan.
+pub(crate) fn wait_for_orphan(process: &OwnedFd, deadline: HostInstant, clock: Clock) -> bool {
+    if socket::wait(process, PollFlags::IN, deadline, clock).is_err() {
+        return false;
+    }
+    // "No child of yours" is fine: then somebody else reaps it.
+    let _ = waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+    true
 }
 
 /// What the runtime's processes used, from `wait4`. A `run` waits for the container, so that its CPU time is in there.

@@ -1,7 +1,7 @@
 //! Launching a container by `podman run`.
 
 use super::sandbox::{Parts, PodmanSandbox};
-use super::store::Store;
+use super::store::{Session, Store};
 use crate::backend::notify::{Change, FileNotify, Follow, Meaning, Rule};
 use crate::backend::oci::diagnose::log_path;
 use crate::backend::oci::launcher::{command, open_log, refused, spawned, stdio_channel};
@@ -9,7 +9,7 @@ use crate::backend::oci::{command as call, config, group, rootfs, signals};
 use crate::backend::{Description, Launcher, Place, PrepareError, Sandbox, Step, text};
 use crate::image::rootfs::AGENT_PATH;
 use crate::lab::Lab;
-use crate::ownership::{OwnedProcess, Resource};
+use crate::ownership::Resource;
 use crate::watch::{Source, Watcher};
 use isodyne_core::failure::Failure;
 use isodyne_core::ledger::MilestoneName;
@@ -32,7 +32,7 @@ pub(super) struct PodmanLauncher {
     pub(super) asset: Asset,
     pub(super) run_id: String,
     /// Keeps what podman needs for more than one call; `None` where nothing is run.
-    pub(super) _session: Option<Arc<OwnedProcess>>,
+    pub(super) _session: Option<Arc<Session>>,
 }
 
 /// The directory that podman's and conmon's files of one container go to.

@@ -1,6 +1,10 @@
 //! Clean-up by name: idempotent, and possible from another process.
 
+use crate::backend::oci::sandbox::wait_for_orphan;
 use crate::backend::oci::{command as call, group};
+use crate::clock::Clock;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -25,6 +29,7 @@ fn is_store_gone(command: &[String]) -> bool {
 /// gone already is success.
 pub fn remove(command: &[String], name: &str) -> Vec<String> {
     let mut survivors = Vec::new();
+    let monitors = monitors(name);
     if !is_store_gone(command) {
         match call::run(podman(command, &["rm", "--force", "--ignore", "--time", "0", name]), CALL) {
             Ok(finished) if finished.is_success() => {}
@@ -33,7 +38,28 @@ pub fn remove(command: &[String], name: &str) -> Vec<String> {
         }
     }
     survivors.extend(group::remove(name, EMPTY));
+    // conmon ends after the clean-up that it starts itself.
+    let deadline = Clock.after(CALL);
+    for (pid, monitor) in monitors {
+        if !wait_for_orphan(&monitor, deadline, Clock) {
+            survivors.push(format!("process {pid} (conmon of {name}) stays"));
+        }
+    }
     survivors
+}
+
+/// The conmon processes of a container, by their command lines.
+fn monitors(name: &str) -> Vec<(i32, OwnedFd)> {
+    let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|pid| {
+            let command_line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let mut arguments = command_line.split(|byte| *byte == 0);
+            arguments.next().is_some_and(|program| program.ends_with(b"conmon"))
+                && arguments.any(|argument| argument == name.as_bytes())
+        })
+        .filter_map(|pid| Some((pid, pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?)))
+        .collect()
 }
 
 /// The containers of a store whose names begin with `prefix`.

@@ -4,18 +4,16 @@ use super::launcher::files;
 use super::remove::remove;
 use crate::backend::oci::diagnose::{Evidence, explain};
 use crate::backend::oci::group;
-use crate::backend::oci::sandbox::usage_of;
+use crate::backend::oci::sandbox::{usage_of, wait_for_orphan};
 use crate::backend::{Place, Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
 use crate::host::cgroup::CgroupUsage;
-use crate::http::socket;
 use crate::ownership::{Owned, OwnedProcess};
 use crate::watch::Watcher;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::{MilestoneName, SignalName};
 use isodyne_core::unit::HostInstant;
-use rustix::event::PollFlags;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -113,8 +111,8 @@ impl Sandbox for PodmanSandbox {
         let exit = self.parts.process.wait(deadline);
         let mut end = exit.map(|exit| exit.at);
         if let (Some(at), Some(conmon)) = (end, &conmon) {
-            let left = socket::wait(conmon, PollFlags::IN, deadline, self.parts.clock);
-            end = left.ok().map(|()| at.max(self.parts.clock.now()));
+            let ended = wait_for_orphan(conmon, deadline, self.parts.clock);
+            end = ended.then(|| at.max(self.parts.clock.now()));
         }
         stopped.killed = end.is_none();
         if stopped.killed {

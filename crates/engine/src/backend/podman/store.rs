@@ -2,7 +2,7 @@
 
 use crate::backend::{Step, text};
 use crate::lab::Lab;
-use crate::ownership::OwnedProcess;
+use crate::ownership::{Owned, OwnedProcess, Resource};
 use isodyne_core::probe::Tool;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,6 +11,13 @@ use std::time::Duration;
 
 /// How long the first call on a store may take.
 const OPENING: Duration = Duration::from_secs(20);
+
+/// What podman keeps between calls on one store; it ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Session {
+    _first: OwnedProcess,
+    _pause: Option<Owned>,
+}
 
 /// The private store, and the programs that work on it.
 #[derive(Clone, Debug)]
@@ -85,9 +92,9 @@ impl Store {
 
     /// Makes the first call, outside of any measurement, so that the store is initialised.
     ///
-    /// Without root, podman leaves a process behind that holds its user namespace open for all calls to come. It stays in
-    /// the group of this call, and ends when what is returned is dropped.
-    pub(super) fn open(&self, lab: &Lab) -> Result<Arc<OwnedProcess>, String> {
+    /// Without root, podman leaves a process behind that holds its user namespace open for all calls to come. It puts
+    /// itself into a session of its own, so that it has to be found by the file with its process id.
+    pub(super) fn open(&self, lab: &Lab) -> Result<Arc<Session>, String> {
         self.prepare()?;
         let mut first = Command::new(&self.podman.path);
         first.args(&self.argv()[1..]).args(["ps", "--quiet"]);
@@ -96,10 +103,25 @@ impl Store {
         let mut process =
             lab.owner.spawn(first).map_err(|error| crate::backend::oci::launcher::refused("podman", &error).message)?;
         match process.wait(lab.clock.after(OPENING)) {
-            Some(exit) if exit.status.success() => Ok(Arc::new(process)),
+            Some(exit) if exit.status.success() => {
+                let pause = self.pause_group().map(|leader| {
+                    let run_id = lab.run_id.clone();
+                    lab.owner.own(Resource::ProcessGroup { leader, started_ticks: None, run_id })
+                });
+                Ok(Arc::new(Session { _first: process, _pause: pause }))
+            }
             Some(exit) => Err(format!("`podman ps` ended with {}", exit.status)),
             None => Err(format!("`podman ps` did not end within {} s", OPENING.as_secs())),
         }
+    }
+
+    /// The process group of the process that holds the user namespace open.
+    fn pause_group(&self) -> Option<u32> {
+        let places = ["tmp/pause.pid", "session/libpod/tmp/pause.pid"];
+        let text = places.iter().find_map(|place| std::fs::read_to_string(self.directory.join(place)).ok())?;
+        let pid = rustix::process::Pid::from_raw(text.trim().parse().ok()?)?;
+        let group = rustix::process::getpgid(Some(pid)).ok()?;
+        u32::try_from(group.as_raw_nonzero().get()).ok()
     }
 
     /// The environment that makes podman use this store's configuration and, without root, no directory of the user's.
