@@ -8,7 +8,9 @@ use crate::clock::Clock;
 use crate::host::cgroup::{self, CgroupLayout, CgroupUsage, PARENT};
 use crate::host::mounts::Mount;
 use crate::host::root::HostRoot;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -93,6 +95,12 @@ fn children(name: &str) -> BTreeSet<String> {
 pub(crate) fn processes(name: &str) -> Vec<u32> {
     let all: BTreeSet<u32> = directories(name).iter().flat_map(|directory| cgroup::processes_of(directory)).collect();
     all.into_iter().collect()
+}
+
+/// Handles on the processes in the cgroup and below.
+pub(crate) fn handles(name: &str) -> Vec<OwnedFd> {
+    let open = |pid: u32| pidfd_open(Pid::from_raw(i32::try_from(pid).ok()?)?, PidfdFlags::empty()).ok();
+    processes(name).into_iter().filter_map(open).collect()
 }
 
 /// Kills what is in the cgroup and waits until nothing runs in it any more.

@@ -154,9 +154,15 @@ impl Sandbox for OciSandbox {
 
     fn stop(&mut self, deadline: HostInstant) -> Stopped {
         let mut stopped = Stopped::default();
+        let others = if self.parts.init.is_some() { group::handles(&self.parts.place.name) } else { Vec::new() };
         // A channel that is broken already is what the wait below shows.
         let _ = self.parts.channel.shutdown(ShutdownHow::Exit, deadline);
         stopped.killed = !self.wait(deadline);
+        // gVisor's file server ends a moment after the sandbox, and its `delete` would wait for the zombie.
+        let aftermath = self.parts.clock.after(if stopped.killed { Duration::ZERO } else { AFTERMATH });
+        for process in &others {
+            wait_for_orphan(process, aftermath, self.parts.clock);
+        }
         let mut calls = self.parts.calls_used.clone();
         if stopped.killed {
             self.parts.process.kill();

@@ -26,8 +26,11 @@ use store::Store;
 /// The backend.
 pub struct PodmanBackend;
 
-/// The runtimes that have been tried in this process, by scratch directory and wish, with the outcome.
-static TRIED: Mutex<Vec<(PathBuf, String, Result<Store, Refusal>)>> = Mutex::new(Vec::new());
+/// What was tried: scratch directory, wish, and the outcome.
+type Trial = (PathBuf, String, Result<Store, Refusal>);
+
+/// The runtimes that have been tried in this process.
+static TRIED: Mutex<Vec<Trial>> = Mutex::new(Vec::new());
 
 /// Reason and hint.
 type Refusal = (String, String);
