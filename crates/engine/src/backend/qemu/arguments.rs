@@ -74,8 +74,8 @@ fn machine(machine: Machine) -> &'static str {
     match machine {
         Machine::Q35 => "q35",
         Machine::Pc => "pc",
-        // Without PIT and PIC a kernel under TCG has nothing to calibrate its clock by, and without the RTC it waits a
-        // second for one. Without ACPI it boots a third faster; it then ends by a reset instead of a power-off.
+        // Without PIT and PIC a kernel under TCG has nothing to calibrate its clock by, and without the RTC it waits two
+        // seconds for one. Without ACPI it needs no help to calibrate; it ends by a reset instead of a power-off.
         Machine::Microvm => "microvm,pit=on,pic=on,rtc=on,acpi=off,auto-kernel-cmdline=off",
     }
 }
@@ -99,12 +99,12 @@ pub fn kernel_command_line(config: &Config, agent_patience_s: u32) -> String {
     }
     // A panic resets at once, and the reset ends QEMU: the failure is seen when it happens.
     add("panic=-1");
-    // A reset by triple fault works on every machine; the keyboard controller is tried for seconds first.
+    // A reset by triple fault works on every machine, with or without ACPI and a keyboard controller.
     add("reboot=t");
     // The self-tests of the kernel's ciphers take 0.3 s under TCG and say nothing about a boot.
     add("cryptomgr.notests");
     if config.accelerator == Accelerator::Tcg {
-        // The timer's check counts ticks in a busy loop and panics when the host is loaded. Under KVM the kernel knows.
+        // The timer's check counts ticks in a busy loop; it can fail on a loaded host, and then panics. KVM guests skip it.
         add("no_timer_check");
     }
     match config.channel {
