@@ -1,7 +1,5 @@
 //! The one place that writes to the terminal: data to standard output, everything else to standard error.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this module is where printing belongs")]
-
 use crate::arguments::Color;
 use crate::exit::{Exit, Trouble};
 use serde::Serialize;

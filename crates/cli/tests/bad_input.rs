@@ -1,5 +1,7 @@
 //! Bad input: a clear message and the documented exit code, each.
 
+#![expect(clippy::print_stderr, reason = "a skipped test says why")]
+
 mod support;
 
 use support::{Bench, cell, runs_here};

@@ -37,8 +37,10 @@ fn pure_parts_and_comments_are_left_alone() {
 
 #[test]
 fn side_doors_are_seen() {
-    assert_eq!(side_doors("#[path = \"../../engine/src/lib.rs\"]\nmod engine;").len(), 1);
-    assert_eq!(side_doors("#[path = \"own.rs\"]\ninclude_str!(\"../../../plans/boot.toml\");").len(), 0);
+    assert_eq!(side_doors("#[path = \"../../engine/src/lib.rs\"]\nmod engine;", 1).len(), 1);
+    assert_eq!(side_doors("#[path = \"../engine/src/lib.rs\"]\nmod engine;", 0).len(), 1);
+    assert_eq!(side_doors("#[path = \"../tests/specimen/mod.rs\"]\nmod specimen;", 1).len(), 0);
+    assert_eq!(side_doors("#[path = \"own.rs\"]\ninclude_str!(\"../../../plans/boot.toml\");", 1).len(), 0);
 }
 
 #[test]

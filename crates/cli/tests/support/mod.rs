@@ -1,6 +1,6 @@
 //! What the whole-program tests share: running `isodyne` in a directory of its own.
 
-#![allow(dead_code, reason = "each test file uses its own part of this module")]
+#![allow(dead_code, clippy::print_stderr, reason = "each test file uses its own part of this module; a skip says why")]
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
