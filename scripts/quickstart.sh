@@ -1,7 +1,7 @@
 #!/bin/sh
 # The main job on real sandboxes: boot everything that works here, and leave a report.
 set -eu
-isodyne=target/release/isodyne
+isodyne=${CARGO_TARGET_DIR:-target}/release/isodyne
 
 $isodyne doctor
 $isodyne setup

@@ -21,7 +21,12 @@ pub(crate) fn path_of(name: &str) -> String {
 
 /// What the host tells of a cgroup, as values of a sample.
 pub(crate) fn metrics(usage: &CgroupUsage) -> Vec<(String, f64)> {
-    let named = [("guest_peak_memory_bytes", usage.peak_memory_bytes), ("guest_cpu_ns", usage.cpu_ns)];
+    // The runtime's own processes are not in the cgroup: what is charged here is the sandbox and its guest at once.
+    let named = [
+        ("peak_memory_bytes", usage.peak_memory_bytes),
+        ("guest_peak_memory_bytes", usage.peak_memory_bytes),
+        ("guest_cpu_ns", usage.cpu_ns),
+    ];
     named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value? as f64))).collect()
 }
 
