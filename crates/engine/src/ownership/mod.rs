@@ -70,7 +70,7 @@ impl Owner {
         Self { shared: Arc::new(Shared { clock, run_id: run_id.to_owned(), next: AtomicU64::new(0), live, journal }) }
     }
 
-    /// The one function that starts a process: in a process group of its own, marked with the run's name, killed if the
+    /// The one function that starts a process: in a process group of its own, marked with the run's name.
     /// lab dies. Standard streams and environment are as the command says.
     ///
     /// Call it from a thread that lives as long as the process: the kernel ties the death signal to the thread.

@@ -6,6 +6,7 @@ use crate::host::contamination::{Before, OwnUsage};
 use crate::lab::Lab;
 use crate::ownership::{Resource, leak, name_prefix};
 use crate::workload::{Attempt, boot};
+use isodyne_core::cell::BackendName;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::MilestoneName;
 use isodyne_core::sample::{Contamination, Sample};
@@ -79,7 +80,7 @@ fn measure(lab: &Lab, work: &Work, ticket: &Ticket) -> (Attempt, Contamination, 
         attempt.failure = Some(Failure::new(FailureClass::Leak, survivor));
     }
     leak::reap_orphans();
-    let logs = logs_of(lab, &place);
+    let logs = logs_of(work.cell.backend, &place);
     if let Some(failure) = &mut attempt.failure {
         failure.evidence.clone_from(&logs);
     }
@@ -88,20 +89,15 @@ fn measure(lab: &Lab, work: &Work, ticket: &Ticket) -> (Attempt, Contamination, 
 }
 
 /// The sample's log files relative to the run directory; empty ones are removed.
-fn logs_of(lab: &Lab, place: &Place) -> Vec<String> {
-    let prefix = format!("{}.", place.log_prefix.file_name().unwrap_or_default().to_string_lossy());
+fn logs_of(backend: BackendName, place: &Place) -> Vec<String> {
+    let kinds = ["agent", "console", backend.as_str()];
     let mut logs = Vec::new();
-    for entry in std::fs::read_dir(&lab.logs).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with(&prefix) {
-            continue;
-        }
-        if entry.metadata().is_ok_and(|metadata| metadata.len() == 0) {
-            let _ = std::fs::remove_file(entry.path());
-        } else {
-            logs.push(format!("logs/{name}"));
+    for log in kinds.map(|kind| place.log(kind)) {
+        match std::fs::metadata(&log) {
+            Ok(metadata) if metadata.len() == 0 => drop(std::fs::remove_file(&log)),
+            Ok(_) => logs.extend(log.file_name().map(|name| format!("logs/{}", name.to_string_lossy()))),
+            Err(_) => {}
         }
     }
-    logs.sort();
     logs
 }
