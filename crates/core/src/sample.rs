@@ -1,7 +1,7 @@
 //! Samples: one measurement each, with everything needed to believe it or not.
 
 use crate::cell::{CellId, UnknownName, named};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureClass};
 use crate::ledger::Ledger;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -105,5 +105,15 @@ impl Sample {
     /// Whether the sample counts: not a warm-up and not failed.
     pub fn counts(&self) -> bool {
         !self.warmup && self.failure.is_none()
+    }
+
+    /// Whether it ended because the user stopped the run: no failure of its cell, and measured again.
+    pub fn is_interrupted(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.class == FailureClass::Interrupted)
+    }
+
+    /// Whether it failed by itself, so that it says something of its cell.
+    pub fn is_failed(&self) -> bool {
+        self.failure.is_some() && !self.is_interrupted()
     }
 }

@@ -1,11 +1,9 @@
 //! The lab: what one run shares between its sandboxes.
 
 use crate::clock::Clock;
-use crate::host::HostFacts;
-use crate::ownership::{Owned, Owner, Resource, leak, name_prefix};
-use std::fs::DirBuilder;
+use crate::host::{HostFacts, cgroup};
+use crate::ownership::{Owned, Owner, Resource, leak, make_scratch, name_prefix};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -27,6 +25,8 @@ pub struct Lab {
     pub run_id: String,
     /// The invocation of the program within the run, from 0.
     pub session: u32,
+    /// Keeps the lab's parent cgroup while the run goes on.
+    parents_guard: Option<Owned>,
     /// Removes the scratch directory if [`Lab::close`] is never reached.
     scratch_guard: Option<Owned>,
 }
@@ -55,22 +55,28 @@ impl Lab {
     pub fn open(options: LabOptions<'_>) -> io::Result<Self> {
         let clock = Clock;
         let scratch = std::env::temp_dir().join(format!("{}-s{}", name_prefix(options.run_id), options.session));
-        // Fails if it exists: nobody else's directory is ever used.
-        DirBuilder::new().mode(0o700).create(&scratch)?;
         let owner = match options.guardian {
             Some(guardian) => Owner::with_guardian(clock, options.run_id, &scratch, guardian)?,
-            None => Owner::new(clock, options.run_id),
+            None => {
+                make_scratch(&scratch)?;
+                Owner::new(clock, options.run_id)
+            }
         };
+        let host = HostFacts::gather();
+        let parents = format!("{}-lab", name_prefix(options.run_id));
+        let parents_guard = Some(owner.own(Resource::Cgroup(parents.clone())));
+        cgroup::hold_parents(&host.cgroups, &parents);
         let scratch_guard = Some(owner.own(Resource::Directory(scratch.clone())));
         Ok(Self {
             clock,
             owner,
-            host: HostFacts::gather(),
+            host,
             scratch,
             logs: options.logs.to_owned(),
             cache: options.cache.to_owned(),
             run_id: options.run_id.to_owned(),
             session: options.session,
+            parents_guard,
             scratch_guard,
         })
     }
@@ -79,11 +85,13 @@ impl Lab {
     ///
     /// Returns one line per survivor; empty is good.
     pub fn close(mut self) -> Vec<String> {
-        let mut survivors: Vec<String> = Vec::new();
-        if let Some(guard) = self.scratch_guard.take() {
+        // Stores of containers lie in the scratch directory, so that they are asked before it goes.
+        let mut survivors: Vec<String> = self.owner.containers();
+        for guard in [self.parents_guard.take(), self.scratch_guard.take()].into_iter().flatten() {
             survivors.extend(guard.remove().err());
         }
         survivors.extend(leak::survivors(&self.run_id, &self.scratch));
+        cgroup::remove_empty_parents(&self.host.cgroups);
         survivors
     }
 }

@@ -107,7 +107,7 @@ fn failures(out: &mut String, run: &Prepared<'_>) {
         .cells
         .iter()
         .flat_map(|cell| cell.samples.iter().map(move |sample| (cell, *sample)))
-        .filter(|(_, sample)| sample.failure.is_some())
+        .filter(|(_, sample)| sample.is_failed())
         .collect();
     if failed.is_empty() {
         return;

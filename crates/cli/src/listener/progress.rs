@@ -138,6 +138,7 @@ impl Progress {
         let line = self.lines.get_mut(&sample.cell)?;
         line.take(sample, self.color);
         match &sample.failure {
+            Some(_) if sample.is_interrupted() => None,
             Some(failure) if !self.live => Some(format!("{}: failed: {failure}", sample.cell)),
             _ => None,
         }
@@ -158,7 +159,7 @@ impl Line {
             self.totals.push(total);
             self.totals.sort_by(f64::total_cmp);
         }
-        if let Some(failure) = &sample.failure {
+        if let Some(failure) = sample.failure.as_ref().filter(|_| sample.is_failed()) {
             self.failed += 1;
             self.last_failure = Some(failure.message.chars().take(60).collect());
         }

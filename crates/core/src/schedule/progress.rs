@@ -2,7 +2,6 @@
 
 use super::order::shuffled;
 use crate::cell::CellId;
-use crate::failure::FailureClass;
 use crate::sample::Sample;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,7 +69,7 @@ impl Progress {
     pub fn record_sample(&mut self, sample: &Sample) {
         let outcome = match &sample.failure {
             None => Outcome::Valid,
-            Some(failure) if failure.class == FailureClass::Interrupted => Outcome::Interrupted,
+            Some(_) if sample.is_interrupted() => Outcome::Interrupted,
             Some(_) => Outcome::Failed,
         };
         self.record(&sample.cell, sample.round, outcome);

@@ -67,6 +67,8 @@ pub fn host_line(host: &Fingerprint) -> String {
 fn summarise_cell(record: &RunRecord, cell: &Cell, samples: &[&Sample]) -> CellSummary {
     let valid: Vec<&Sample> = samples.iter().copied().filter(|sample| sample.counts()).collect();
     let mut samples_failed: BTreeMap<FailureClass, u64> = BTreeMap::new();
+    let (interrupted, samples): (Vec<&Sample>, Vec<&Sample>) =
+        samples.iter().partition(|sample| sample.is_interrupted());
     for failure in samples.iter().filter(|sample| !sample.warmup).filter_map(|sample| sample.failure.as_ref()) {
         *samples_failed.entry(failure.class).or_default() += 1;
     }
@@ -98,7 +100,7 @@ fn summarise_cell(record: &RunRecord, cell: &Cell, samples: &[&Sample]) -> CellS
     } else {
         CellStatus::Failed
     };
-    let any = valid.first().or(samples.first());
+    let any = valid.first().or(samples.first()).or(interrupted.first());
     CellSummary {
         status,
         reason,
@@ -107,6 +109,7 @@ fn summarise_cell(record: &RunRecord, cell: &Cell, samples: &[&Sample]) -> CellS
         provenance: any.filter(|_| !mixed).map(|sample| sample.provenance),
         samples_valid: valid.len() as u64,
         samples_failed,
+        samples_interrupted: interrupted.len() as u64,
         samples_warmup: samples.iter().filter(|sample| sample.warmup).count() as u64,
         metrics: if mixed { BTreeMap::new() } else { metrics_of(&valid) },
         phases: if mixed { Vec::new() } else { phases_of(cell.benchmark, &valid) },
@@ -134,6 +137,7 @@ fn skipped(skipped: &SkippedCell) -> CellSummary {
         provenance: None,
         samples_valid: 0,
         samples_failed: BTreeMap::new(),
+        samples_interrupted: 0,
         samples_warmup: 0,
         metrics: BTreeMap::new(),
         phases: Vec::new(),

@@ -94,9 +94,11 @@ pub struct CellSummary {
     pub provenance: Option<Provenance>,
     /// Valid samples (warm-up not counted).
     pub samples_valid: u64,
-    /// Failed samples by class (warm-up not counted).
+    /// Failed samples by class (warm-up not counted). An attempt that the user interrupted is no failure of the cell.
     pub samples_failed: BTreeMap<FailureClass, u64>,
-    /// Samples of declared warm-up rounds, valid or not.
+    /// Attempts that ended because the user stopped the run, warm-up or not: kept, and made again when the run went on.
+    pub samples_interrupted: u64,
+    /// Samples of declared warm-up rounds, valid or not; interrupted ones are not counted.
     pub samples_warmup: u64,
     /// By metric name.
     pub metrics: BTreeMap<String, MetricSummary>,

@@ -78,6 +78,23 @@ fn sample(backend: BackendName, sequence: u64, total_ns: u64) -> Sample {
 }
 
 #[test]
+fn an_interrupted_attempt_is_no_failure_of_its_cell() {
+    let interrupted = |sequence, warmup| Sample {
+        warmup,
+        failure: Some(Failure::new(FailureClass::Interrupted, "the channel closed")),
+        ..sample(BackendName::Runc, sequence, 1)
+    };
+    let mut samples = vec![interrupted(0, true), interrupted(1, false)];
+    let pending = summarise(&record(false), &samples);
+    assert_eq!(pending.cells[0].status, CellStatus::Pending, "the run can go on");
+    samples.extend((2..8).map(|index| sample(BackendName::Runc, index, 1_000 * index)));
+    let summary = summarise(&record(true), &samples);
+    let runc = &summary.cells[0];
+    assert_eq!((runc.status, runc.samples_valid, runc.samples_warmup), (CellStatus::Measured, 6, 0));
+    assert_eq!((&runc.samples_failed, runc.samples_interrupted), (&BTreeMap::new(), 2));
+}
+
+#[test]
 fn failed_and_warm_up_samples_never_enter_a_figure() {
     let mut samples: Vec<Sample> = (1..=6).map(|index| sample(BackendName::Runc, index, 1_000 * index)).collect();
     samples.push(Sample { warmup: true, ..sample(BackendName::Runc, 7, 900_000) });

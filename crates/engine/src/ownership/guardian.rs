@@ -1,6 +1,8 @@
 //! The guardian: a small process that outlives a killed lab just long enough to clean up after it.
 
 use super::journal::{self, GUARDIAN_LOCK};
+use crate::host::cgroup::{self, CgroupLayout};
+use crate::host::root::HostRoot;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::io::Read;
@@ -9,14 +11,22 @@ use std::path::Path;
 /// Waits until standard input closes (the lab has ended, in whatever way), then removes what the journal in `scratch`
 /// still holds, newest first, and `scratch` itself. Runs in a process of its own.
 pub fn guard(scratch: &Path) {
+    let mut ignored = [0_u8; 64];
+    let mut lifeline = std::io::stdin().lock();
+    if !lifeline.read(&mut ignored).is_ok_and(|count| count > 0) {
+        // The lab has died before it said that its directory is there: it is not, or it is empty, or it is another's.
+        let _ = std::fs::remove_dir(scratch);
+        return;
+    }
     // Held until this process ends: a session that resumes the run waits for it.
     let lock = File::create(scratch.join(GUARDIAN_LOCK));
     let _held = lock.as_ref().map(|file| flock(file, FlockOperation::LockExclusive));
-    let mut ignored = [0_u8; 64];
-    let mut lifeline = std::io::stdin().lock();
     while matches!(lifeline.read(&mut ignored), Ok(count) if count > 0) {}
-    // A scratch directory that is gone means that the lab has cleaned up by itself.
-    let Ok(owned) = journal::still_owned(scratch) else { return };
+    // If the lab has cleaned up by itself, then the scratch directory is gone with its journal.
+    if !scratch.exists() {
+        return;
+    }
+    let owned = journal::still_owned(scratch).unwrap_or_default();
     for resource in owned.iter().rev() {
         // Twice: a process may hold what another resource consists of until it has been killed.
         if resource.remove().is_err() {
@@ -24,4 +34,5 @@ pub fn guard(scratch: &Path) {
         }
     }
     let _ = std::fs::remove_dir_all(scratch);
+    cgroup::remove_empty_parents(&CgroupLayout::detect(&HostRoot::default()));
 }

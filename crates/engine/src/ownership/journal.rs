@@ -6,8 +6,9 @@
 use super::resource::Resource;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -16,6 +17,9 @@ use std::sync::{Mutex, PoisonError};
 const FILE_NAME: &str = "owned.jsonl";
 /// The file in the scratch directory that the guardian holds locked as long as it lives.
 pub(super) const GUARDIAN_LOCK: &str = "guardian.lock";
+
+/// What tells the guardian that the scratch directory is there.
+const READY: &[u8] = b"!";
 
 /// One line of the journal.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,8 +37,8 @@ pub(super) struct Journal {
 }
 
 impl Journal {
+    /// Starts the guardian, then makes `scratch` with the journal in it.
     pub(super) fn open(scratch: &Path, mut guardian: Command) -> io::Result<Self> {
-        let file = File::options().create(true).append(true).open(path_in(scratch))?;
         guardian.arg(scratch).stdin(Stdio::piped()).stdout(Stdio::null());
         // A session of its own, so that neither a terminal's Ctrl-C nor a kill of the lab's group reaches it.
         // SAFETY: setsid is async-signal-safe and touches no memory.
@@ -42,8 +46,13 @@ impl Journal {
             guardian.pre_exec(|| rustix::process::setsid().map(drop).map_err(io::Error::from));
         }
         let mut child = guardian.spawn()?;
-        let lifeline = child.stdin.take();
-        Ok(Self { file: Mutex::new(file), guardian: child, lifeline })
+        let mut lifeline = child.stdin.take();
+        let begun = begin(scratch, lifeline.as_mut());
+        if begun.is_err() {
+            drop(lifeline.take());
+            let _ = child.wait();
+        }
+        Ok(Self { file: Mutex::new(begun?), guardian: child, lifeline })
     }
 
     pub(super) fn own(&self, id: u64, resource: &Resource) {
@@ -60,6 +69,19 @@ impl Journal {
         // A full disk must not stop the clean-up of what already exists; the sweep by name still finds the rest.
         let _ = self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes());
     }
+}
+
+/// Makes the scratch directory and the journal in it, and tells the guardian that there is something to guard. The
+/// guardian lives before the directory does: at no moment does the directory have nobody who would remove it.
+fn begin(scratch: &Path, lifeline: Option<&mut ChildStdin>) -> io::Result<File> {
+    make_scratch(scratch)?;
+    lifeline.map_or(Ok(()), |lifeline| lifeline.write_all(READY))?;
+    File::options().create(true).append(true).open(path_in(scratch))
+}
+
+/// Makes a private directory. Fails if it exists: nobody else's directory is ever used.
+pub(crate) fn make_scratch(scratch: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(scratch)
 }
 
 impl Drop for Journal {

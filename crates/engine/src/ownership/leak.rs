@@ -2,12 +2,15 @@
 
 use super::resource::is_marked;
 use super::{RUN_MARK, name_prefix};
+use crate::host::cgroup::{self, CgroupLayout};
+use crate::host::root::HostRoot;
 use std::path::Path;
 
 /// Everything on the host that still belongs to the run, one line each; empty is good.
 ///
 /// Processes (by their mark, their command line or their cgroup), cgroups, mounts, network namespaces, network devices,
-/// unix sockets and temporary files. `scratch` is looked for as well.
+/// unix sockets and temporary files. `scratch` is looked for as well. Containers are asked for before the scratch directory
+/// goes, since stores lie in it: see [`super::Owner::containers`].
 pub fn survivors(run_id: &str, scratch: &Path) -> Vec<String> {
     reap_orphans();
     let prefix = name_prefix(run_id);
@@ -18,6 +21,8 @@ pub fn survivors(run_id: &str, scratch: &Path) -> Vec<String> {
             found.push(format!("process {pid} ({}, {RUN_MARK}={run_id})", command_of(pid)));
         }
     }
+    let cgroups = cgroup::list_with_prefix(&CgroupLayout::detect(&HostRoot::default()), &prefix);
+    found.extend(cgroups.iter().map(|directory| format!("cgroup {}", directory.display())));
     found.extend(lines_with("/proc/self/mountinfo", &prefix).map(|line| format!("mount {line}")));
     found.extend(lines_with("/proc/net/unix", &prefix).map(|line| format!("unix socket {line}")));
     for directory in ["/run/netns", "/sys/class/net", "/tmp", "/dev/shm", "/run"] {

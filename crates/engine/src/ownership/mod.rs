@@ -6,6 +6,7 @@
 //! 3. the sweep looks for the run's name on the host (`--resume`, the leak check) when the guardian was killed as well.
 
 mod guardian;
+mod home;
 mod journal;
 pub mod leak;
 mod process;
@@ -17,9 +18,12 @@ pub use process::{ExitReport, OwnedProcess, SpawnError};
 pub use resource::Resource;
 pub use sweep::sweep;
 
+pub(crate) use journal::make_scratch;
+
 use crate::clock::Clock;
+use home::Home;
 use journal::Journal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::process::Command;
@@ -45,6 +49,8 @@ struct Shared {
     run_id: String,
     next: AtomicU64,
     live: Mutex<BTreeMap<u64, Resource>>,
+    /// Where containers of this run have been: asked at the end for any that is still there.
+    homes: Mutex<BTreeSet<Home>>,
     journal: Option<Journal>,
 }
 
@@ -54,11 +60,11 @@ impl Owner {
         Self::with(clock, run_id, None)
     }
 
-    /// An owner whose journal lies in `scratch` and is watched over by a guardian, `guardian` being the command that
+    /// An owner whose journal lies in `scratch`, which is made here, and is watched over by a guardian, `guardian` being the command that
     /// calls [`guard`] in a process of its own.
     ///
     /// # Errors
-    /// If the journal cannot be written or the guardian does not start.
+    /// If the directory exists already, the journal cannot be written or the guardian does not start.
     pub fn with_guardian(clock: Clock, run_id: &str, scratch: &Path, guardian: Command) -> io::Result<Self> {
         // Orphans of a sandbox (a shim, a container's init) come to the lab, which can wait for them.
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
@@ -66,8 +72,9 @@ impl Owner {
     }
 
     fn with(clock: Clock, run_id: &str, journal: Option<Journal>) -> Self {
-        let live = Mutex::new(BTreeMap::new());
-        Self { shared: Arc::new(Shared { clock, run_id: run_id.to_owned(), next: AtomicU64::new(0), live, journal }) }
+        let run_id = run_id.to_owned();
+        let (live, homes) = (Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { clock, run_id, next: AtomicU64::new(0), live, homes, journal }) }
     }
 
     /// The one function that starts a process: in a process group of its own, marked with the run's name.
@@ -89,6 +96,9 @@ impl Owner {
             journal.own(id, &resource);
         }
         self.live().insert(id, resource.clone());
+        if let Some(home) = Home::of(&resource) {
+            self.shared.homes.lock().unwrap_or_else(PoisonError::into_inner).insert(home);
+        }
         Owned { id, resource, owner: self.clone() }
     }
 
@@ -100,6 +110,12 @@ impl Owner {
             // What cannot be removed now is tried again by its guard, which also reports it.
             let _ = resource.remove();
         }
+    }
+
+    /// The containers of this run that are still there, in every place where it has made one; one line each.
+    pub fn containers(&self) -> Vec<String> {
+        let homes = self.shared.homes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        homes.iter().flat_map(|home| home.containers(&name_prefix(self.run_id()))).collect()
     }
 
     /// The run's name.

@@ -1,14 +1,23 @@
 //! The sweep: removes what dead sessions of a run left, for when the guardian did not come to it.
 
 use super::journal::{self, GUARDIAN_LOCK};
+use super::leak::process_ids;
 use super::name_prefix;
+use super::resource::is_marked;
+use crate::clock::Clock;
+use crate::host::cgroup::{self, CgroupLayout};
+use crate::host::root::HostRoot;
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long a guardian that is still at work is waited for.
 const GUARDIAN_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long the processes in a cgroup may take to die.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Removes what earlier sessions of the run left on the host. No live session of the run may exist (the caller holds the
 /// run directory's lock). Returns what could not be removed, one line each.
@@ -24,7 +33,28 @@ pub fn sweep(run_id: &str) -> Vec<String> {
             survivors.push(format!("{} stays: {error}", scratch.display()));
         }
     }
+    // What no journal knows (a full disk, a scratch directory that a person removed) is found by its name.
+    kill_marked(run_id);
+    let layout = CgroupLayout::detect(&HostRoot::default());
+    for directory in cgroup::list_with_prefix(&layout, &name_prefix(run_id)) {
+        cgroup::kill_path(&directory, Clock.after(KILL_PATIENCE));
+        survivors.extend(cgroup::remove_path(&directory).err().map(|error| error.to_string()));
+    }
+    cgroup::remove_empty_parents(&layout);
     survivors
+}
+
+/// Kills every process that carries the run's mark.
+fn kill_marked(run_id: &str) {
+    // Somebody who goes on with a run from inside of it would kill themselves.
+    if is_marked(std::process::id(), run_id) {
+        return;
+    }
+    for pid in process_ids().filter(|pid| is_marked(*pid, run_id)) {
+        if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
 }
 
 fn leftover_directories(run_id: &str) -> Vec<PathBuf> {

@@ -99,7 +99,7 @@ fn strip(
         chosen.filter_map(|sample| Some((sample.sequence, value_of(sample)?))).collect()
     };
     let (counted, warmup) = (timed(false), timed(true));
-    let failed: Vec<&&Sample> = cell.samples.iter().filter(|sample| sample.failure.is_some()).collect();
+    let failed: Vec<&&Sample> = cell.samples.iter().filter(|sample| sample.is_failed()).collect();
     drawing.words((LEFT, top - 7.0), Words::new(Ink::Text, Anchor::Start).bold(), &shorten(&cell.label, 60));
     let failures: u64 = cell.summary.samples_failed.values().sum();
     let failures = if failures == 0 { String::new() } else { format!(", {failures} failed") };

@@ -3,7 +3,7 @@
 use super::table::table;
 use crate::escape::html_escape as e;
 use crate::prepared::{Prepared, ShownCell};
-use crate::value::{BELOW, NONE, percent, time};
+use crate::value::{BELOW, NONE, count, percent, time};
 use isodyne_core::sample::{Contamination, Sample};
 use isodyne_core::stats::Sorted;
 use std::collections::BTreeSet;
@@ -17,10 +17,19 @@ pub(super) fn failures(run: &Prepared<'_>) -> String {
         .cells
         .iter()
         .flat_map(|cell| cell.samples.iter().map(move |sample| (cell, *sample)))
-        .filter(|(_, sample)| sample.failure.is_some())
+        .filter(|(_, sample)| sample.is_failed())
         .collect();
+    let interrupted: u64 = run.cells.iter().map(|cell| cell.summary.samples_interrupted).sum();
+    let interrupted = if interrupted == 0 {
+        String::new()
+    } else {
+        let attempts = count(interrupted, "attempt");
+        format!("<p>{attempts} ended when the run was interrupted: kept, no failure, and in no figure above.</p>\n")
+    };
     if failed.is_empty() {
-        return "<section id=\"failures\">\n<h2>Failures</h2>\n<p>No sample failed.</p>\n</section>\n".to_owned();
+        return format!(
+            "<section id=\"failures\">\n<h2>Failures</h2>\n<p>No sample failed.</p>\n{interrupted}</section>\n"
+        );
     }
     let rows: Vec<Vec<String>> = failed
         .iter()
@@ -48,7 +57,7 @@ pub(super) fn failures(run: &Prepared<'_>) -> String {
         if more > 0 { format!("<p>… and {more} more; all are in the raw samples.</p>\n") } else { String::new() };
     format!(
         "<section id=\"failures\">\n<h2>Failures</h2>\n<p>A failed sample is kept and counted; it is in no figure above. \
-         Files are relative to the run directory.</p>\n{}{more}</section>\n",
+         Files are relative to the run directory.</p>\n{}{more}{interrupted}</section>\n",
         table(&headings, &rows)
     )
 }

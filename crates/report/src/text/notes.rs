@@ -143,13 +143,21 @@ fn failures(cell: &ShownCell<'_>) -> Vec<String> {
     }
     // The first of each class tells enough here; the report lists all.
     let mut classes = BTreeMap::new();
-    for failure in cell.samples.iter().filter(|sample| !sample.warmup).filter_map(|sample| sample.failure.as_ref()) {
+    let failed = cell.samples.iter().filter(|sample| !sample.warmup && sample.is_failed());
+    for failure in failed.filter_map(|sample| sample.failure.as_ref()) {
         classes.entry(failure.class).or_insert(failure);
     }
     for (class, first) in classes {
         let number = cell.summary.samples_failed.get(&class).copied().unwrap_or(0);
         let evidence = first.evidence.first().map(|file| format!(" · {}", plain(file))).unwrap_or_default();
         out.push(format!("{}: {number} failed: {class} ({}){evidence}", cell.label, plain(&first.message)));
+    }
+    if cell.summary.samples_interrupted > 0 {
+        let attempts = count(cell.summary.samples_interrupted, "attempt");
+        out.push(format!(
+            "{}: {attempts} ended when the run was interrupted; no failure, and not in any figure.",
+            cell.label
+        ));
     }
     out
 }

@@ -2,6 +2,7 @@
 
 mod prepare;
 mod resolve;
+mod resume;
 mod session;
 
 use crate::arguments::RunOptions;
@@ -25,13 +26,23 @@ pub fn run(options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
     if options.dry_run {
         return dry_run(&target, options, output);
     }
+    if let Some(done) = target.resumed.as_ref().filter(|resumed| resume::is_complete(resumed)) {
+        output.say("this run is complete: nothing is measured");
+        return conclude(&target.out, &done.record, &done.samples, Ending::Complete, options, output);
+    }
     for survivor in sweep(&target.run_id) {
         output.warn(&format!("left by an earlier session of this run: {survivor}"));
     }
     let lab = open_lab(&target, output)?;
-    let prepared = prepare::prepare(&target.plan, &lab, output)?;
+    let mut prepared = prepare::prepare(&target.plan, &lab, output)?;
     let (directory, record, earlier) = match target.resumed {
-        Some(resumed) => (resumed.directory, resumed.record, resumed.samples),
+        Some(resumed) => {
+            let host = lab.host.clone().with_storage(&lab.logs).fingerprint;
+            for note in resume::compare(&resumed.record, &mut prepared, &host) {
+                output.warn(&note);
+            }
+            (resumed.directory, resumed.record, resumed.samples)
+        }
         None => {
             let record = prepare::record(&target, &prepared, &lab);
             let directory = RunDirectory::create(&target.out, &record).map_err(Trouble::unexpected)?;

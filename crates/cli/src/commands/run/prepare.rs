@@ -6,8 +6,8 @@ use crate::output::Output;
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::factor::FactorValue;
 use isodyne_core::plan::Plan;
-use isodyne_core::probe::{Probe, ProbedBackend};
-use isodyne_core::record::{RUN_SCHEMA, RUN_VERSION, RunRecord, SkippedCell};
+use isodyne_core::probe::{Probe, ProbedBackend, Tool};
+use isodyne_core::record::{Asset, RUN_SCHEMA, RUN_VERSION, RunRecord, SkippedCell};
 use isodyne_engine::backend::{self, Description, Place, PrepareError, Step};
 use isodyne_engine::host::signals;
 use isodyne_engine::lab::Lab;
@@ -72,14 +72,20 @@ fn boot_options(cell: &Cell) -> BootOptions {
     BootOptions { timeout: Duration::from_nanos(timeout), command }
 }
 
-/// What `run.json` says before the first sample.
-pub fn record(target: &Target, prepared: &Prepared, lab: &Lab) -> RunRecord {
-    let mut tools: Vec<_> = prepared.work.iter().flat_map(|work| work.launcher.tools()).collect();
+/// The programs and the files that take part, each once.
+pub fn taking_part(work: &[Work]) -> (Vec<Tool>, Vec<Asset>) {
+    let mut tools: Vec<Tool> = work.iter().flat_map(|work| work.launcher.tools()).collect();
     tools.sort_by(|a, b| a.path.cmp(&b.path));
     tools.dedup();
-    let mut assets: Vec<_> = prepared.work.iter().flat_map(|work| work.launcher.assets()).collect();
+    let mut assets: Vec<Asset> = work.iter().flat_map(|work| work.launcher.assets()).collect();
     assets.sort_by(|a, b| (&a.role, &a.sha256).cmp(&(&b.role, &b.sha256)));
     assets.dedup();
+    (tools, assets)
+}
+
+/// What `run.json` says before the first sample.
+pub fn record(target: &Target, prepared: &Prepared, lab: &Lab) -> RunRecord {
+    let (tools, assets) = taking_part(&prepared.work);
     RunRecord {
         schema: RUN_SCHEMA.to_owned(),
         version: RUN_VERSION,

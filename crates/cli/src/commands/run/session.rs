@@ -54,6 +54,7 @@ pub fn session(lab: Lab, prepared: Prepared, session: Session<'_>, output: &Outp
             hint: skipped.hint.clone(),
         })?;
     }
+    let vanished = super::resume::vanished(&record, &prepared, &earlier);
     let (samples_wanted, warmup) = (record.plan.samples, record.plan.warmup);
     let order = Order { work: &prepared.work, samples: samples_wanted, warmup, seed: record.seed, earlier: &earlier };
     let outcome = run(&lab, &order, &interrupt, &mut listen)?;
@@ -66,7 +67,8 @@ pub fn session(lab: Lab, prepared: Prepared, session: Session<'_>, output: &Outp
         output.warn(&format!("something survived the run: {survivor}"));
     }
     if outcome.ending == Ending::Complete {
-        let end = RunEnd { at: jiff::Timestamp::now().to_string(), survivors, abandoned: outcome.abandoned };
+        let abandoned = outcome.abandoned.into_iter().chain(vanished).collect();
+        let end = RunEnd { at: jiff::Timestamp::now().to_string(), survivors, abandoned };
         directory.set_ended(end.clone()).map_err(Trouble::unexpected)?;
         record.ended = Some(end);
     } else {

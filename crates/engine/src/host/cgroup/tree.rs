@@ -15,6 +15,8 @@ const DEPTH_LIMIT: usize = 8;
 const COUNT_LIMIT: usize = 20_000;
 /// How long one round of killing waits for the processes it has seen; then it looks again.
 const KILL_ROUND: Duration = Duration::from_millis(50);
+/// How often a parent may vanish under the hands of one that makes a cgroup in it.
+const HOLD_ATTEMPTS: u32 = 10;
 /// A cgroup can stay busy for a moment after its last process has ended.
 const REMOVE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -121,6 +123,18 @@ fn wait_for_all(processes: &[OwnedFd], clock: Clock, deadline: HostInstant) {
 
 fn pause(time: Duration) {
     let _ = poll(&mut [], Some(&Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() }));
+}
+
+/// Makes an empty cgroup in the lab's parent directory, in every hierarchy where that is permitted, so that the parent
+/// stays while a run goes on: another run that ends must not take it away between the two steps in which a runtime makes
+/// a cgroup. It is removed like any other cgroup, by its name.
+pub fn hold_parents(layout: &CgroupLayout, name: &str) {
+    for hierarchy in layout.hierarchies() {
+        let directory = hierarchy.mount.join(super::PARENT).join(name);
+        // Again if another run has just removed the parent. Where it is not permitted, no runtime makes one there either.
+        let vanished = |made: io::Result<()>| made.is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let _ = (0..HOLD_ATTEMPTS).find(|_| !vanished(std::fs::create_dir_all(&directory)));
+    }
 }
 
 /// Removes the lab's own parent directory from every hierarchy where nothing is in it any more. Runtimes make it in
