@@ -26,9 +26,8 @@ const SIZES: Units = &[
 ];
 
 fn quantity() -> impl Strategy<Value = (Parse, &'static str, u64)> {
-    let one = |parse: Parse, units: Units| {
-        prop::sample::select(units).prop_map(move |(unit, factor)| (parse, unit, factor))
-    };
+    let one =
+        |parse: Parse, units: Units| prop::sample::select(units).prop_map(move |(unit, factor)| (parse, unit, factor));
     prop_oneof![one(parse_duration_ns, TIMES), one(parse_bytes, SIZES)]
 }
 
