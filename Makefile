@@ -18,6 +18,8 @@ lint:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) run --quiet --locked -p xtask -- layers
 	$(CARGO) run --quiet --locked -p xtask -- schemas --check
+	$(CARGO) run --quiet --locked -p xtask -- dependencies
+	$(CARGO) run --quiet --locked -p xtask -- fuzz
 
 install:
 	scripts/install.sh

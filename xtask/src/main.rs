@@ -1,5 +1,7 @@
 //! What developers run: `cargo xtask <task>`. One file per task.
 
+mod dependencies;
+mod fuzz;
 mod layers;
 mod schemas;
 
@@ -16,6 +18,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Check that the default build is made of little, and of nothing that may not be in it.
+    Dependencies,
+    /// Check that every fuzz target is listed and described.
+    Fuzz,
     /// Check that crates depend on each other only as docs/architecture.md allows.
     Layers,
     /// Write schemas/plan.json and the keys of docs/plans.md from the tables in the code.
@@ -29,6 +35,8 @@ enum Task {
 fn main() -> Result<()> {
     let root = root()?;
     match Arguments::parse().task {
+        Task::Dependencies => dependencies::run(&root),
+        Task::Fuzz => fuzz::run(&root),
         Task::Layers => layers::run(&root),
         Task::Schemas { check } => schemas::run(&root, check),
     }

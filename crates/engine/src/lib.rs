@@ -6,6 +6,8 @@
 pub mod backend;
 pub mod channel;
 pub mod clock;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod host;
 pub mod http;
 pub mod image;

@@ -2,7 +2,7 @@
 
 /// How the end of a body is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BodyKind {
+pub(crate) enum BodyKind {
     /// After so many bytes.
     Length(usize),
     /// After the last chunk.
@@ -33,7 +33,7 @@ impl BodyKind {
 }
 
 /// Decodes a body from the bytes so far: the body and how many bytes it took, or `None` if it is not complete.
-pub(super) fn decode(
+pub(crate) fn decode(
     kind: BodyKind,
     bytes: &[u8],
     limit: usize,

@@ -3,7 +3,7 @@
 //! One connection, one request at a time, no pool, no thread, no retry: what a reply costs is the daemon's time and one
 //! `poll`. Replies are limited in size and every call has a deadline, since the other end is not trusted.
 
-mod body;
+pub(crate) mod body;
 mod error;
 pub(crate) mod socket;
 
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// The largest head of a reply that is read.
 const HEAD_LIMIT: usize = 64 << 10;
 /// The largest body of a reply that is read.
-const BODY_LIMIT: usize = 16 << 20;
+pub(crate) const BODY_LIMIT: usize = 16 << 20;
 /// The most headers that a reply may have.
 const HEADER_COUNT_LIMIT: usize = 64;
 
@@ -126,10 +126,10 @@ pub struct Client {
 
 /// The head of a reply.
 #[derive(Debug, PartialEq, Eq)]
-struct Head {
-    status: u16,
-    body: BodyKind,
-    length: usize,
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    pub(crate) body: BodyKind,
+    pub(crate) length: usize,
 }
 
 impl Client {
@@ -252,7 +252,7 @@ impl Client {
 }
 
 /// Parses the head of a reply; `None` if it is not complete yet.
-fn parse_head(buffer: &[u8], call: &str) -> Result<Option<Head>, HttpError> {
+pub(crate) fn parse_head(buffer: &[u8], call: &str) -> Result<Option<Head>, HttpError> {
     let invalid = |what: String| HttpError::Invalid { call: call.to_owned(), what };
     let mut headers = [httparse::EMPTY_HEADER; HEADER_COUNT_LIMIT];
     let mut response = httparse::Response::new(&mut headers);

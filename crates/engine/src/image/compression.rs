@@ -1,10 +1,12 @@
 //! Unpacking what distributions pack kernels and modules with. Everything is limited in size.
 
 use crate::image::lz4;
-use std::io::{Cursor, Read};
+use std::io::Read;
 
 /// A kernel or module never unpacks to more than this.
 const LIMIT: usize = 256 << 20;
+/// What the decoder of xz may take for itself; kernels are packed with dictionaries of up to 128 MiB.
+const DICTIONARY_LIMIT_KIB: u32 = 160 << 10;
 
 /// Why something cannot be unpacked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,44 +24,30 @@ pub enum UnpackError {
 /// # Errors
 /// [`UnpackError`] for anything else and for damage.
 pub fn unpack(stream: &[u8]) -> Result<Vec<u8>, UnpackError> {
+    unpack_within(stream, LIMIT)
+}
+
+/// As [`unpack`], with a limit of the caller's on what comes out. ELF passes as it is.
+pub(crate) fn unpack_within(stream: &[u8], limit: usize) -> Result<Vec<u8>, UnpackError> {
     match stream {
         [0x7f, b'E', b'L', b'F', ..] => Ok(stream.to_vec()),
-        [0x1f, 0x8b, ..] => limited(flate2::read::GzDecoder::new(stream), "gzip"),
+        [0x1f, 0x8b, ..] => limited(flate2::read::GzDecoder::new(stream), limit, "gzip"),
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
-            let mut out = Limited(Vec::new());
-            lzma_rs::xz_decompress(&mut Cursor::new(stream), &mut out).map_err(|_| UnpackError::Damaged("xz"))?;
-            Ok(out.0)
+            limited(lzma_rust2::XzReader::new_mem_limit(stream, false, DICTIONARY_LIMIT_KIB), limit, "xz")
         }
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
             let decoder = ruzstd::decoding::StreamingDecoder::new(stream).map_err(|_| UnpackError::Damaged("zstd"))?;
-            limited(decoder, "zstd")
+            limited(decoder, limit, "zstd")
         }
-        _ if stream.starts_with(&lz4::MAGIC) => lz4::unpack(stream, LIMIT).ok_or(UnpackError::Damaged("lz4")),
+        _ if stream.starts_with(&lz4::MAGIC) => lz4::unpack(stream, limit).ok_or(UnpackError::Damaged("lz4")),
         _ => Err(UnpackError::Unknown(stream.iter().take(6).copied().collect())),
     }
 }
 
-fn limited(reader: impl Read, format: &'static str) -> Result<Vec<u8>, UnpackError> {
+fn limited(reader: impl Read, limit: usize, format: &'static str) -> Result<Vec<u8>, UnpackError> {
     let mut out = Vec::new();
-    let read = reader.take(LIMIT as u64 + 1).read_to_end(&mut out).map_err(|_| UnpackError::Damaged(format))?;
-    if read > LIMIT { Err(UnpackError::Damaged(format)) } else { Ok(out) }
-}
-
-/// A writer that refuses to grow beyond the limit.
-struct Limited(Vec<u8>);
-
-impl std::io::Write for Limited {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if self.0.len() + bytes.len() > LIMIT {
-            return Err(std::io::ErrorKind::FileTooLarge.into());
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    let read = reader.take(limit as u64 + 1).read_to_end(&mut out).map_err(|_| UnpackError::Damaged(format))?;
+    if read > limit { Err(UnpackError::Damaged(format)) } else { Ok(out) }
 }
 
 #[cfg(test)]
@@ -79,15 +67,34 @@ mod tests {
         Some(child.wait_with_output().ok()?.stdout)
     }
 
+    const PROGRAMS: [(&str, &[&str]); 5] = [
+        ("gzip", &["-c"]),
+        ("xz", &["-c", "--check=crc32"]),
+        // As kernels are packed: a filter for instructions in front.
+        ("xz", &["-c", "--check=crc32", "--x86", "--lzma2=dict=1MiB"]),
+        ("xz", &["-c", "--check=sha256"]),
+        ("zstd", &["-c", "-q", "-19"]),
+    ];
+
     #[test]
     fn what_the_programs_pack_is_unpacked() {
         let bytes: Vec<u8> = (0..40_000_u32).flat_map(|number| (number / 7).to_le_bytes()).collect();
-        for (program, arguments) in
-            [("gzip", vec!["-c"]), ("xz", vec!["-c", "--check=crc32"]), ("zstd", vec!["-c", "-q", "-19"])]
-        {
-            if let Some(packed) = packed_by(program, &arguments, &bytes) {
+        for (program, arguments) in PROGRAMS {
+            if let Some(packed) = packed_by(program, arguments, &bytes) {
                 assert!(unpack(&packed).unwrap() == bytes, "{program}");
                 assert!(unpack(&packed[..packed.len() / 2]).is_err(), "{program}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_unpacks_to_more_than_the_limit_is_refused() {
+        let zeros = vec![0; 1 << 20];
+        for (program, arguments) in PROGRAMS {
+            if let Some(packed) = packed_by(program, arguments, &zeros) {
+                assert!(packed.len() < 4096, "{program} {arguments:?}");
+                assert_eq!(unpack_within(&packed, zeros.len()).map(|out| out.len()), Ok(zeros.len()));
+                assert!(unpack_within(&packed, zeros.len() - 1).is_err(), "{program} {arguments:?}");
             }
         }
     }

@@ -20,6 +20,10 @@ const LIST_DEADLINE: Duration = Duration::from_secs(300);
 const DOWNLOAD_DEADLINE: Duration = Duration::from_secs(900);
 const PACKAGE_LIMIT: u64 = 1 << 30;
 const FILE_LIMIT: u64 = 256 << 20;
+/// A package never unpacks to more; what comes behind is not read.
+const UNPACKED_LIMIT: u64 = 4 << 30;
+/// The few modules that a guest needs are far smaller together.
+const MODULES_LIMIT: usize = 64 << 20;
 
 /// A kernel with its modules, out of a package or a directory.
 #[derive(Clone, Debug, Default)]
@@ -79,9 +83,9 @@ pub fn obtain(work: &Path, progress: &mut dyn FnMut(SetupEvent)) -> Result<(Pack
 
 /// What apt knows of a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct PackageRecord {
-    name: PackageName,
-    depends: Vec<String>,
+pub(crate) struct PackageRecord {
+    pub(crate) name: PackageName,
+    pub(crate) depends: Vec<String>,
     sha256: String,
     size_bytes: u64,
 }
@@ -190,7 +194,7 @@ fn is_versioned_image(name: &str) -> bool {
 }
 
 /// Reads the first stanza of `apt-cache show`. A name that could be an option or a path is refused.
-fn parse_record(text: &str) -> Option<PackageRecord> {
+pub(crate) fn parse_record(text: &str) -> Option<PackageRecord> {
     let stanza = text.split("\n\n").next()?;
     let field = |key: &str| {
         stanza.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": ")).map(|value| value.trim().to_owned())
@@ -243,7 +247,7 @@ fn open(deb: &[u8], files: &mut KernelFiles) -> Result<(), SetupError> {
 
 /// Reads the package's files one after another. Nothing is written to disk.
 pub(crate) fn read_archive(archive: impl Read, files: &mut KernelFiles) -> std::io::Result<()> {
-    let mut archive = tar::Archive::new(archive);
+    let mut archive = tar::Archive::new(archive.take(UNPACKED_LIMIT));
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
@@ -284,6 +288,10 @@ pub(crate) fn add_module_file(
         // A module that cannot be unpacked is as good as missing: whoever needs it will name it.
         if let Ok(module) = compression::unpack(&contents()?) {
             files.modules.insert(name, module);
+            if files.modules.values().map(Vec::len).sum::<usize>() > MODULES_LIMIT {
+                let message = format!("its modules are larger than {MODULES_LIMIT} bytes together");
+                return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, message));
+            }
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ mod image;
 mod launcher;
 mod remove;
 mod sandbox;
-mod stream;
+pub(crate) mod stream;
 
 pub use remove::{list_with_prefix, remove, remove_image};
 

@@ -22,35 +22,38 @@ const CHUNK: usize = 64 << 10;
 pub(super) struct AttachedStream {
     stream: UnixStream,
     clock: Clock,
-    frames: Frames,
+    frames: Frames<File>,
 }
 
 /// Takes frames apart: output comes out, error goes to the log.
-struct Frames {
+pub(crate) struct Frames<L> {
     /// Bytes as received that have not been looked at.
     buffer: Vec<u8>,
     taken: usize,
     /// What is left of the frame that has begun.
     stream: u8,
     left: usize,
-    log: File,
+    log: L,
     log_left: usize,
 }
 
 impl AttachedStream {
     pub(super) fn new(upgraded: Upgraded, clock: Clock, log: File) -> Self {
-        let frames = Frames { buffer: upgraded.leftover, taken: 0, stream: 0, left: 0, log, log_left: LOG_LIMIT };
-        Self { stream: upgraded.stream, clock, frames }
+        Self { stream: upgraded.stream, clock, frames: Frames::new(upgraded.leftover, log) }
     }
 }
 
-impl Frames {
+impl<L: Write> Frames<L> {
+    pub(crate) fn new(buffer: Vec<u8>, log: L) -> Self {
+        Self { buffer, taken: 0, stream: 0, left: 0, log, log_left: LOG_LIMIT }
+    }
+
     fn available(&self) -> &[u8] {
         &self.buffer[self.taken..]
     }
 
     /// Copies output into `target`; `None` if more has to be received first.
-    fn next(&mut self, target: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn next(&mut self, target: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             if self.left == 0 {
                 let Some(header) = self.available().first_chunk::<HEADER>().copied() else { return Ok(None) };
@@ -85,7 +88,7 @@ impl Frames {
         }
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
+    pub(crate) fn receive(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.taken);
         self.taken = 0;
         self.buffer.extend_from_slice(bytes);

@@ -3,7 +3,7 @@
 //! A process can vanish between any two of these readings. What has vanished is not counted and is no error.
 
 mod guest;
-mod text;
+pub(crate) mod text;
 
 pub use guest::{GuestMapping, GuestMemory, guest_memory};
 

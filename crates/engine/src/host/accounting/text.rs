@@ -2,7 +2,7 @@
 
 /// What matters of `/proc/<pid>/stat`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stat {
+pub(crate) struct Stat {
     pub name: String,
     pub parent: u32,
     pub user_ticks: u64,
@@ -29,18 +29,18 @@ impl Stat {
 }
 
 /// The value in bytes of a line `Key:   123 kB`.
-pub(super) fn kib(text: &str, key: &str) -> Option<u64> {
+pub(crate) fn kib(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| kib_of_line(line, key))
 }
 
 /// As [`kib`], for one line.
-pub(super) fn kib_of_line(line: &str, key: &str) -> Option<u64> {
+pub(crate) fn kib_of_line(line: &str, key: &str) -> Option<u64> {
     let value = line.strip_prefix(key)?.strip_prefix(':')?;
     value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// CPU time and time of waiting for a processor, in nanoseconds.
-pub(super) fn schedstat(text: &str) -> Option<(u64, u64)> {
+pub(crate) fn schedstat(text: &str) -> Option<(u64, u64)> {
     let mut fields = text.split_ascii_whitespace();
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }

@@ -5,7 +5,7 @@
 //! resolution and its cost.
 
 mod meter;
-mod text;
+pub(crate) mod text;
 
 pub use meter::Meter;
 

@@ -2,12 +2,12 @@
 
 /// Busy and stolen time of all processors together, in ticks, from the first line of `/proc/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct CpuTicks {
+pub(crate) struct CpuTicks {
     pub busy: u64,
     pub steal: Option<u64>,
 }
 
-pub(super) fn cpu_ticks(stat: &str) -> Option<CpuTicks> {
+pub(crate) fn cpu_ticks(stat: &str) -> Option<CpuTicks> {
     let mut fields = stat.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace();
     let mut next = || fields.next()?.parse::<u64>().ok();
     let (user, nice, system, _idle) = (next()?, next()?, next()?, next()?);
@@ -18,18 +18,18 @@ pub(super) fn cpu_ticks(stat: &str) -> Option<CpuTicks> {
 }
 
 /// The total of the line `some`, in microseconds, from a file of `/proc/pressure`.
-pub(super) fn pressure_some_us(text: &str) -> Option<u64> {
+pub(crate) fn pressure_some_us(text: &str) -> Option<u64> {
     let line = text.lines().find(|line| line.starts_with("some "))?;
     line.rsplit_once("total=")?.1.trim().parse().ok()
 }
 
 /// The load of the last minute.
-pub(super) fn load_1min(text: &str) -> Option<f64> {
+pub(crate) fn load_1min(text: &str) -> Option<f64> {
     text.split_ascii_whitespace().next()?.parse().ok().filter(|load: &f64| load.is_finite())
 }
 
 /// The value of a line `key value`, or of a file with only a value if the key is empty.
-pub(super) fn counter(text: &str, key: &str) -> Option<u64> {
+pub(crate) fn counter(text: &str, key: &str) -> Option<u64> {
     if key.is_empty() {
         return text.trim().parse().ok();
     }

@@ -1,0 +1,5 @@
+//! Docker's stream of output and error on one connection. The properties are in `crates/engine/src/fuzzing/`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| isodyne_engine::fuzzing::docker(input));

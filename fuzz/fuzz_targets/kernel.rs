@@ -1,0 +1,5 @@
+//! Kernels (bzImage, ELF) and the dependencies that modules state. The properties are in `crates/engine/src/fuzzing/`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| isodyne_engine::fuzzing::kernel(input));
