@@ -1,6 +1,7 @@
 //! The guardian: a small process that outlives a killed lab just long enough to clean up after it.
 
 use super::journal::{self, GUARDIAN_LOCK};
+use super::sweep;
 use crate::host::cgroup::{self, CgroupLayout};
 use crate::host::root::HostRoot;
 use rustix::fs::{FlockOperation, flock};
@@ -33,6 +34,26 @@ pub fn guard(scratch: &Path) {
             let _ = resource.remove();
         }
     }
+    // A process that was forked in the lab's last moment is in no journal, but it carries the mark.
+    if let Some(run_id) = run_id_of(scratch) {
+        sweep::kill_marked(run_id);
+    }
     let _ = std::fs::remove_dir_all(scratch);
     cgroup::remove_empty_parents(&CgroupLayout::detect(&HostRoot::default()));
+}
+
+/// The run's name in the name of a scratch directory (`isodyne-<run id>-s<session>`).
+fn run_id_of(scratch: &Path) -> Option<&str> {
+    scratch.file_name()?.to_str()?.strip_prefix("isodyne-")?.rsplit_once("-s").map(|(run_id, _)| run_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_run_is_named_by_its_scratch_directory() {
+        assert_eq!(run_id_of(Path::new("/tmp/isodyne-7f3a00ff-s12")), Some("7f3a00ff"));
+        assert_eq!(run_id_of(Path::new("/tmp/other")), None);
+    }
 }

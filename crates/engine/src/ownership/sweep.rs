@@ -45,7 +45,7 @@ pub fn sweep(run_id: &str) -> Vec<String> {
 }
 
 /// Kills every process that carries the run's mark.
-fn kill_marked(run_id: &str) {
+pub(super) fn kill_marked(run_id: &str) {
     // Somebody who goes on with a run from inside of it would kill themselves.
     if is_marked(std::process::id(), run_id) {
         return;
