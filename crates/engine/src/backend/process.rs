@@ -7,6 +7,7 @@
 use super::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Stamp, Step, Stopped, text};
 use crate::backend::oci;
 use crate::channel::{AgentChannel, FdTransport, ShutdownHow};
+use crate::host::accounting;
 use crate::host::cgroup::{Cgroup, CgroupLayout};
 use crate::image::rootfs::AGENT_PATH;
 use crate::lab::Lab;
@@ -218,13 +219,11 @@ impl Sandbox for ProcessSandbox {
     }
 
     fn usage(&mut self) -> Vec<(String, f64)> {
-        let Some((cgroup, _)) = &self.cgroup else { return Vec::new() };
-        cgroup
-            .usage()
-            .peak_memory_bytes
-            .map(|bytes| ("peak_memory_bytes".to_owned(), bytes as f64))
-            .into_iter()
-            .collect()
+        let charged = self.cgroup.as_ref().and_then(|(cgroup, _)| cgroup.usage().peak_memory_bytes);
+        // Of the agent's own program: what `wait4` tells later counts the copy of the lab that it was before its exec.
+        let resident = accounting::process(self.process.pid()).and_then(|process| process.peak_rss_bytes);
+        let values = [("peak_memory_bytes", charged), ("peak_rss_bytes", resident)];
+        values.into_iter().filter_map(|(name, bytes)| Some((name.to_owned(), bytes? as f64))).collect()
     }
 
     fn diagnose(&mut self, failure: Failure) -> Failure {
@@ -251,10 +250,7 @@ impl Sandbox for ProcessSandbox {
         if let Some(exit) = exit {
             stopped.gone = Some(exit.at);
             stopped.signal = Some(SignalName::Exit);
-            stopped.usage = vec![
-                ("cpu_ns".to_owned(), (exit.user_ns + exit.system_ns) as f64),
-                ("peak_rss_bytes".to_owned(), exit.peak_rss_bytes as f64),
-            ];
+            stopped.usage = vec![("cpu_ns".to_owned(), (exit.user_ns + exit.system_ns) as f64)];
             if !exit.status.success() && !stopped.killed {
                 stopped.complaint = Some(format!("the agent ended with {}", exit.status));
             }

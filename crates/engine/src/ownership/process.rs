@@ -38,8 +38,9 @@ pub struct ExitReport {
     pub user_ns: u64,
     /// CPU time in the kernel, in nanoseconds.
     pub system_ns: u64,
-    /// The largest resident set of any one process among it and the children it waited for, in bytes.
-    pub peak_rss_bytes: u64,
+    /// The largest resident set of any one process among it and the children it waited for, in bytes. A forked process
+    /// begins with a copy of the lab, which the kernel counts: what is not clearly above that is not told.
+    pub peak_rss_bytes: Option<u64>,
 }
 
 /// A process that the lab started and will end.
@@ -54,6 +55,8 @@ pub struct OwnedProcess {
     /// The stamp when fork and exec had succeeded.
     pub spawned_at: HostInstant,
     exit: Option<ExitReport>,
+    /// What the kernel counts for the copy of the lab that the process began as, at most.
+    copied_bytes: u64,
     /// Kills what is left of the group; released once the group is known to be empty.
     group: Option<Owned>,
 }
@@ -65,6 +68,7 @@ pub(super) fn spawn(owner: &Owner, clock: Clock, mut command: Command) -> Result
     let program = command.get_program().to_string_lossy().into_owned();
     command.process_group(0);
     let error = |source| SpawnError { program: program.clone(), source };
+    let copied_bytes = copied_by_fork();
     // Held over the fork, so that the orphan reaper never takes a child that is about to be waited for.
     let mut waited_for = WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner);
     let forked_at = clock.now();
@@ -79,7 +83,17 @@ pub(super) fn spawn(owner: &Owner, clock: Clock, mut command: Command) -> Result
         run_id: owner.run_id().to_owned(),
     });
     let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(|errno| error(errno.into()))?;
-    Ok(OwnedProcess { child, pidfd, clock, program, forked_at, spawned_at, exit: None, group: Some(group) })
+    Ok(OwnedProcess {
+        child,
+        pidfd,
+        clock,
+        program,
+        forked_at,
+        spawned_at,
+        exit: None,
+        copied_bytes,
+        group: Some(group),
+    })
 }
 
 /// Children that have ended and that no [`OwnedProcess`] waits for.
@@ -132,7 +146,7 @@ impl OwnedProcess {
             }
         }
         let at = self.clock.now();
-        self.exit = Some(reap(self.child.id(), at));
+        self.exit = Some(reap(self.child.id(), at, self.copied_bytes));
         WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner).retain(|pid| *pid != self.child.id());
         self.exit
     }
@@ -175,8 +189,15 @@ impl Drop for OwnedProcess {
     }
 }
 
+/// The most that a copy of this process can be made to count for: its anonymous pages, and room for what the copy touches
+/// before it executes its program. 0 if the host does not tell.
+fn copied_by_fork() -> u64 {
+    let anonymous = crate::host::accounting::anonymous_bytes().unwrap_or(0);
+    anonymous + anonymous / 4
+}
+
 /// Reaps a child that has ended. `wait4` is the only call that gives its resource usage.
-fn reap(pid: u32, at: HostInstant) -> ExitReport {
+fn reap(pid: u32, at: HostInstant, copied_bytes: u64) -> ExitReport {
     let mut status = 0;
     // SAFETY: an all-zero rusage is a valid value of this plain C struct.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -188,6 +209,6 @@ fn reap(pid: u32, at: HostInstant) -> ExitReport {
         at,
         user_ns: ns(usage.ru_utime),
         system_ns: ns(usage.ru_stime),
-        peak_rss_bytes: usage.ru_maxrss as u64 * 1024,
+        peak_rss_bytes: Some(usage.ru_maxrss as u64 * 1024).filter(|peak| *peak > copied_bytes),
     }
 }

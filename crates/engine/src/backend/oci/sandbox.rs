@@ -103,8 +103,9 @@ pub(crate) fn usage_of(calls: &[ExitReport], group: CgroupUsage, waits_for_guest
         return Vec::new();
     }
     let cpu_ns: u64 = calls.iter().map(|call| call.user_ns + call.system_ns).sum();
-    let peak = calls.iter().map(|call| call.peak_rss_bytes).max().unwrap_or(0);
-    let mut usage = vec![("runtime_peak_rss_bytes".to_owned(), peak as f64)];
+    let peak = calls.iter().filter_map(|call| call.peak_rss_bytes).max();
+    let mut usage = Vec::new();
+    usage.extend(peak.map(|peak| ("runtime_peak_rss_bytes".to_owned(), peak as f64)));
     let (all, runtime) = match (waits_for_guest, group.cpu_ns) {
         (true, Some(guest)) => (Some(cpu_ns), cpu_ns.checked_sub(guest)),
         (true, None) => (Some(cpu_ns), None),
@@ -204,6 +205,7 @@ mod tests {
     use std::process::ExitStatus;
 
     fn call(user_ns: u64, peak_rss_bytes: u64) -> ExitReport {
+        let peak_rss_bytes = Some(peak_rss_bytes);
         ExitReport { status: ExitStatus::from_raw(0), at: HostInstant(0), user_ns, system_ns: 1, peak_rss_bytes }
     }
 

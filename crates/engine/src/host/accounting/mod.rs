@@ -92,6 +92,11 @@ fn process_under(root: &HostRoot, pid: u32) -> Option<ProcessUsage> {
     })
 }
 
+/// The anonymous memory of this process that is resident, in bytes.
+pub fn anonymous_bytes() -> Option<u64> {
+    text::kib(&HostRoot::default().read_at_most("/proc/self/status", 64 << 10)?, "RssAnon")
+}
+
 /// The threads of a process that are there now, with their CPU time.
 pub fn threads(pid: u32) -> Vec<ThreadUsage> {
     threads_under(&HostRoot::default(), pid)
