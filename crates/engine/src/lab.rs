@@ -91,6 +91,7 @@ impl Lab {
             survivors.extend(guard.remove().err());
         }
         survivors.extend(leak::survivors(&self.run_id, &self.scratch));
+        self.owner.dismiss_guardian();
         cgroup::remove_empty_parents(&self.host.cgroups);
         survivors
     }

@@ -20,7 +20,11 @@ impl Home {
     pub(super) fn of(resource: &Resource) -> Option<Self> {
         match resource {
             Resource::OciContainer { root, .. } => Some(Self::Oci(root.clone())),
-            Resource::PodmanContainer { command, .. } => Some(Self::Podman(command.clone())),
+            // Without root, a call of podman would leave a process behind that holds its user namespace open. A container
+            // shows by its monitor's command line there, and an ended one goes with its store.
+            Resource::PodmanContainer { command, .. } if rustix::process::geteuid().is_root() => {
+                Some(Self::Podman(command.clone()))
+            }
             Resource::DockerContainer { socket, .. } => Some(Self::Docker(socket.clone())),
             _ => None,
         }

@@ -31,7 +31,12 @@ enum Line {
 
 pub(super) struct Journal {
     file: Mutex<File>,
-    guardian: Child,
+    /// `None` once it has been dismissed.
+    guardian: Mutex<Option<Guardian>>,
+}
+
+struct Guardian {
+    process: Child,
     /// Held open: its end tells the guardian that the lab is gone.
     lifeline: Option<ChildStdin>,
 }
@@ -52,7 +57,7 @@ impl Journal {
             drop(lifeline.take());
             let _ = child.wait();
         }
-        Ok(Self { file: Mutex::new(begun?), guardian: child, lifeline })
+        Ok(Self { file: Mutex::new(begun?), guardian: Mutex::new(Some(Guardian { process: child, lifeline })) })
     }
 
     pub(super) fn own(&self, id: u64, resource: &Resource) {
@@ -61,6 +66,15 @@ impl Journal {
 
     pub(super) fn release(&self, id: u64) {
         self.write(&Line::Release { id });
+    }
+
+    /// Ends the guardian: what it would clean up has been, or it does so now.
+    pub(super) fn dismiss(&self) {
+        let guardian = self.guardian.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut guardian) = guardian {
+            drop(guardian.lifeline.take());
+            let _ = guardian.process.wait();
+        }
     }
 
     fn write(&self, line: &Line) {
@@ -86,8 +100,7 @@ pub(crate) fn make_scratch(scratch: &Path) -> io::Result<()> {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        drop(self.lifeline.take());
-        let _ = self.guardian.wait();
+        self.dismiss();
     }
 }
 

@@ -61,7 +61,9 @@ fn command_of(pid: u32) -> String {
 fn is_named(pid: u32, prefix: &str) -> bool {
     let file_has =
         |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).is_ok_and(|text| contains(&text, prefix.as_bytes()));
-    file_has("cmdline") || file_has("cgroup")
+    // The environment as well: helpers that a tool leaves behind (podman's holder of a user namespace) lose the mark, but
+    // keep the paths of their store.
+    file_has("cmdline") || file_has("cgroup") || file_has("environ")
 }
 
 fn is_guardian(pid: u32) -> bool {

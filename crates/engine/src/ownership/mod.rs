@@ -118,6 +118,13 @@ impl Owner {
         homes.iter().flat_map(|home| home.containers(&name_prefix(self.run_id()))).collect()
     }
 
+    /// Ends the guardian, once everything has been removed. Clones of the owner (a signal handler's) may live on.
+    pub fn dismiss_guardian(&self) {
+        if let Some(journal) = &self.shared.journal {
+            journal.dismiss();
+        }
+    }
+
     /// The run's name.
     pub fn run_id(&self) -> &str {
         &self.shared.run_id

@@ -91,6 +91,7 @@ pub fn run<E>(
             {
                 // The lab itself ended this sandbox; the cell is measured again when the run goes on.
                 failure.class = FailureClass::Interrupted;
+                failure.message = "the run was interrupted".to_owned();
             }
             progress.record_sample(&sample);
             listen(&RunEvent::SampleTaken { sample: Box::new(sample) })?;

@@ -23,12 +23,13 @@ pub struct Session<'a> {
     pub earlier: Vec<Sample>,
     /// The command line.
     pub options: &'a RunOptions,
+    /// Whether the user has asked the run to end.
+    pub interrupt: Interrupt,
 }
 
 /// Takes the samples, checks for leaks, closes the run, and shows it.
 pub fn session(lab: Lab, prepared: Prepared, session: Session<'_>, output: &Output) -> Result<Exit, Trouble> {
-    let Session { mut directory, mut record, earlier, options } = session;
-    let interrupt = Interrupt::listen(lab.owner.clone()).map_err(Trouble::unexpected)?;
+    let Session { mut directory, mut record, earlier, options, interrupt } = session;
     let mut log = options.events.as_deref().map(EventLog::open).transpose()?;
     let mut progress = Progress::new();
     let mut samples = earlier.clone();
