@@ -162,12 +162,19 @@ pub struct RunOptions {
     /// Print the results as JSON
     #[arg(long)]
     pub json: bool,
-    /// Write every event as a line of JSON to this file (`-` for standard error)
+    /// Write every event as a line of JSON to this file (`-` for standard output, instead of the results)
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
     /// Do not write report.html at the end
     #[arg(long)]
     pub no_report: bool,
+}
+
+impl RunOptions {
+    /// Whether the events go to standard output.
+    pub fn streams_events(&self) -> bool {
+        self.events.as_deref() == Some(std::path::Path::new("-"))
+    }
 }
 
 /// Options of `show`.

@@ -4,7 +4,11 @@
 
 mod support;
 
-use support::{Bench, cell, runs_here};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use support::{Bench, Finished, cell, left_behind_in_the_end, runs_here};
+
+const QEMU: &str = "qemu-system-x86_64";
 
 /// Runs and checks the exit code, and that every one of `words` is in what the user is told.
 fn told(bench: &Bench, arguments: &[&str], code: i32, words: &[&str]) {
@@ -53,25 +57,133 @@ fn kernels_that_are_none() {
 }
 
 #[test]
+fn a_kernel_that_this_user_may_not_read() {
+    let bench = Bench::new();
+    let kernel = bench.path("kernel");
+    std::fs::write(&kernel, [7_u8; 9000]).unwrap();
+    std::fs::set_permissions(&kernel, std::fs::Permissions::from_mode(0o000)).unwrap();
+    std::fs::set_permissions(bench.directory.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let key = format!("backend.qemu.kernel={}", kernel.display());
+    let Some(run) = as_a_user(&bench, &["run", "boot", "--on", "qemu", "--set", &key, "--out", "R"]) else { return };
+    if run.code == 4 {
+        eprintln!("skipped: qemu does not run here: {}", run.stderr);
+        return;
+    }
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    for word in ["backend.qemu.kernel", "ermission denied", "hint"] {
+        assert!(run.stderr.contains(word), "{word}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn without_the_right_to_make_cgroups_what_needs_none_runs_and_the_rest_says_why() {
+    let bench = Bench::new();
+    std::fs::set_permissions(bench.directory.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let Some(run) = as_a_user(&bench, &["run", "boot", "--on", "process", "-n", "2", "--out", "R"]) else { return };
+    assert_eq!(run.code, 0, "a process needs no cgroup: {}", run.stderr);
+    let limit = "backend.process.memory=64MiB";
+    let limited = ["run", "boot", "--on", "process", "-n", "2", "--set", limit, "--out", "L"];
+    let Some(run) = as_a_user(&bench, &limited) else { return };
+    assert!(run.code == 3 || run.code == 4, "a limit needs one: {} {}", run.code, run.stderr);
+    assert!(run.stderr.contains("cgroup") && run.stderr.contains("hint"), "{}", run.stderr);
+    let Some(doctor) = as_a_user(&bench, &["doctor", "--json"]) else { return };
+    assert!(doctor.stdout.contains("may not create cgroups") || doctor.stdout.contains("Delegate=yes"));
+}
+
+/// Runs as an ordinary user with directories of its own; `None`, with the reason printed, where only this user is to be
+/// had.
+fn as_a_user(bench: &Bench, arguments: &[&str]) -> Option<Finished> {
+    if !rustix::process::geteuid().is_root() {
+        return Some(bench.run(arguments));
+    }
+    let home = bench.path("home");
+    std::fs::create_dir_all(&home).unwrap();
+    std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o777)).unwrap();
+    // A copy, because the directory of the build may be closed to others.
+    let program = bench.path("isodyne");
+    if !program.exists() {
+        std::fs::copy(env!("CARGO_BIN_EXE_isodyne"), &program).unwrap();
+    }
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--reuid", "64123", "--regid", "64123", "--clear-groups"]).arg(&program).args(arguments);
+    command.current_dir(bench.directory.path()).env("NO_COLOR", "1").env_remove("XDG_RUNTIME_DIR");
+    command.env("HOME", &home).env("ISODYNE_CACHE", home.join("cache")).env("TMPDIR", &home);
+    match command.output() {
+        Ok(output) => Some(Finished::of(&output)),
+        Err(error) => {
+            eprintln!("skipped: setpriv: {error}");
+            None
+        }
+    }
+}
+
+#[test]
 fn a_missing_qemu_is_skipped_with_a_reason_and_a_hint() {
     let bench = Bench::new();
-    std::fs::create_dir(bench.path("empty")).unwrap();
-    let mut command = bench.isodyne(&["run", "boot", "--on", "qemu", "-n", "1", "--out", "R"]);
-    let run =
-        support::Finished::of(&command.env("PATH", bench.path("empty")).env("ISODYNE_TOOL_PATH", "").output().unwrap());
-    if run.code == 4 {
-        assert!(run.stderr.contains("skipped boot/qemu") && run.stderr.contains("hint"), "{}", run.stderr);
-    } else {
-        // The usual system directories are searched as well; where QEMU lies there, it is found all the same.
-        assert!(std::path::Path::new("/usr/sbin/qemu-system-x86_64").exists(), "{}", run.stderr);
+    if ["/usr/local/sbin", "/usr/sbin", "/sbin"].iter().any(|place| Path::new(place).join(QEMU).exists()) {
+        eprintln!("skipped: QEMU lies where it is found without PATH");
+        return;
     }
+    std::fs::create_dir(bench.path("empty")).unwrap();
+    let mut command = bench.isodyne(&["run", "boot", "--on", "process,qemu", "-n", "1", "--out", "R"]);
+    let run = Finished::of(&command.env("PATH", bench.path("empty")).output().unwrap());
+    assert_eq!(run.code, 0, "the other cells are measured: {}", run.stderr);
+    assert!(run.stderr.contains("skipped boot/qemu") && run.stderr.contains("hint"), "{}", run.stderr);
+    let summary = bench.show("R");
+    let cell = cell(&summary, "qemu");
+    assert_eq!(cell["status"], "skipped");
+    assert!(cell["reason"].as_str().is_some_and(|reason| reason.contains("qemu")), "{cell}");
+    assert!(cell["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{cell}");
+    let mut command = bench.isodyne(&["run", "boot", "--on", "qemu", "-n", "1", "--out", "Q"]);
+    let run = Finished::of(&command.env("PATH", bench.path("empty")).output().unwrap());
+    assert_eq!(run.code, 4, "nothing could run: {}", run.stderr);
+}
+
+/// A cell whose samples all fail: class, reason, exit code.
+fn fails(bench: &Bench, backend: &str, more: &[&str], class: &str, words: &[&str]) {
+    if !runs_here(bench, backend) {
+        return;
+    }
+    if backend == "qemu" {
+        assert_eq!(bench.run(&["setup"]).code, 0);
+    }
+    let arguments = ["run", "boot", "--on", backend, "-n", "1", "--set", "warmup=0", "--out", "R", "--no-report"];
+    let run = bench.run(&[&arguments[..], more].concat());
+    assert_eq!(run.code, 5, "{}\n{}", run.stdout, run.stderr);
+    let summary = bench.show("R");
+    let cell = cell(&summary, backend);
+    assert_eq!((&cell["status"], &cell["samples_valid"]), (&"failed".into(), &0.into()), "{cell}");
+    assert!(cell["samples_failed"][class].as_u64().is_some_and(|count| count >= 1), "{cell}");
+    assert!(cell["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{cell}");
+    for word in words {
+        assert!(run.stdout.contains(word), "{word:?} is not told:\n{}", run.stdout);
+    }
+    assert_eq!(left_behind_in_the_end(&bench.run_id("R")), Vec::<String>::new());
+}
+
+#[test]
+fn a_guest_that_never_says_hello_is_a_timeout() {
+    // No stock kernel comes to its init in this time, with hardware or without.
+    fails(&Bench::new(), "qemu", &["--set", "boot.timeout=400ms"], "timeout", &["timeout"]);
+}
+
+#[test]
+fn a_guest_without_an_init_crashes_with_its_own_words() {
+    let more = ["--set", "backend.qemu.cmdline=rdinit=/nonexistent", "--set", "boot.timeout=60s"];
+    fails(&Bench::new(), "qemu", &more, "crash", &["panic"]);
+}
+
+#[test]
+fn an_agent_that_dies_in_the_middle_is_a_crash() {
+    let more = ["--set", r#"boot.command=["/bin/sh", "-c", "kill -9 $PPID"]"#];
+    fails(&Bench::new(), "process", &more, "crash", &["signal 9"]);
 }
 
 #[test]
 fn a_command_that_is_not_there_fails_its_samples() {
     let bench = Bench::new();
     let arguments = ["run", "boot", "-n", "1", "--set", "boot.command=[\"/no/such/command\"]", "--set", "warmup=0"];
-    for backend in ["process", "runc"] {
+    for backend in ["process", "runc", "runsc", "podman", "docker"] {
         if !runs_here(&bench, backend) {
             continue;
         }

@@ -15,13 +15,21 @@ use isodyne_core::sample::Sample;
 use isodyne_core::summary::{RunSummary, summarise};
 use isodyne_engine::lab::{Lab, LabOptions};
 use isodyne_engine::ownership::sweep;
+use isodyne_engine::schedule::Interrupt;
 use isodyne_store::RunDirectory;
 use resolve::Target;
+use serde_json::json;
 use std::path::Path;
 use std::process::Command;
 
 /// Runs a plan or a benchmark, or goes on with a run.
 pub fn run(options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
+    if options.json && options.streams_events() {
+        return Err(Trouble::usage(
+            "--json and --events - would both write to standard output",
+            "name a file: --events FILE",
+        ));
+    }
     let target = resolve::target(options)?;
     if options.dry_run {
         return dry_run(&target, options, output);
@@ -30,11 +38,21 @@ pub fn run(options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
         output.say("this run is complete: nothing is measured");
         return conclude(&target.out, &done.record, &done.samples, Ending::Complete, options, output);
     }
+    let interrupt = Interrupt::listen().map_err(Trouble::unexpected)?;
     for survivor in sweep(&target.run_id) {
         output.warn(&format!("left by an earlier session of this run: {survivor}"));
     }
     let lab = open_lab(&target, output)?;
-    let mut prepared = prepare::prepare(&target.plan, &lab, output)?;
+    interrupt.ends(lab.owner.clone());
+    let prepared = prepare::prepare(&target.plan, &lab, output);
+    if interrupt.is_asked() {
+        // What the probes have found is worth nothing: they were interrupted too.
+        drop(prepared);
+        lab.close().iter().for_each(|survivor| output.warn(&format!("something survived: {survivor}")));
+        output.say("interrupted before the first sample");
+        return Ok(Exit::Interrupted);
+    }
+    let mut prepared = prepared?;
     let (directory, record, earlier) = match target.resumed {
         Some(resumed) => {
             let host = lab.host.clone().with_storage(&lab.logs).fingerprint;
@@ -49,7 +67,7 @@ pub fn run(options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
             (directory, record, Vec::new())
         }
     };
-    session::session(lab, prepared, session::Session { directory, record, earlier, options }, output)
+    session::session(lab, prepared, session::Session { directory, record, earlier, options, interrupt }, output)
 }
 
 /// Says exactly what would be run and sent.
@@ -57,11 +75,14 @@ fn dry_run(target: &Target, options: &RunOptions, output: &Output) -> Result<Exi
     let lab = open_lab(target, output)?;
     let prepared = prepare::prepare(&target.plan, &lab, output)?;
     let described = prepare::describe(&prepared, &lab);
+    let skipped = prepared.skipped.clone();
     let nothing = prepared.work.is_empty();
     drop(prepared);
     lab.close();
     if options.json {
-        output.json(&described)?
+        output.json(&json!({
+            "schema": "isodyne-dry-run", "version": 1, "cells": described, "skipped": skipped,
+        }))?
     } else {
         output.data(&prepare::text(&described))?
     };
@@ -105,7 +126,7 @@ fn conclude(
     let summary = summarise(record, samples);
     if options.json {
         output.json(&summary)?;
-    } else {
+    } else if !options.streams_events() {
         super::show::table(record, samples, &summary, path, output)?;
     }
     if !options.no_report && samples.iter().any(Sample::counts) {
