@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-const TARGETS: &[(&str, fn(&[u8]))] = &[
+type Check = fn(&[u8]);
+
+const TARGETS: &[(&str, Check)] = &[
     ("archive", super::archive),
     ("docker", super::docker),
     ("http", super::http),

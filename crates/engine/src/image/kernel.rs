@@ -107,6 +107,9 @@ fn payload(bytes: &[u8]) -> Result<&[u8], KernelError> {
 
 /// Whether an ELF has the PVH note; checks that its segments are inside the file.
 fn has_pvh_entry(elf: &[u8]) -> Result<bool, KernelError> {
+    if !elf.starts_with(b"\x7fELF") {
+        return Err(KernelError::DamagedElf("it does not begin like one"));
+    }
     if elf.get(4..6) != Some(&[2, 1]) || u16_at(elf, 18) != Some(62) {
         return Err(KernelError::OtherMachine);
     }
@@ -204,6 +207,13 @@ pub(crate) mod tests {
         image
     }
 
+    /// A gzip stream of stored bytes.
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+        std::io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
     #[test]
     fn formats_are_recognised() {
         assert_eq!(recognise(&elf(18)), Ok(KernelFormat::PvhElf));
@@ -222,6 +232,10 @@ pub(crate) mod tests {
         assert!(matches!(recognise(b""), Err(KernelError::NotAKernel(_))));
         assert!(matches!(recognise(&elf(18)[..130]), Err(KernelError::DamagedElf(_))));
         assert!(matches!(elf_of_bzimage(&bzimage(b"nonsense here")), Err(KernelError::Payload(_))));
+        // Found by the fuzzer: what a bzImage carries may be anything that unpacks.
+        assert_eq!(elf_of_bzimage(&bzimage(&packed(&elf(18)))), Ok(elf(18)));
+        let nearly = [b"XELF", &elf(18)[4..]].concat();
+        assert!(matches!(elf_of_bzimage(&bzimage(&packed(&nearly))), Err(KernelError::DamagedElf(_))));
         let mut other = elf(18);
         other[18] = 183;
         assert_eq!(recognise(&other), Err(KernelError::OtherMachine));
