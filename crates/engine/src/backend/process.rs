@@ -220,8 +220,8 @@ impl Sandbox for ProcessSandbox {
 
     fn usage(&mut self) -> Vec<(String, f64)> {
         let charged = self.cgroup.as_ref().and_then(|(cgroup, _)| cgroup.usage().peak_memory_bytes);
-        // Of the agent's own program: what `wait4` tells later counts the copy of the lab that it was before its exec.
-        let resident = accounting::process(self.process.pid()).and_then(|process| process.peak_rss_bytes);
+        // Of the agent's own program: what `wait4` tells later counts the lab's memory, in which it was before its exec.
+        let resident = accounting::peak_rss_bytes(self.process.pid());
         let values = [("peak_memory_bytes", charged), ("peak_rss_bytes", resident)];
         values.into_iter().filter_map(|(name, bytes)| Some((name.to_owned(), bytes? as f64))).collect()
     }

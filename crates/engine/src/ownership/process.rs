@@ -3,6 +3,7 @@
 use super::resource::{Resource, start_ticks};
 use super::{Owned, Owner};
 use crate::clock::Clock;
+use crate::host::accounting;
 use isodyne_core::unit::HostInstant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -38,8 +39,8 @@ pub struct ExitReport {
     pub user_ns: u64,
     /// CPU time in the kernel, in nanoseconds.
     pub system_ns: u64,
-    /// The largest resident set of any one process among it and the children it waited for, in bytes. A forked process
-    /// begins with a copy of the lab, which the kernel counts: what is not clearly above that is not told.
+    /// The largest resident set of any one process among it and the children it waited for, in bytes. A process begins
+    /// in the lab's own memory, and the kernel counts that: what is not above the lab's peak is not told.
     pub peak_rss_bytes: Option<u64>,
 }
 
@@ -55,8 +56,8 @@ pub struct OwnedProcess {
     /// The stamp when fork and exec had succeeded.
     pub spawned_at: HostInstant,
     exit: Option<ExitReport>,
-    /// What the kernel counts for the copy of the lab that the process began as, at most.
-    copied_bytes: u64,
+    /// The peak of the lab itself: the kernel counts it for the process, which began in the lab's memory.
+    lab_peak_bytes: u64,
     /// Kills what is left of the group; released once the group is known to be empty.
     group: Option<Owned>,
 }
@@ -68,7 +69,7 @@ pub(super) fn spawn(owner: &Owner, clock: Clock, mut command: Command) -> Result
     let program = command.get_program().to_string_lossy().into_owned();
     command.process_group(0);
     let error = |source| SpawnError { program: program.clone(), source };
-    let copied_bytes = copied_by_fork();
+    let lab_peak_bytes = accounting::peak_rss_bytes(std::process::id()).unwrap_or(0);
     // Held over the fork, so that the orphan reaper never takes a child that is about to be waited for.
     let mut waited_for = WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner);
     let forked_at = clock.now();
@@ -91,7 +92,7 @@ pub(super) fn spawn(owner: &Owner, clock: Clock, mut command: Command) -> Result
         forked_at,
         spawned_at,
         exit: None,
-        copied_bytes,
+        lab_peak_bytes,
         group: Some(group),
     })
 }
@@ -146,7 +147,7 @@ impl OwnedProcess {
             }
         }
         let at = self.clock.now();
-        self.exit = Some(reap(self.child.id(), at, self.copied_bytes));
+        self.exit = Some(reap(self.child.id(), at, self.lab_peak_bytes));
         WAITED_FOR.lock().unwrap_or_else(PoisonError::into_inner).retain(|pid| *pid != self.child.id());
         self.exit
     }
@@ -189,15 +190,8 @@ impl Drop for OwnedProcess {
     }
 }
 
-/// The most that a copy of this process can be made to count for: its anonymous pages, and room for what the copy touches
-/// before it executes its program. 0 if the host does not tell.
-fn copied_by_fork() -> u64 {
-    let anonymous = crate::host::accounting::anonymous_bytes().unwrap_or(0);
-    anonymous + anonymous / 4
-}
-
 /// Reaps a child that has ended. `wait4` is the only call that gives its resource usage.
-fn reap(pid: u32, at: HostInstant, copied_bytes: u64) -> ExitReport {
+fn reap(pid: u32, at: HostInstant, lab_peak_bytes: u64) -> ExitReport {
     let mut status = 0;
     // SAFETY: an all-zero rusage is a valid value of this plain C struct.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -209,6 +203,6 @@ fn reap(pid: u32, at: HostInstant, copied_bytes: u64) -> ExitReport {
         at,
         user_ns: ns(usage.ru_utime),
         system_ns: ns(usage.ru_stime),
-        peak_rss_bytes: Some(usage.ru_maxrss as u64 * 1024).filter(|peak| *peak > copied_bytes),
+        peak_rss_bytes: Some(usage.ru_maxrss as u64 * 1024).filter(|peak| *peak > lab_peak_bytes),
     }
 }

@@ -98,6 +98,8 @@ impl Bench {
     pub fn left(&self) -> Vec<String> {
         let prefix = format!("{}-", name_prefix(&self.lab.run_id));
         let mut left = backend::oci::list_with_prefix(&prefix);
+        // What the lab itself holds until it is closed.
+        left.retain(|name| *name != format!("{prefix}lab"));
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("mounts");
         left.extend(mounts.lines().filter(|line| line.contains(&prefix)).map(str::to_owned));
         left

@@ -8,6 +8,7 @@ use super::remove::{is_left, remove};
 use crate::backend::{Place, Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
+use crate::host::accounting;
 use crate::host::cgroup::CgroupUsage;
 use crate::http::socket;
 use crate::ownership::{ExitReport, Owned, OwnedProcess, Owner};
@@ -132,7 +133,11 @@ impl Sandbox for OciSandbox {
 
     fn usage(&mut self) -> Vec<(String, f64)> {
         self.seen = group::usage(&self.parts.place.name);
-        group::metrics(&self.seen)
+        let mut usage = group::metrics(&self.seen);
+        // With `run`, the runtime lives as long as the container; its own peak is there to be read.
+        let runtime = accounting::peak_rss_bytes(self.parts.process.pid()).filter(|_| self.parts.init.is_none());
+        usage.extend(runtime.map(|bytes| ("runtime_peak_rss_bytes".to_owned(), bytes as f64)));
+        usage
     }
 
     fn diagnose(&mut self, failure: Failure) -> Failure {

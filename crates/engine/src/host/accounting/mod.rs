@@ -92,9 +92,9 @@ fn process_under(root: &HostRoot, pid: u32) -> Option<ProcessUsage> {
     })
 }
 
-/// The anonymous memory of this process that is resident, in bytes.
-pub fn anonymous_bytes() -> Option<u64> {
-    text::kib(&HostRoot::default().read_at_most("/proc/self/status", 64 << 10)?, "RssAnon")
+/// The largest resident set of a process since it executed its program, in bytes; `None` if there is none with this id.
+pub fn peak_rss_bytes(pid: u32) -> Option<u64> {
+    text::kib(&HostRoot::default().read_at_most(format!("/proc/{pid}/status"), 64 << 10)?, "VmHWM")
 }
 
 /// The threads of a process that are there now, with their CPU time.
