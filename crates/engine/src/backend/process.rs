@@ -7,6 +7,7 @@
 use super::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Stamp, Step, Stopped, text};
 use crate::backend::oci;
 use crate::channel::{AgentChannel, FdTransport, ShutdownHow};
+use crate::clock::Clock;
 use crate::host::accounting;
 use crate::host::cgroup::{Cgroup, CgroupLayout};
 use crate::image::rootfs::AGENT_PATH;
@@ -26,6 +27,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// The backend.
 pub struct ProcessBackend;
@@ -193,6 +195,9 @@ impl Launcher for ProcessLauncher {
     }
 }
 
+/// How long after its last stream a process may end.
+const AFTERMATH: Duration = Duration::from_millis(500);
+
 struct ProcessSandbox {
     // Dropped in this order: the process must be dead before its cgroup can be removed.
     process: OwnedProcess,
@@ -227,15 +232,19 @@ impl Sandbox for ProcessSandbox {
     }
 
     fn diagnose(&mut self, failure: Failure) -> Failure {
-        match self.process.wait(HostInstant(0)) {
-            Some(exit) if failure.class == FailureClass::Crash => {
+        if failure.class != FailureClass::Crash {
+            return failure;
+        }
+        // The end of a stream reaches us before the end of the process that held it.
+        match self.process.wait(Clock.after(AFTERMATH)) {
+            Some(exit) => {
                 let how = match exit.status.signal() {
                     Some(signal) => format!("the agent was killed by signal {signal}"),
                     None => format!("the agent ended with {}", exit.status),
                 };
                 Failure { message: format!("{how}; {}", failure.message), ..failure }
             }
-            _ => failure,
+            None => failure,
         }
     }
 
