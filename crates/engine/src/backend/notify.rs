@@ -89,9 +89,29 @@ impl Rule {
 
 /// Milestones from changes of files.
 pub struct FileNotify {
-    fd: OwnedFd,
+    fd: Instance,
     watched: HashMap<i32, (PathBuf, Vec<Rule>)>,
     claimed: Vec<MilestoneName>,
+}
+
+/// An inotify instance.
+struct Instance(Option<OwnedFd>);
+
+impl AsFd for Instance {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // Only `drop` takes the descriptor out.
+        self.0.as_ref().expect("an instance has its descriptor until it is dropped").as_fd()
+    }
+}
+
+impl Drop for Instance {
+    /// Closing an instance waits for a grace period of the kernel, some 15 ms. Nobody else need wait for that: between two
+    /// samples it would only let the processors go idle.
+    fn drop(&mut self) {
+        let fd = self.0.take();
+        // Where no thread can be had, the descriptor is closed with the closure that was refused: here and now.
+        drop(std::thread::Builder::new().name("inotify-close".to_owned()).spawn(move || drop(fd)));
+    }
 }
 
 /// One notification, copied out of the buffer.
@@ -108,7 +128,7 @@ impl FileNotify {
     /// If the host gives no inotify instance, or the directory cannot be watched.
     pub fn new(directory: &Path, rules: Vec<Rule>) -> io::Result<Self> {
         let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        let mut notify = Self { fd, watched: HashMap::new(), claimed: Vec::new() };
+        let mut notify = Self { fd: Instance(Some(fd)), watched: HashMap::new(), claimed: Vec::new() };
         notify.watch(directory, rules)?;
         Ok(notify)
     }
