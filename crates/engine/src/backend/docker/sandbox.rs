@@ -69,7 +69,7 @@ impl DockerSandbox {
     }
 
     fn group(&self) -> CgroupUsage {
-        group::usage(&self.parts.name)
+        group::usage_with_kills_below(&self.parts.name)
     }
 }
 

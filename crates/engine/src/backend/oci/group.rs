@@ -12,6 +12,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The path that runtimes are told.
@@ -73,10 +74,18 @@ pub(crate) fn list_with_prefix(prefix: &str) -> Vec<String> {
     names.into_iter().collect()
 }
 
-/// What the cgroup has counted so far.
+/// What the cgroup has counted so far. Read between the answer and the stop of every sample, so it is kept short: the
+/// layout is looked up once.
 pub(crate) fn usage(name: &str) -> CgroupUsage {
+    static LAYOUT: OnceLock<CgroupLayout> = OnceLock::new();
+    let layout = LAYOUT.get_or_init(|| CgroupLayout::detect(&HostRoot::default()));
+    cgroup::usage_of_path(layout, &path_of(name))
+}
+
+/// As [`usage`], with the kills below: what is asked for after a failure.
+pub(crate) fn usage_with_kills_below(name: &str) -> CgroupUsage {
+    let usage = usage(name);
     let layout = CgroupLayout::detect(&HostRoot::default());
-    let usage = cgroup::usage_of_path(&layout, &path_of(name));
     // A v1 cgroup counts its own kills only, and an engine puts the container one level below.
     let children = children(name);
     let below = children

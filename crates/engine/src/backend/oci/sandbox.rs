@@ -151,7 +151,7 @@ impl Sandbox for OciSandbox {
                 runtime: self.parts.runtime.name.as_str(),
                 exit: exit.map(|exit| exit.status),
                 started: self.is_started(),
-                group: group::usage(&self.parts.place.name),
+                group: group::usage_with_kills_below(&self.parts.place.name),
                 memory_bytes: self.parts.memory_bytes,
                 log: &self.parts.log,
             },

@@ -96,7 +96,7 @@ impl Sandbox for PodmanSandbox {
                 runtime: "podman",
                 exit: exit.map(|exit| exit.status),
                 started: self.stamps().iter().any(|stamp| stamp.name == MilestoneName::Started),
-                group: group::usage(&self.parts.place.name),
+                group: group::usage_with_kills_below(&self.parts.place.name),
                 memory_bytes: self.parts.memory_bytes,
                 log: &self.parts.log,
             },
