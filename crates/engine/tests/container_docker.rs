@@ -37,9 +37,3 @@ fn a_bad_end_leaves_nothing() {
     assert_eq!(docker::list_with_prefix(&socket(), &prefix), Vec::<String>::new());
     bench.finish();
 }
-
-#[test]
-#[ignore = "prints medians; checks nothing that the others do not"]
-fn medians() {
-    container_support::medians(BackendName::Docker, &[], 15);
-}

@@ -84,12 +84,3 @@ fn a_memory_limit_reaches_the_cgroup() {
     let peak = Bench::value(&metrics, "guest_peak_memory_bytes");
     assert!(peak.is_none_or(|bytes| bytes > 0.0 && bytes <= f64::from(64 << 20)), "{peak:?}");
 }
-
-#[test]
-#[ignore = "prints medians; checks nothing that the others do not"]
-fn medians() {
-    for backend in [BackendName::Runc, BackendName::Crun, BackendName::Runsc] {
-        container_support::medians(backend, &[], 15);
-        container_support::medians(backend, &split(), 15);
-    }
-}

@@ -33,9 +33,3 @@ fn an_image_without_the_command_is_an_exec_failure() {
     bench.without_command(bench.prepare(&[]).expect("prepared").as_ref(), "podman-rootfs");
     bench.finish();
 }
-
-#[test]
-#[ignore = "prints medians; checks nothing that the others do not"]
-fn medians() {
-    container_support::medians(BackendName::Podman, &[], 15);
-}

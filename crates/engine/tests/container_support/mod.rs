@@ -207,20 +207,3 @@ impl Bench {
         std::fs::set_permissions(&agent, mode).expect("executable");
     }
 }
-
-/// Boots a backend `count` times and prints medians; for people who look at the backends themselves.
-#[allow(clippy::print_stderr, reason = "it is run by hand for what it prints")]
-pub fn medians(backend: BackendName, factors: &[(&str, FactorValue)], count: usize) {
-    let Some(bench) = Bench::new("medians", backend) else { return };
-    let launcher = bench.prepare(factors).expect("prepared");
-    let mut all = std::collections::BTreeMap::<String, Vec<f64>>::new();
-    for _ in 0..count {
-        for (name, value) in bench.live(launcher.as_ref()).1 {
-            all.entry(name).or_default().push(value);
-        }
-    }
-    for (name, mut values) in all {
-        values.sort_by(f64::total_cmp);
-        eprintln!("{backend} {name}: {}", isodyne_core::unit::display_metric(&name, values[values.len() / 2]));
-    }
-}
