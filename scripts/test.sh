@@ -9,5 +9,6 @@ make lint
 if cargo nextest --version >/dev/null 2>&1; then
     exec tests/with-dockerd.sh cargo nextest run --workspace --locked --no-fail-fast
 else
-    exec tests/with-dockerd.sh cargo test --workspace --locked --no-fail-fast
+    # One at a time: without a process for each test, one would reap the children of another.
+    exec tests/with-dockerd.sh cargo test --workspace --locked --no-fail-fast -- --test-threads=1
 fi
