@@ -177,6 +177,17 @@ impl Bench {
 
         let (mut sandbox, _) = self.launch(launcher).expect("a launch");
         sandbox.agent().hello(self.soon()).expect("a hello");
+        // An agent that is at work does not hear that it is to end, so it cannot end before it is killed.
+        let busy = ExecRequest {
+            id: 0,
+            argv: ["/isodyne-agent", "sleep", "60"].map(|part| part.as_bytes().to_vec()).to_vec(),
+            env: Vec::new(),
+            stdin: Vec::new(),
+            timeout_ms: 60_000,
+            output_limit: 0,
+        };
+        let asked = sandbox.agent().exec(&busy, self.lab.clock.after(Duration::from_millis(50)));
+        assert!(asked.is_err(), "the command takes longer than this");
         let stopped = sandbox.stop(self.lab.clock.now());
         assert!(stopped.killed, "{stopped:?}");
         assert_eq!(stopped.survivors, Vec::<String>::new());
