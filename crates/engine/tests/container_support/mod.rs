@@ -138,6 +138,13 @@ impl Bench {
 
         let mut metrics = sandbox.usage();
         let origin = sandbox.origin();
+        assert!(hello_at > origin);
+
+        let stopped = sandbox.stop(self.lab.clock.after(Duration::from_secs(15)));
+        let Stopped { killed: false, complaint: None, gone: Some(gone), .. } = &stopped else {
+            panic!("a bad end: {stopped:?}");
+        };
+        // As the workload does: the watching thread may be late, and after the stop it has seen everything.
         let mut stamps = sandbox.stamps();
         stamps.sort_by_key(|stamp| (stamp.at, stamp.name));
         for stamp in &stamps {
@@ -147,12 +154,6 @@ impl Bench {
             );
         }
         let names: Vec<MilestoneName> = stamps.iter().map(|stamp| stamp.name).collect();
-        assert!(hello_at > origin);
-
-        let stopped = sandbox.stop(self.lab.clock.after(Duration::from_secs(15)));
-        let Stopped { killed: false, complaint: None, gone: Some(gone), .. } = &stopped else {
-            panic!("a bad end: {stopped:?}");
-        };
         assert_eq!(stopped.survivors, Vec::<String>::new());
         assert!(*gone > executed.at);
         assert_eq!(self.left(), Vec::<String>::new());
