@@ -6,15 +6,23 @@ use std::fmt;
 use std::str::FromStr;
 
 macro_rules! named {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+    (
+        $(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }
+        $(beside { $($(#[$bdoc:meta])* $beside:ident = $btext:literal),+ $(,)? })?
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
+        pub enum $name {
+            $($(#[$vdoc])* #[serde(rename = $text)] $variant,)+
+            $($($(#[$bdoc])* #[serde(rename = $btext)] $beside,)+)?
+        }
         impl $name {
-            /// All of them, in the order of the documentation.
+            /// All that a user can ask for, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
             /// The name as users write it.
-            pub fn as_str(self) -> &'static str { match self { $(Self::$variant => $text),+ } }
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ $($(Self::$beside => $btext,)+)? }
+            }
         }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.as_str()) }
@@ -66,6 +74,10 @@ named! {
         /// Scripted times, for tests of the machinery only.
         Scripted = "scripted",
     }
+    beside {
+        /// Whatever another tool measured; never in a plan.
+        Imported = "imported",
+    }
 }
 
 named! {
@@ -73,6 +85,10 @@ named! {
     BenchmarkName {
         /// From before fork to the first command's correct output inside the sandbox, then stop and gone.
         Boot = "boot",
+    }
+    beside {
+        /// Whatever another tool measured; never in a plan. The cell's factors say what it was.
+        Imported = "imported",
     }
 }
 
@@ -87,6 +103,18 @@ pub struct Cell {
     pub backend: BackendName,
     /// All factors, defaults included.
     pub factors: Factors,
+    /// The variant of the plan that it belongs to; absent for what the plan states outside its variants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+}
+
+impl Cell {
+    /// The id without the variant: the same for all cells that are compared with one another, round by round.
+    pub fn base_id(&self) -> &str {
+        let id = self.id.as_str();
+        let own = self.variant.as_ref().and_then(|variant| id.strip_suffix(variant.as_str())?.strip_suffix('~'));
+        own.unwrap_or(id)
+    }
 }
 
 /// The stable name of a cell.
@@ -103,6 +131,16 @@ impl CellId {
             id = format!("{id}[{}]", list.join(","));
         }
         Self(id)
+    }
+    /// The id of a variant of this cell: `boot/runc~other kernel`.
+    #[must_use]
+    pub fn of_variant(&self, variant: &str) -> Self {
+        Self(format!("{}~{variant}", self.0))
+    }
+    /// The benchmark that the id begins with; `None` for an id that is not one of ours.
+    pub fn benchmark(&self) -> Option<BenchmarkName> {
+        let name = self.0.split_once('/')?.0;
+        name.parse().ok().or_else(|| (name == BenchmarkName::Imported.as_str()).then_some(BenchmarkName::Imported))
     }
     /// The text of the id.
     pub fn as_str(&self) -> &str {

@@ -24,6 +24,14 @@ named! {
         Protocol = "protocol",
         /// The command inside could not be run or ended with an error.
         Exec = "exec",
+        /// A server answered with a client error (4xx).
+        Http4xx = "http_4xx",
+        /// A server answered with a server error (5xx).
+        Http5xx = "http_5xx",
+        /// What came back from a checkpoint is not what went into it.
+        RestoreMismatch = "restore_mismatch",
+        /// Another tool says that it failed, and not how.
+        Reported = "reported",
         /// The answer was not the right one.
         Integrity = "integrity",
         /// The sandbox could not be stopped, or something of it survived.

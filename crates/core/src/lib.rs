@@ -2,12 +2,18 @@
 //!
 //! This crate does no I/O: it reads no file, no clock and no environment. What it holds can be tested with values alone.
 
+pub mod audit;
+pub mod calibration;
 pub mod cell;
+pub mod columns;
+pub mod compare;
 pub mod diagnostic;
 pub mod event;
 pub mod factor;
 pub mod failure;
 pub mod fingerprint;
+pub mod gate;
+pub mod imported;
 pub mod ledger;
 pub mod plan;
 pub mod probe;

@@ -1,7 +1,9 @@
 //! `run.json`: what a run set out to do, on what, with what.
 
+use crate::calibration::Calibration;
 use crate::cell::Cell;
 use crate::fingerprint::Fingerprint;
+use crate::imported::ImportRecord;
 use crate::ledger::SignalName;
 use crate::plan::Plan;
 use crate::probe::{ProbedBackend, Tool};
@@ -45,6 +47,12 @@ pub struct RunRecord {
     pub assets: Vec<Asset>,
     /// Resolution and cost of each signal, as measured at the beginning of the run.
     pub signals: Vec<SignalCost>,
+    /// What this host can do, as `isodyne calibrate` measured it before the run; the auditor holds results against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+    /// Set for a run that was made from another tool's file: what it came from, and what that file claims.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<ImportRecord>,
     /// Set when the run has ended well; absent while it runs, after a crash and after an interrupt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<RunEnd>,

@@ -1,8 +1,8 @@
 //! Samples: one measurement each, with everything needed to believe it or not.
 
-use crate::cell::{CellId, UnknownName, named};
+use crate::cell::{BenchmarkName, CellId, UnknownName, named};
 use crate::failure::{Failure, FailureClass};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, MilestoneName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -63,6 +63,23 @@ pub struct Contamination {
     pub page_cache: Option<String>,
 }
 
+impl Contamination {
+    /// The numbers that are known, by field name.
+    pub fn values(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let whole = [
+            ("steal_ns", self.steal_ns),
+            ("pressure_cpu_ns", self.pressure_cpu_ns),
+            ("pressure_memory_ns", self.pressure_memory_ns),
+            ("pressure_io_ns", self.pressure_io_ns),
+            ("involuntary_switches_count", self.involuntary_switches_count),
+            ("other_cpu_ns", self.other_cpu_ns),
+            ("throttled_count", self.throttled_count),
+        ];
+        let whole = whole.into_iter().filter_map(|(name, value)| Some((name, value? as f64)));
+        whole.chain(self.load_1min.map(|load| ("load_1min", load)))
+    }
+}
+
 /// One measurement: a line of `samples.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
@@ -102,6 +119,14 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// The milestone that ends the total of its benchmark.
+    pub fn last_milestone(&self) -> Option<MilestoneName> {
+        match self.cell.benchmark()? {
+            BenchmarkName::Boot => Some(MilestoneName::FirstExec),
+            BenchmarkName::Imported => None,
+        }
+    }
+
     /// Whether the sample counts: not a warm-up and not failed.
     pub fn counts(&self) -> bool {
         !self.warmup && self.failure.is_none()

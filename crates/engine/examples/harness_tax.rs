@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let lab = Lab::open(options)?;
     let factors = Factors::new();
     let id = CellId::new(BenchmarkName::Boot, BackendName::Runc, &factors);
-    let cell = Cell { id, benchmark: BenchmarkName::Boot, backend: BackendName::Runc, factors };
+    let cell = Cell { id, benchmark: BenchmarkName::Boot, backend: BackendName::Runc, factors, variant: None };
     let launcher = find(BackendName::Runc).prepare(&cell, &lab)?;
     for pair in 0..pairs {
         let lab_first = fastrand::bool();

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let lab = Lab::open(options)?;
     let factors = Factors::new();
     let id = CellId::new(BenchmarkName::Boot, BackendName::Runc, &factors);
-    let cell = Cell { id, benchmark: BenchmarkName::Boot, backend: BackendName::Runc, factors };
+    let cell = Cell { id, benchmark: BenchmarkName::Boot, backend: BackendName::Runc, factors, variant: None };
     let launcher = find(BackendName::Runc).prepare(&cell, &lab)?;
     let place = Place {
         name: "isodyne-control".to_owned(),

@@ -78,7 +78,7 @@ impl Bench {
     fn launcher(&self, stated: &[(&str, FactorValue)]) -> Result<Box<dyn Launcher>, PrepareError> {
         let factors: Factors = stated.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
         let id = CellId::new(BenchmarkName::Boot, BackendName::Qemu, &factors);
-        let cell = Cell { id, benchmark: BenchmarkName::Boot, backend: BackendName::Qemu, factors };
+        let cell = Cell { id, benchmark: BenchmarkName::Boot, backend: BackendName::Qemu, factors, variant: None };
         QemuBackend.prepare(&cell, self.lab())
     }
 

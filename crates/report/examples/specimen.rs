@@ -5,6 +5,7 @@
 #[path = "../tests/specimen/mod.rs"]
 mod specimen;
 
+use isodyne_core::columns::RunColumns;
 use isodyne_core::summary::summarise;
 use isodyne_report::{RunView, Style, csv, doctor_table, figure_files, html, markdown, run_table, summary_json};
 use std::error::Error;
@@ -16,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = PathBuf::from(arguments.next().ok_or("usage: specimen DIRECTORY [ROUNDS]")?);
     let rounds = arguments.next().map_or(Ok(20), |rounds| rounds.parse())?;
     let (record, samples) = specimen::specimen(rounds);
-    let summary = summarise(&record, &samples);
+    let summary = summarise(&record, &RunColumns::of(&samples));
     let view = RunView { record: &record, samples: &samples, summary: &summary, location: Some("runs/specimen") };
     fs::create_dir_all(&directory)?;
     let put = |name: &str, bytes: &[u8]| fs::write(directory.join(name), bytes);

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 pub(crate) fn meaning(benchmark: BenchmarkName) -> &'static str {
     match benchmark {
         BenchmarkName::Boot => "from before fork to the first command's output inside",
+        BenchmarkName::Imported => "as another tool measured it",
     }
 }
 

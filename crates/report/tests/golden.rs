@@ -3,6 +3,7 @@
 #[path = "specimen/mod.rs"]
 mod specimen;
 
+use isodyne_core::columns::RunColumns;
 use isodyne_core::summary::summarise;
 use isodyne_report::{
     ListedRun, Paint, RunView, Style, csv, doctor_table, figures, list_table, markdown, run_table, runs_table,
@@ -13,7 +14,7 @@ const WIDE: Style = Style { color: false, width: 120 };
 
 fn with_run<T>(rounds: u32, show: impl Fn(RunView<'_>) -> T) -> T {
     let (record, samples) = specimen::specimen(rounds);
-    let summary = summarise(&record, &samples);
+    let summary = summarise(&record, &RunColumns::of(&samples));
     show(RunView { record: &record, samples: &samples, summary: &summary, location: Some("runs/specimen") })
 }
 
@@ -46,7 +47,7 @@ fn an_unfinished_run_says_so() {
     record.ended = None;
     // The last sample of each of the first four cells, and none of the other two.
     let samples: Vec<_> = samples.into_iter().skip(12).take(4).collect();
-    let summary = summarise(&record, &samples);
+    let summary = summarise(&record, &RunColumns::of(&samples));
     let view = RunView { record: &record, samples: &samples, summary: &summary, location: None };
     insta::assert_snapshot!(run_table(view, WIDE));
     let page = isodyne_report::html(view);

@@ -4,6 +4,7 @@
 mod specimen;
 
 use isodyne_core::cell::{BackendName, BenchmarkName, CellId};
+use isodyne_core::columns::RunColumns;
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_core::record::RunRecord;
 use isodyne_core::sample::{Provenance, Sample};
@@ -15,7 +16,7 @@ use isodyne_report::{
 const ATTACK: &str = "\"><script>alert(1)</script><img src=x onerror=alert(2)>&]]>\u{1b}]0;owned\u{7}\u{202e}";
 
 fn show<T>(record: &RunRecord, samples: &[Sample], with: impl Fn(RunView<'_>) -> T) -> T {
-    let summary = summarise(record, samples);
+    let summary = summarise(record, &RunColumns::of(samples));
     with(RunView { record, samples, summary: &summary, location: Some(ATTACK) })
 }
 

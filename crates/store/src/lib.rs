@@ -11,6 +11,7 @@ mod check;
 mod directory;
 mod error;
 mod file;
+pub mod import;
 mod lines;
 mod list;
 mod place;

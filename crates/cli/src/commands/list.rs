@@ -5,6 +5,7 @@ use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use crate::paths;
 use isodyne_core::cell::{BackendName, BenchmarkName};
+use isodyne_core::columns::RunColumns;
 use isodyne_core::plan::Plan;
 use isodyne_core::plan::key::Key;
 use isodyne_core::plan::table::{backend_keys, benchmark_keys};
@@ -99,7 +100,7 @@ fn runs(style: Style) -> (&'static str, Value, String) {
         .iter()
         .filter_map(|path| {
             let contents = isodyne_store::read(path).ok()?;
-            let summary = summarise(&contents.record, &contents.samples);
+            let summary = summarise(&contents.record, &RunColumns::of(&contents.samples));
             let count = |status| summary.cells.iter().filter(|cell| cell.status == status).count() as u64;
             Some(ListedRun {
                 location: path.display().to_string(),

@@ -3,6 +3,7 @@
 use crate::arguments::ShowOptions;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
+use isodyne_core::columns::RunColumns;
 use isodyne_core::record::RunRecord;
 use isodyne_core::sample::Sample;
 use isodyne_core::summary::{RunSummary, summarise};
@@ -41,7 +42,7 @@ pub fn read(path: &Path, output: &Output) -> Result<ReadRun, Trouble> {
     for note in &contents.notes {
         output.warn(note);
     }
-    let summary = summarise(&contents.record, &contents.samples);
+    let summary = summarise(&contents.record, &RunColumns::of(&contents.samples));
     Ok(ReadRun { record: contents.record, samples: contents.samples, summary })
 }
 

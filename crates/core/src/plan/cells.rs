@@ -22,6 +22,7 @@ pub fn cells(plan: &Plan) -> Vec<Cell> {
                     benchmark: benchmark.benchmark,
                     backend: *backend,
                     factors: with_defaults(keys, combination),
+                    variant: None,
                 });
             }
         }

@@ -197,6 +197,8 @@ fn assemble(top: &Stated, benchmarks: &[Benchmark], backends: &[Backend]) -> Pla
             })
             .collect(),
         backends: backends.iter().map(|backend| (backend.name, without_places(&backend.stated))).collect(),
+        variants: Vec::new(),
+        budgets: Vec::new(),
     }
 }
 

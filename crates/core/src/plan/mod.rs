@@ -23,7 +23,8 @@ pub use overrides::Override;
 
 use crate::cell::{BackendName, BenchmarkName, Cell};
 use crate::diagnostic::{Diagnostic, hint_for, quoted};
-use crate::factor::FactorValue;
+use crate::factor::{FactorValue, Factors};
+use crate::gate::Budget;
 use findings::{Findings, Place};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -35,7 +36,7 @@ pub const MAX_PLAN_BYTES: usize = 1 << 20;
 pub const MAX_CELLS: u64 = 10_000;
 
 /// A plan as resolved: everything stated, nothing defaulted away.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// What it is for, in the user's words.
     pub title: String,
@@ -50,6 +51,23 @@ pub struct Plan {
     pub benchmarks: Vec<BenchmarkPlan>,
     /// Stated factors by backend, for the backends that are measured: several values make a factor.
     pub backends: BTreeMap<BackendName, StatedFactors>,
+    /// What is compared, paired, with what the plan states elsewhere (the variant `base`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
+    /// What the gate holds the run to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<Budget>,
+}
+
+/// Other values for some keys, to be compared with what the plan states.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Variant {
+    /// Its name; cells of it end in `~name`.
+    pub name: String,
+    /// Values by backend, in place of the plan's.
+    pub backends: BTreeMap<BackendName, Factors>,
+    /// Values by benchmark, in place of the plan's.
+    pub benchmarks: BTreeMap<BenchmarkName, Factors>,
 }
 
 /// Values stated for each key; more than one value makes the key a factor of the cells.

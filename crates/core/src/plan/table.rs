@@ -198,7 +198,7 @@ pub fn backend_keys(backend: BackendName) -> &'static [Key] {
         BackendName::Podman => PODMAN,
         BackendName::Docker => DOCKER,
         BackendName::Qemu => QEMU,
-        BackendName::Firecracker | BackendName::CloudHypervisor => &[],
+        BackendName::Firecracker | BackendName::CloudHypervisor | BackendName::Imported => &[],
         BackendName::Scripted => SCRIPTED,
     }
 }
@@ -207,6 +207,7 @@ pub fn backend_keys(backend: BackendName) -> &'static [Key] {
 pub fn benchmark_keys(benchmark: BenchmarkName) -> &'static [Key] {
     match benchmark {
         BenchmarkName::Boot => BOOT,
+        BenchmarkName::Imported => &[],
     }
 }
 

@@ -3,29 +3,27 @@
 use super::metrics::metrics_of;
 use super::phases::phases_of;
 use super::{CellStatus, CellSummary, RunSummary, SUMMARY_SCHEMA, SUMMARY_VERSION};
-use crate::cell::{Cell, CellId};
+use crate::cell::Cell;
+use crate::columns::{CellColumns, Row, RunColumns};
 use crate::failure::FailureClass;
 use crate::fingerprint::Fingerprint;
 use crate::record::{RunRecord, SkippedCell};
-use crate::sample::{Accuracy, Provenance, Sample};
+use crate::sample::{Accuracy, Provenance};
 use crate::stats::QUANTILE_TYPE;
 use crate::unit::DisplayBytes;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Derives the summary of a run from its record and its raw samples, in any order.
+/// Derives the summary of a run from its record and the columns of its samples.
 ///
 /// Warm-up samples and failed samples are counted and never enter a figure. A run that has not ended is summarised as
 /// far as it is there, with `complete` false.
-pub fn summarise(record: &RunRecord, samples: &[Sample]) -> RunSummary {
-    let mut by_cell: HashMap<&CellId, Vec<&Sample>> = HashMap::new();
-    for sample in samples {
-        by_cell.entry(&sample.cell).or_default().push(sample);
-    }
-    let measured = record.cells.iter().map(|cell| {
-        let mut of_cell = by_cell.remove(&cell.id).unwrap_or_default();
-        of_cell.sort_by_key(|sample| sample.sequence);
-        summarise_cell(record, cell, &of_cell)
-    });
+pub fn summarise(record: &RunRecord, columns: &RunColumns) -> RunSummary {
+    let nothing = CellColumns::default();
+    let known: BTreeSet<&str> = record.cells.iter().map(|cell| cell.id.as_str()).collect();
+    let foreign = columns.cells.iter().filter(|(id, _)| !known.contains(id.as_str()));
+    let samples_foreign = foreign.map(|(_, cell)| cell.rows.len() as u64).sum();
+    let measured =
+        record.cells.iter().map(|cell| summarise_cell(record, cell, columns.cells.get(&cell.id).unwrap_or(&nothing)));
     let mut cells: Vec<CellSummary> = measured.collect();
     cells.extend(record.skipped.iter().map(skipped));
     RunSummary {
@@ -42,7 +40,7 @@ pub fn summarise(record: &RunRecord, samples: &[Sample]) -> RunSummary {
         quantile_type: QUANTILE_TYPE,
         clock_step_ns: record.fingerprint.clock_step_ns,
         survivors: record.ended.as_ref().map(|end| end.survivors.clone()).unwrap_or_default(),
-        samples_foreign: by_cell.values().map(|samples| samples.len() as u64).sum(),
+        samples_foreign,
         cells,
     }
 }
@@ -64,16 +62,15 @@ pub fn host_line(host: &Fingerprint) -> String {
     parts.join(", ")
 }
 
-fn summarise_cell(record: &RunRecord, cell: &Cell, samples: &[&Sample]) -> CellSummary {
-    let valid: Vec<&Sample> = samples.iter().copied().filter(|sample| sample.counts()).collect();
+fn summarise_cell(record: &RunRecord, cell: &Cell, columns: &CellColumns) -> CellSummary {
+    let valid = || columns.rows.iter().filter(|row| row.counts());
+    let taken = || columns.rows.iter().filter(|row| !row.is_interrupted());
     let mut samples_failed: BTreeMap<FailureClass, u64> = BTreeMap::new();
-    let (interrupted, samples): (Vec<&Sample>, Vec<&Sample>) =
-        samples.iter().partition(|sample| sample.is_interrupted());
-    for failure in samples.iter().filter(|sample| !sample.warmup).filter_map(|sample| sample.failure.as_ref()) {
-        *samples_failed.entry(failure.class).or_default() += 1;
+    for class in taken().filter(|row| !row.warmup).filter_map(|row| row.failure) {
+        *samples_failed.entry(class).or_default() += 1;
     }
-    let accuracies: BTreeSet<Accuracy> = valid.iter().map(|sample| sample.accuracy).collect();
-    let provenances: BTreeSet<Provenance> = valid.iter().map(|sample| sample.provenance).collect();
+    let accuracies: BTreeSet<Accuracy> = valid().map(|row| row.accuracy).collect();
+    let provenances: BTreeSet<Provenance> = valid().map(|row| row.provenance).collect();
     // A resumed run on a changed host can hold both. Their mixture has no meaning, so it gets no figures.
     let mixed = accuracies.len() > 1 || provenances.len() > 1;
     let abandoned = record.ended.as_ref().and_then(|end| end.abandoned.iter().find(|(id, _)| *id == cell.id));
@@ -86,33 +83,33 @@ fn summarise_cell(record: &RunRecord, cell: &Cell, samples: &[&Sample]) -> CellS
         Some(format!("its valid samples are of different kinds ({}) and cannot be put together", names.join(", ")))
     } else if let Some((_, reason)) = abandoned {
         Some(reason.clone())
-    } else if valid.is_empty() {
+    } else if valid().next().is_none() {
         Some(why_nothing(record, &samples_failed))
     } else {
         None
     };
     let status = if mixed || abandoned.is_some() {
         CellStatus::Failed
-    } else if !valid.is_empty() {
+    } else if valid().next().is_some() {
         CellStatus::Measured
     } else if samples_failed.is_empty() && record.ended.is_none() {
         CellStatus::Pending
     } else {
         CellStatus::Failed
     };
-    let any = valid.first().or(samples.first()).or(interrupted.first());
+    let any: Option<&Row> = valid().next().or_else(|| taken().next()).or_else(|| columns.rows.first());
     CellSummary {
         status,
         reason,
         hint: None,
-        accuracy: any.filter(|_| !mixed).map(|sample| sample.accuracy),
-        provenance: any.filter(|_| !mixed).map(|sample| sample.provenance),
-        samples_valid: valid.len() as u64,
+        accuracy: any.filter(|_| !mixed).map(|row| row.accuracy),
+        provenance: any.filter(|_| !mixed).map(|row| row.provenance),
+        samples_valid: valid().count() as u64,
         samples_failed,
-        samples_interrupted: interrupted.len() as u64,
-        samples_warmup: samples.iter().filter(|sample| sample.warmup).count() as u64,
-        metrics: if mixed { BTreeMap::new() } else { metrics_of(&valid) },
-        phases: if mixed { Vec::new() } else { phases_of(cell.benchmark, &valid) },
+        samples_interrupted: columns.rows.iter().filter(|row| row.is_interrupted()).count() as u64,
+        samples_warmup: taken().filter(|row| row.warmup).count() as u64,
+        metrics: if mixed { BTreeMap::new() } else { metrics_of(columns) },
+        phases: if mixed { Vec::new() } else { phases_of(columns) },
         cell: cell.clone(),
     }
 }

@@ -1,18 +1,15 @@
 //! The figures of one metric over the valid samples of one cell.
 
 use super::MetricSummary;
-use crate::sample::Sample;
+use crate::columns::CellColumns;
 use crate::stats::{Sorted, carries_upper_bound, mean, quantile_interval, sample_stddev, stall_count};
 use crate::unit::unit_of_metric;
 use std::collections::BTreeMap;
 
-/// All metrics of the given samples, which must be the ones that count.
-pub(super) fn metrics_of(valid: &[&Sample]) -> BTreeMap<String, MetricSummary> {
-    let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for (name, value) in valid.iter().flat_map(|sample| &sample.metrics) {
-        values.entry(name).or_default().push(*value);
-    }
-    values.into_iter().filter_map(|(name, values)| Some((name.to_owned(), metric(name, &values)?))).collect()
+/// All metrics over the samples of a cell that count.
+pub(super) fn metrics_of(columns: &CellColumns) -> BTreeMap<String, MetricSummary> {
+    let one = |(name, column): (&String, &Vec<f64>)| Some((name.clone(), metric(name, &columns.counting(column))?));
+    columns.metrics.iter().filter_map(one).collect()
 }
 
 /// `None` for no value, or if one of them is not a finite number: then no order and no mean means anything.

@@ -111,11 +111,12 @@ pub struct CellSummary {
 fn plain_cell<S: Serializer>(cell: &Cell, serializer: S) -> Result<S::Ok, S::Error> {
     let factors: BTreeMap<&str, serde_json::Value> =
         cell.factors.iter().map(|(key, value)| (key.as_str(), value.to_plan_json())).collect();
-    let mut map = serializer.serialize_map(Some(4))?;
+    let mut map = serializer.serialize_map(Some(5))?;
     map.serialize_entry("id", &cell.id)?;
     map.serialize_entry("benchmark", &cell.benchmark)?;
     map.serialize_entry("backend", &cell.backend)?;
     map.serialize_entry("factors", &factors)?;
+    map.serialize_entry("variant", &cell.variant)?;
     map.end()
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cell::{BackendName, BenchmarkName};
+use crate::columns::RunColumns;
 use crate::factor::Factors;
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
@@ -17,6 +18,7 @@ fn cell(backend: BackendName) -> Cell {
         benchmark: BenchmarkName::Boot,
         backend,
         factors,
+        variant: None,
     }
 }
 
@@ -28,14 +30,7 @@ fn record(ended: bool) -> RunRecord {
         isodyne_version: "0.1.0".to_owned(),
         created_at: "2026-11-22T04:00:00Z".to_owned(),
         command: vec!["isodyne".to_owned(), "run".to_owned()],
-        plan: Plan {
-            title: "test".to_owned(),
-            samples: 6,
-            warmup: 1,
-            seed: None,
-            benchmarks: Vec::new(),
-            backends: BTreeMap::new(),
-        },
+        plan: Plan { title: "test".to_owned(), samples: 6, warmup: 1, seed: None, ..Plan::default() },
         seed: 7,
         cells: vec![cell(BackendName::Runc), cell(BackendName::Process)],
         skipped: vec![SkippedCell {
@@ -48,6 +43,8 @@ fn record(ended: bool) -> RunRecord {
         tools: Vec::new(),
         assets: Vec::new(),
         signals: Vec::new(),
+        calibration: None,
+        imported: None,
         ended: ended.then(|| RunEnd { at: String::new(), survivors: Vec::new(), abandoned: Vec::new() }),
     }
 }
@@ -85,10 +82,10 @@ fn an_interrupted_attempt_is_no_failure_of_its_cell() {
         ..sample(BackendName::Runc, sequence, 1)
     };
     let mut samples = vec![interrupted(0, true), interrupted(1, false)];
-    let pending = summarise(&record(false), &samples);
+    let pending = summarise(&record(false), &RunColumns::of(&samples));
     assert_eq!(pending.cells[0].status, CellStatus::Pending, "the run can go on");
     samples.extend((2..8).map(|index| sample(BackendName::Runc, index, 1_000 * index)));
-    let summary = summarise(&record(true), &samples);
+    let summary = summarise(&record(true), &RunColumns::of(&samples));
     let runc = &summary.cells[0];
     assert_eq!((runc.status, runc.samples_valid, runc.samples_warmup), (CellStatus::Measured, 6, 0));
     assert_eq!((&runc.samples_failed, runc.samples_interrupted), (&BTreeMap::new(), 2));
@@ -108,7 +105,7 @@ fn failed_and_warm_up_samples_never_enter_a_figure() {
         failure: Some(Failure::new(FailureClass::Crash, "died")),
         ..sample(BackendName::Runc, 9, 1)
     });
-    let summary = summarise(&record(true), &samples);
+    let summary = summarise(&record(true), &RunColumns::of(&samples));
     let runc = &summary.cells[0];
     assert_eq!((runc.samples_valid, runc.samples_warmup), (6, 2));
     assert_eq!(runc.samples_failed, BTreeMap::from([(FailureClass::Timeout, 1)]));
@@ -123,7 +120,7 @@ fn failed_and_warm_up_samples_never_enter_a_figure() {
 #[test]
 fn every_cell_is_there_with_a_status_and_a_reason() {
     let samples = [sample(BackendName::Runc, 1, 1_000)];
-    let summary = summarise(&record(false), &samples);
+    let summary = summarise(&record(false), &RunColumns::of(&samples));
     let found: Vec<_> =
         summary.cells.iter().map(|cell| (cell.cell.backend, cell.status, cell.reason.clone())).collect();
     assert_eq!(
@@ -145,7 +142,7 @@ fn a_cell_that_was_given_up_is_not_measured() {
     if let Some(end) = &mut record.ended {
         end.abandoned.push((cell(BackendName::Runc).id, "5 failures in a row".to_owned()));
     }
-    let summary = summarise(&record, &[sample(BackendName::Runc, 1, 1_000)]);
+    let summary = summarise(&record, &RunColumns::of(&[sample(BackendName::Runc, 1, 1_000)]));
     assert_eq!(summary.cells[0].status, CellStatus::Failed);
     assert_eq!(summary.cells[0].reason.as_deref(), Some("5 failures in a row"));
     assert_eq!(summary.cells[0].samples_valid, 1);
@@ -159,7 +156,7 @@ fn samples_of_different_classes_are_not_put_together() {
         sample(BackendName::Runc, 1, 1_000),
         Sample { accuracy: Accuracy::Tcg, ..sample(BackendName::Runc, 2, 1_000) },
     ];
-    let summary = summarise(&record(true), &samples);
+    let summary = summarise(&record(true), &RunColumns::of(&samples));
     assert_eq!(summary.cells[0].status, CellStatus::Failed);
     assert!(summary.cells[0].metrics.is_empty() && summary.cells[0].accuracy.is_none());
 }
@@ -168,15 +165,15 @@ fn samples_of_different_classes_are_not_put_together() {
 fn samples_of_unknown_cells_are_counted_and_the_order_of_samples_does_not_matter() {
     let mut samples: Vec<Sample> = (1..=9).map(|index| sample(BackendName::Runc, index, index * 77)).collect();
     samples.push(sample(BackendName::Docker, 10, 5));
-    let summary = summarise(&record(true), &samples);
+    let summary = summarise(&record(true), &RunColumns::of(&samples));
     samples.reverse();
-    assert_eq!(summary, summarise(&record(true), &samples));
+    assert_eq!(summary, summarise(&record(true), &RunColumns::of(&samples)));
     assert_eq!(summary.samples_foreign, 1);
 }
 
 #[test]
 fn the_json_of_a_cell_has_all_promised_keys() {
-    let summary = summarise(&record(true), &[sample(BackendName::Runc, 1, 1_000)]);
+    let summary = summarise(&record(true), &RunColumns::of(&[sample(BackendName::Runc, 1, 1_000)]));
     let json = serde_json::to_value(&summary).unwrap();
     for cell in json["cells"].as_array().unwrap() {
         for key in [

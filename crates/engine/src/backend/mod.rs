@@ -214,7 +214,9 @@ pub fn find(name: BackendName) -> Box<dyn Backend> {
         BackendName::Docker => Box::new(docker::DockerBackend),
         BackendName::Qemu => Box::new(qemu::QemuBackend),
         BackendName::Scripted => Box::new(scripted::ScriptedBackend),
-        BackendName::Firecracker | BackendName::CloudHypervisor => Box::new(unsupported::Unsupported::new(name)),
+        BackendName::Firecracker | BackendName::CloudHypervisor | BackendName::Imported => {
+            Box::new(unsupported::Unsupported::new(name))
+        }
     }
 }
 

@@ -67,7 +67,7 @@ impl Bench {
     pub fn prepare(&self, factors: &[(&str, FactorValue)]) -> Result<Box<dyn Launcher>, PrepareError> {
         let factors: Factors = factors.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
         let id = CellId::new(BenchmarkName::Boot, self.backend, &factors);
-        let cell = Cell { id, benchmark: BenchmarkName::Boot, backend: self.backend, factors };
+        let cell = Cell { id, benchmark: BenchmarkName::Boot, backend: self.backend, factors, variant: None };
         backend::find(self.backend).prepare(&cell, &self.lab)
     }
 

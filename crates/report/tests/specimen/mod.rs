@@ -129,7 +129,13 @@ fn cell(backend: BackendName, machine: Option<&str>) -> Cell {
     }
     let mut factors = stated.clone();
     factors.insert("memory".to_owned(), FactorValue::Bytes(256 << 20));
-    Cell { id: CellId::new(BenchmarkName::Boot, backend, &stated), benchmark: BenchmarkName::Boot, backend, factors }
+    Cell {
+        id: CellId::new(BenchmarkName::Boot, backend, &stated),
+        benchmark: BenchmarkName::Boot,
+        backend,
+        factors,
+        variant: None,
+    }
 }
 
 /// A run of `rounds` counted rounds after two warm-up rounds: six cells, three skipped, a failure and a stall.
@@ -290,6 +296,8 @@ fn record(rounds: u32) -> RunRecord {
                 factors: BTreeMap::new(),
             }],
             backends: BTreeMap::new(),
+            variants: Vec::new(),
+            budgets: Vec::new(),
         },
         seed: 0x7f3a,
         cells: KINDS.iter().map(|kind| cell(kind.backend, kind.machine)).collect(),
@@ -346,6 +354,8 @@ fn record(rounds: u32) -> RunRecord {
                 method: "200 processes that end at once".to_owned(),
             },
         ],
+        calibration: None,
+        imported: None,
         ended: Some(RunEnd { at: "2026-11-22T04:09:10Z".to_owned(), survivors: Vec::new(), abandoned: Vec::new() }),
     }
 }

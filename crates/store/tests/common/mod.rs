@@ -33,7 +33,7 @@ pub fn record() -> RunRecord {
             warmup: 1,
             seed: Some(7),
             benchmarks: Vec::new(),
-            backends: BTreeMap::new(),
+            ..Plan::default()
         },
         seed: 7,
         cells: vec![Cell {
@@ -41,6 +41,7 @@ pub fn record() -> RunRecord {
             benchmark: BenchmarkName::Boot,
             backend: BackendName::Runc,
             factors: Factors::new(),
+            variant: None,
         }],
         skipped: Vec::new(),
         backends: Vec::new(),
@@ -53,6 +54,8 @@ pub fn record() -> RunRecord {
             cost_ns: 0.1 + 0.2,
             method: "tried".to_owned(),
         }],
+        calibration: None,
+        imported: None,
         ended: None,
     }
 }

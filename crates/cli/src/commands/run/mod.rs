@@ -9,6 +9,7 @@ use crate::arguments::RunOptions;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use crate::paths;
+use isodyne_core::columns::RunColumns;
 use isodyne_core::event::Ending;
 use isodyne_core::record::RunRecord;
 use isodyne_core::sample::Sample;
@@ -123,7 +124,7 @@ fn conclude(
     options: &RunOptions,
     output: &Output,
 ) -> Result<Exit, Trouble> {
-    let summary = summarise(record, samples);
+    let summary = summarise(record, &RunColumns::of(samples));
     if options.json {
         output.json(&summary)?;
     } else if !options.streams_events() {

@@ -102,6 +102,8 @@ pub fn record(target: &Target, prepared: &Prepared, lab: &Lab) -> RunRecord {
         tools,
         assets,
         signals: signals::measure(lab.clock, &lab.scratch),
+        calibration: None,
+        imported: None,
         ended: None,
     }
 }
