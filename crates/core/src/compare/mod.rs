@@ -37,6 +37,11 @@ pub enum Direction {
     HigherIsBetter,
 }
 
+/// What is good of a metric, by the unit in its name: more of a rate, less of everything else.
+pub fn direction(metric: &str) -> Direction {
+    if metric.ends_with("_per_s") { Direction::HigherIsBetter } else { Direction::LowerIsBetter }
+}
+
 /// One metric of one cell, compared.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MetricComparison {

@@ -71,6 +71,13 @@ pub enum Limit {
     },
 }
 
+impl Limit {
+    /// Whether it needs something to be held against.
+    pub fn is_relative(&self) -> bool {
+        matches!(self, Self::AgainstRun(_) | Self::AgainstVariant { .. })
+    }
+}
+
 /// One budget on one cell.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BudgetVerdict {

@@ -4,7 +4,7 @@ use super::findings::{Findings, Place};
 use super::key::{DefaultValue, Key};
 use super::table::{CONFLICTS, PLAN_KEYS, backend_keys, benchmark_keys};
 use super::tree::{Entry, Node, Raw};
-use super::{BenchmarkPlan, MAX_CELLS, Plan, StatedFactors, cells, unknown, value};
+use super::{BenchmarkPlan, MAX_CELLS, Plan, StatedFactors, budget, cells, unknown, value};
 use crate::cell::{BackendName, BenchmarkName};
 use crate::diagnostic::{hint_for, quoted};
 use crate::factor::FactorValue;
@@ -31,7 +31,7 @@ struct Backend {
 /// Checks the whole tree. `None`, or findings, if anything is wrong.
 pub(super) fn check(root: &[Entry], findings: &mut Findings<'_>) -> Option<Plan> {
     let (mut top, mut benchmarks, mut backends) = (Stated::new(), Vec::new(), Vec::new());
-    let mut all_known = true;
+    let (mut budgets, mut all_known) = (Vec::new(), true);
     for entry in root {
         if let Some(key) = PLAN_KEYS.iter().find(|key| key.name == entry.key) {
             top.extend(value::read(key, key.name, &entry.node, findings).map(|values| (key.name, values)));
@@ -39,6 +39,8 @@ pub(super) fn check(root: &[Entry], findings: &mut Findings<'_>) -> Option<Plan>
             benchmarks.extend(check_benchmark(name, entry, findings));
         } else if entry.key == "backend" {
             backends = check_backends(entry, findings);
+        } else if entry.key == "budget" {
+            budgets = budget::read(entry, findings);
         } else {
             unknown::top(entry, findings);
             all_known = false;
@@ -53,7 +55,7 @@ pub(super) fn check(root: &[Entry], findings: &mut Findings<'_>) -> Option<Plan>
     if !findings.is_empty() {
         return None;
     }
-    let plan = assemble(&top, &benchmarks, &backends);
+    let plan = Plan { budgets, ..assemble(&top, &benchmarks, &backends) };
     check_size(&plan, &benchmarks, findings);
     Some(plan)
 }

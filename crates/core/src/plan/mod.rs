@@ -4,6 +4,7 @@
 //! (`overrides`), and the tree is checked (`check`, `value`) against tables of keys (`table`). The JSON schema and the
 //! reference are made from the same tables.
 
+pub mod budget;
 mod cells;
 mod check;
 mod findings;
@@ -18,6 +19,7 @@ mod tree;
 mod unknown;
 mod value;
 
+pub use budget::parse_budgets;
 pub use cells::cells;
 pub use overrides::Override;
 

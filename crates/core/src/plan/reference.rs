@@ -1,5 +1,6 @@
 //! The reference of all keys as Markdown, made from the tables.
 
+use super::budget::BUDGET_KEYS;
 use super::key::{BYTE_UNITS, Key, Kind, TIME_UNITS};
 use super::table::{CONFLICTS, PLAN_KEYS, backend_keys, benchmark_keys};
 use crate::cell::{BackendName, BenchmarkName};
@@ -23,6 +24,11 @@ pub fn markdown() -> String {
         };
         text.push_str(&table(&format!("`[backend.{backend}]`"), note, backend_keys(*backend)));
     }
+    text.push_str("### `[[budget]]`\n\n| key | |\n| --- | --- |\n");
+    for (key, doc) in BUDGET_KEYS {
+        text.push_str(&format!("| `{key}` | {doc} |\n"));
+    }
+    text.push('\n');
     text.push_str("### Impossible combinations\n\n");
     for conflict in CONFLICTS {
         let ((one, one_word), (other, other_word)) = (conflict.one, conflict.other);

@@ -2,6 +2,7 @@
 //!
 //! It knows single values; that combinations are possible and cells are few enough, only the loader knows.
 
+use super::budget::BUDGET_KEYS;
 use super::key::{BYTE_UNITS, DefaultValue, Key, Kind, TIME_UNITS};
 use super::table::{PLAN_KEYS, backend_keys, benchmark_keys};
 use crate::cell::{BackendName, BenchmarkName};
@@ -20,6 +21,7 @@ pub fn json_schema() -> Value {
         "backend".to_owned(),
         json!({ "type": "object", "properties": backends, "additionalProperties": false }),
     );
+    properties.insert("budget".to_owned(), json!({ "type": "array", "items": budget() }));
     let any_benchmark: Vec<Value> =
         BenchmarkName::ALL.iter().map(|name| json!({ "required": [name.as_str()] })).collect();
     json!({
@@ -41,6 +43,26 @@ fn section(keys: &[Key]) -> Value {
         "required": required,
         "additionalProperties": false,
     })
+}
+
+/// One `[[budget]]`. What a bound may say depends on the metric: only the loader knows.
+fn budget() -> Value {
+    let properties: Map<String, Value> = BUDGET_KEYS
+        .iter()
+        .map(|(key, doc)| {
+            let mut schema = match *key {
+                "grades" => {
+                    json!({ "type": "object", "additionalProperties": { "type": "string" }, "minProperties": 1 })
+                }
+                "when" => json!({ "type": "object" }),
+                "p50" | "p90" | "p95" | "p99" | "max" => json!({ "type": ["string", "object"] }),
+                _ => json!({ "type": "string", "minLength": 1 }),
+            };
+            schema["description"] = json!(doc);
+            ((*key).to_owned(), schema)
+        })
+        .collect();
+    json!({ "type": "object", "properties": properties, "required": ["metric"], "additionalProperties": false })
 }
 
 fn properties(keys: &[Key]) -> Map<String, Value> {
