@@ -1,11 +1,21 @@
 //! Import: other tools' files become runs, with the provenance `imported` and with what the file claims of itself.
 //!
 //! One module a format, one line in [`IMPORTERS`] each. A parser is a pure function from bytes to [`Parsed`]; it trusts
-//! nothing, has limits on everything, and never fails by panicking.
+//! nothing, has limits on everything, and never fails by panicking. What parsers share: [`text`] (bytes as text), [`json`]
+//! (values by key path), [`table`] (rows by column), [`number`] (numbers and durations), [`when`] (times of the clock).
 
+pub mod json;
+mod load;
+pub mod number;
 mod parsed;
+mod run;
+pub mod table;
+pub mod text;
+pub mod when;
 
+pub use load::{load, load_noting};
 pub use parsed::{Parsed, ParsedSample, SourceFile, text_factor};
+pub use run::{ImportContext, ImportedSamples, into_run};
 
 /// One format.
 #[derive(Clone, Copy)]
@@ -29,6 +39,12 @@ pub const IMPORT_LIMIT_BYTES: u64 = 256 << 20;
 pub const SAMPLES_LIMIT: usize = 5_000_000;
 /// No import has more cells.
 pub const CELLS_LIMIT: usize = 10_000;
+/// More claims are left out, with a remark.
+pub const CLAIMS_LIMIT: usize = 20_000;
+/// More remarks are left out, and the last one says so.
+pub const REMARKS_LIMIT: usize = 200;
+/// A fact is not longer, in characters.
+pub const FACT_LIMIT: usize = 1_000;
 
 /// Why a file cannot be imported.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,5 +66,64 @@ impl ImportError {
     /// An error with its line.
     pub fn at(file: impl Into<String>, line: u64, message: impl Into<String>) -> Self {
         Self { file: file.into(), line: Some(line), message: message.into() }
+    }
+}
+
+/// The format of this name.
+pub fn find(name: &str) -> Option<&'static Importer> {
+    IMPORTERS.iter().find(|importer| importer.name == name)
+}
+
+/// The format that these files have, if one recognises them.
+pub fn recognise(files: &[SourceFile]) -> Option<&'static Importer> {
+    IMPORTERS.iter().find(|importer| (importer.recognise)(files))
+}
+
+/// Reads files: in the format of this name, or in the one that recognises them.
+///
+/// # Errors
+/// If there is no such format, none recognises them, or they are not what they should be.
+pub fn parse(files: &[SourceFile], format: Option<&str>) -> Result<Parsed, ImportError> {
+    let name = files.first().map_or("-", |file| file.name.as_str());
+    let names = || IMPORTERS.iter().map(|importer| importer.name).collect::<Vec<_>>().join(", ");
+    let importer = match format {
+        Some(format) => find(format).ok_or_else(|| {
+            ImportError::new(name, format!("no format `{}`; the formats are {}", format.escape_debug(), names()))
+        })?,
+        None => recognise(files).ok_or_else(|| {
+            let message = format!(
+                "no format recognises it (tried {}): name one with --format, or say what the columns of a CSV file are \
+                 with --map",
+                names()
+            );
+            ImportError::new(name, message)
+        })?,
+    };
+    let mut parsed = (importer.parse)(files)?;
+    if parsed.samples.is_empty() && parsed.claims.is_empty() {
+        return Err(ImportError::new(name, format!("it holds no sample and no figure (read as `{}`)", importer.name)));
+    }
+    parsed.format = importer.name.to_owned();
+    Ok(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_plain() {
+        let names: std::collections::BTreeSet<_> = IMPORTERS.iter().map(|importer| importer.name).collect();
+        assert_eq!(names.len(), IMPORTERS.len());
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        assert!(names.iter().all(|name| name.chars().all(plain)), "{names:?}");
+    }
+
+    #[test]
+    fn what_nobody_recognises_is_refused_with_the_formats_that_were_tried() {
+        let file = SourceFile { name: "x.txt".to_owned(), bytes: b"nothing of interest".to_vec() };
+        let error = parse(std::slice::from_ref(&file), None).unwrap_err().to_string();
+        assert!(error.starts_with("x.txt: no format recognises it (tried ") && error.contains("--map"), "{error}");
+        assert!(parse(&[file], Some("nonesuch")).unwrap_err().to_string().contains("no format `nonesuch`"));
     }
 }

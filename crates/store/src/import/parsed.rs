@@ -1,6 +1,6 @@
 //! What a parser makes of a file, before it becomes a run.
 
-use super::{CELLS_LIMIT, ImportError, SAMPLES_LIMIT};
+use super::{CELLS_LIMIT, CLAIMS_LIMIT, FACT_LIMIT, ImportError, REMARKS_LIMIT, SAMPLES_LIMIT};
 use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_core::failure::Failure;
@@ -92,12 +92,59 @@ impl Parsed {
     pub fn claim(&mut self, cell: usize, metric: &str, statistic: Statistic, value: f64, n: Option<u64>, field: &str) {
         let Some(cell) = self.cells.get(cell) else { return };
         if !value.is_finite() {
-            self.remarks.push(format!("`{}` is not a finite number", field.escape_debug()));
+            self.remark(format!("`{}` is not a finite number", field.escape_debug()));
+            return;
+        }
+        if self.claims.len() >= CLAIMS_LIMIT {
+            if self.claims.len() == CLAIMS_LIMIT {
+                self.remark(format!("claims beyond the first {CLAIMS_LIMIT} are left out"));
+            }
             return;
         }
         let cell = cell.id.clone();
         self.claims.push(Claim { cell, metric: metric.to_owned(), statistic, value, n, field: field.to_owned() });
     }
+
+    /// Notes what was not understood or left out, once; many remarks are cut.
+    pub fn remark(&mut self, remark: impl Into<String>) {
+        let remark = one_line(&remark.into());
+        if self.remarks.len() < REMARKS_LIMIT && !self.remarks.contains(&remark) {
+            self.remarks.push(remark);
+            if self.remarks.len() == REMARKS_LIMIT {
+                self.remarks.push("more remarks are left out".to_owned());
+            }
+        }
+    }
+
+    /// Notes a fact. The keys `host.os`, `host.kernel`, `host.architecture`, `host.cpu_model`, `host.cpu_count`,
+    /// `host.memory_bytes`, `host.hypervisor`, `host.governor` also go into the run's fingerprint. Facts that differ
+    /// under one key (of several files) are put side by side.
+    pub fn fact(&mut self, key: &str, value: impl AsRef<str>) {
+        let value = one_line(value.as_ref());
+        if value.is_empty() {
+            return;
+        }
+        let count = self.facts.len();
+        match self.facts.get_mut(key) {
+            Some(known) if known.split("; ").any(|part| part == value) => {}
+            Some(known) if known.chars().count() + value.chars().count() < FACT_LIMIT => {
+                known.push_str("; ");
+                known.push_str(&value);
+            }
+            Some(_) => {}
+            None if count < REMARKS_LIMIT => drop(self.facts.insert(key.to_owned(), value)),
+            None => self.remark(format!("facts beyond the first {REMARKS_LIMIT} are left out")),
+        }
+    }
+}
+
+/// A text for one line: control characters are escaped, what is too long is cut.
+fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for character in text.trim().chars().take(FACT_LIMIT) {
+        if character.is_control() { line.extend(character.escape_debug()) } else { line.push(character) }
+    }
+    line
 }
 
 /// A text as a factor, cut where it is too long for a name.
