@@ -18,7 +18,8 @@ pub fn minimum_detectable(differences: &[f64], confidence: f64, power: f64) -> O
 
 /// The same from an interval that is already known; for independent samples too.
 pub fn detectable(estimate: &Estimate, confidence: f64, power: f64) -> Option<f64> {
-    if !(0.5..1.0).contains(&power) || !(confidence > 0.0 && confidence < 1.0) {
+    let sensible = (0.5..1.0).contains(&power) && confidence > 0.0 && confidence < 1.0;
+    if !sensible {
         return None;
     }
     let reached = normal_quantile(f64::midpoint(1.0, estimate.confidence.min(1.0 - 1e-12)));

@@ -22,7 +22,8 @@ const EXACT: usize = 50;
 /// the interval, if a value is not finite, for a confidence outside (0, 1), or an inflation under 1.
 pub fn rank_sum_shift(baseline: &[f64], candidate: &[f64], confidence: f64, inflation: f64) -> Option<Estimate> {
     let finite = baseline.iter().chain(candidate).all(|value| value.is_finite());
-    if !finite || !(confidence > 0.0 && confidence < 1.0) || !(inflation >= 1.0 && inflation.is_finite()) {
+    let sensible = confidence > 0.0 && confidence < 1.0 && inflation >= 1.0 && inflation.is_finite();
+    if !(finite && sensible) {
         return None;
     }
     let (rank, reached) = critical_rank(baseline.len(), candidate.len(), confidence, inflation)?;
