@@ -1,5 +1,6 @@
 //! The small commands that the agent is itself, so that an image needs nothing else.
 
+use crate::options::number;
 use crate::sys::file;
 use crate::sys::poll::pause_us;
 use alloc::vec::Vec;
@@ -39,13 +40,42 @@ fn cat() -> u8 {
     }
 }
 
-/// Does nothing for whole seconds.
+/// Does nothing for so many seconds: a delay of known length, for tests of what measures it.
 fn sleep(arguments: &[&[u8]]) -> u8 {
-    match arguments.first().and_then(|text| crate::options::number(text)) {
-        Some(seconds) => {
-            pause_us(u64::from(seconds) * 1_000_000);
+    match arguments.first().and_then(|text| microseconds(text)) {
+        Some(time) => {
+            pause_us(time);
             0
         }
         None => 2,
+    }
+}
+
+/// Microseconds of a decimal number of seconds (`2`, `0.005`); none if it is no such number or finer than that.
+fn microseconds(text: &[u8]) -> Option<u64> {
+    const DIGITS: usize = 6;
+    let point = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
+    let (whole, fraction) = (text.get(..point)?, text.get(point + 1..).unwrap_or_default());
+    if fraction.len() > DIGITS || (point < text.len() && fraction.is_empty()) {
+        return None;
+    }
+    let mut padded = [b'0'; DIGITS];
+    padded.get_mut(..fraction.len())?.copy_from_slice(fraction);
+    let fraction = padded.iter().all(u8::is_ascii_digit).then(|| number(&padded))??;
+    Some(u64::from(number(whole)?) * 1_000_000 + u64::from(fraction))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_decimal_numbers_of_seconds() {
+        for (text, time) in [("2", 2_000_000), ("0.005", 5_000), ("1.5", 1_500_000), ("0.000001", 1), ("0", 0)] {
+            assert_eq!(microseconds(text.as_bytes()), Some(time), "{text}");
+        }
+        for wrong in ["", ".5", "1.", "-1", "1e3", "0.0000001", "1.-2", "1.2.3", "x", "4294967296"] {
+            assert_eq!(microseconds(wrong.as_bytes()), None, "{wrong}");
+        }
     }
 }

@@ -144,6 +144,9 @@ pub struct RunOptions {
     /// Override a key of the plan (`boot.timeout=5s`, `backend.qemu.machine=q35,microvm`)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// Measure a variant beside what the plan states (`new: backend.runc.program=./runc`); may be repeated
+    #[arg(long = "variant", value_name = "NAME: KEY=VALUE")]
+    pub variant: Vec<String>,
     /// The run directory [default: runs/<time>-<name>]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -137,6 +137,16 @@ impl CellId {
     pub fn of_variant(&self, variant: &str) -> Self {
         Self(format!("{}~{variant}", self.0))
     }
+    /// The id without its variant: the same for all cells that are taken together in a round.
+    ///
+    /// Factors end in `]`, and neither names of variants nor names of benchmarks and backends hold `]` or `~`.
+    pub fn base(&self) -> &str {
+        let name_from = self.0.rfind(']').map_or(0, |at| at + 1);
+        match self.0[name_from..].find('~') {
+            Some(at) => &self.0[..name_from + at],
+            None => &self.0,
+        }
+    }
     /// The benchmark that the id begins with; `None` for an id that is not one of ours.
     pub fn benchmark(&self) -> Option<BenchmarkName> {
         let name = self.0.split_once('/')?.0;

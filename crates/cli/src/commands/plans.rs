@@ -25,6 +25,9 @@ pub fn load(what: &str, options: &RunOptions) -> Result<Plan, Trouble> {
         overrides.push(Override::set(&format!("seed={seed}")).map_err(|wrong| refuse(&[wrong]))?);
     }
     overrides.extend(sets(&options.set)?);
+    for text in &options.variant {
+        overrides.push(Override::variant(text).map_err(|wrong| refuse(&[wrong]))?);
+    }
     if what.parse::<BenchmarkName>().is_ok() {
         return Plan::from_arguments(what, &overrides).map_err(|wrong| refuse(&wrong));
     }

@@ -2,12 +2,13 @@
 
 use super::key::Key;
 use super::table::{backend_keys, benchmark_keys};
-use super::{BenchmarkPlan, Plan, StatedFactors};
-use crate::cell::{BackendName, Cell, CellId};
+use super::variant::applied;
+use super::{BenchmarkPlan, Plan, StatedFactors, Variant};
+use crate::cell::{BackendName, BenchmarkName, Cell, CellId};
 use crate::factor::{FactorValue, Factors};
 
 /// The cells of a plan in a stable order: benchmarks and backends as stated, keys by name, values as stated, the last
-/// key turning fastest.
+/// key turning fastest. Behind each cell come those of the variants that change it, in the order of the plan.
 ///
 /// The id of a cell names what the plan states; its factors hold the defaults too.
 pub fn cells(plan: &Plan) -> Vec<Cell> {
@@ -16,28 +17,54 @@ pub fn cells(plan: &Plan) -> Vec<Cell> {
         for backend in &benchmark.on {
             let stated = stated(plan, benchmark, *backend);
             for combination in product(&stated) {
-                let keys = benchmark_keys(benchmark.benchmark).iter().chain(backend_keys(*backend));
-                cells.push(Cell {
-                    id: CellId::new(benchmark.benchmark, *backend, &combination),
-                    benchmark: benchmark.benchmark,
-                    backend: *backend,
-                    factors: with_defaults(keys, combination),
-                    variant: None,
-                });
+                let base = base_cell(benchmark.benchmark, *backend, combination);
+                let variants = plan.variants.iter().filter(|v| v.touches(base.benchmark, base.backend));
+                let of_variants: Vec<Cell> = variants.map(|variant| variant_cell(&base, variant)).collect();
+                cells.push(base);
+                cells.extend(of_variants);
             }
         }
     }
     cells
 }
 
+fn base_cell(benchmark: BenchmarkName, backend: BackendName, stated: Factors) -> Cell {
+    Cell {
+        id: CellId::new(benchmark, backend, &stated),
+        benchmark,
+        backend,
+        factors: with_defaults(keys(benchmark, backend), stated),
+        variant: None,
+    }
+}
+
+/// The cell of a variant: the base cell with the variant's values.
+fn variant_cell(base: &Cell, variant: &Variant) -> Cell {
+    let mut cell = base.clone();
+    let changes = [variant.benchmarks.get(&base.benchmark), variant.backends.get(&base.backend)];
+    for (name, value) in changes.into_iter().flatten().flatten() {
+        let key = keys(base.benchmark, base.backend).find(|key| key.name == name);
+        let value = key.map_or_else(|| value.clone(), |key| applied(key, base.factors.get(name), value));
+        cell.factors.insert(name.clone(), value);
+    }
+    cell.id = base.id.of_variant(&variant.name);
+    cell.variant = Some(variant.name.clone());
+    cell
+}
+
 /// How many cells a plan has, without making them.
 pub(super) fn count(plan: &Plan) -> u64 {
     let one = |benchmark: &BenchmarkPlan, backend: BackendName| {
         let lengths = stated(plan, benchmark, backend).into_values().map(|values| values.len() as u64);
-        lengths.fold(1, u64::saturating_mul)
+        let variants = plan.variants.iter().filter(|variant| variant.touches(benchmark.benchmark, backend)).count();
+        lengths.fold(1 + variants as u64, u64::saturating_mul)
     };
     let all = plan.benchmarks.iter().flat_map(|benchmark| benchmark.on.iter().map(move |on| one(benchmark, *on)));
     all.fold(0, u64::saturating_add)
+}
+
+fn keys(benchmark: BenchmarkName, backend: BackendName) -> impl Iterator<Item = &'static Key> {
+    benchmark_keys(benchmark).iter().chain(backend_keys(backend))
 }
 
 fn stated(plan: &Plan, benchmark: &BenchmarkPlan, backend: BackendName) -> StatedFactors {

@@ -4,6 +4,7 @@ use super::findings::{Findings, Place};
 use super::key::{DefaultValue, Key};
 use super::table::{CONFLICTS, PLAN_KEYS, backend_keys, benchmark_keys};
 use super::tree::{Entry, Node, Raw};
+use super::variant::{self, StatedVariant};
 use super::{BenchmarkPlan, MAX_CELLS, Plan, StatedFactors, budget, cells, unknown, value};
 use crate::cell::{BackendName, BenchmarkName};
 use crate::diagnostic::{hint_for, quoted};
@@ -31,7 +32,7 @@ struct Backend {
 /// Checks the whole tree. `None`, or findings, if anything is wrong.
 pub(super) fn check(root: &[Entry], findings: &mut Findings<'_>) -> Option<Plan> {
     let (mut top, mut benchmarks, mut backends) = (Stated::new(), Vec::new(), Vec::new());
-    let (mut budgets, mut all_known) = (Vec::new(), true);
+    let (mut budgets, mut variants, mut all_known) = (Vec::new(), Vec::new(), true);
     for entry in root {
         if let Some(key) = PLAN_KEYS.iter().find(|key| key.name == entry.key) {
             top.extend(value::read(key, key.name, &entry.node, findings).map(|values| (key.name, values)));
@@ -41,6 +42,8 @@ pub(super) fn check(root: &[Entry], findings: &mut Findings<'_>) -> Option<Plan>
             backends = check_backends(entry, findings);
         } else if entry.key == "budget" {
             budgets = budget::read(entry, findings);
+        } else if entry.key == "variant" {
+            variants = variant::check(entry, findings);
         } else {
             unknown::top(entry, findings);
             all_known = false;
@@ -51,11 +54,12 @@ pub(super) fn check(root: &[Entry], findings: &mut Findings<'_>) -> Option<Plan>
         let hint = "add a benchmark: [boot] with `on = [\"process\", \"runc\"]`".to_owned();
         findings.add(&Place::Whole, "", "the plan measures nothing", Some(hint));
     }
-    check_use(&benchmarks, &mut backends, findings);
+    check_use(&benchmarks, &mut backends, &mut variants, findings);
     if !findings.is_empty() {
         return None;
     }
-    let plan = Plan { budgets, ..assemble(&top, &benchmarks, &backends) };
+    let plan = Plan { budgets, ..assemble(&top, &benchmarks, &backends, &variants) };
+    variant::check_conflicts(&variants, &plan, findings);
     check_size(&plan, &benchmarks, findings);
     Some(plan)
 }
@@ -145,7 +149,12 @@ fn check_conflicts(backend: BackendName, stated: &Stated, findings: &mut Finding
 }
 
 /// Refuses sections of backends that no benchmark runs on, and drops those that an argument has put aside.
-fn check_use(benchmarks: &[Benchmark], backends: &mut Vec<Backend>, findings: &mut Findings<'_>) {
+fn check_use(
+    benchmarks: &[Benchmark],
+    backends: &mut Vec<Backend>,
+    variants: &mut Vec<StatedVariant>,
+    findings: &mut Findings<'_>,
+) {
     // With `on` missing or wrong there is an error already, and no saying what is used.
     if benchmarks.iter().any(|benchmark| benchmark.on.is_empty()) || benchmarks.is_empty() {
         return;
@@ -165,6 +174,9 @@ fn check_use(benchmarks: &[Benchmark], backends: &mut Vec<Backend>, findings: &m
         }
         used
     });
+    let names = |benchmark: &Benchmark| benchmark.on.iter().map(|(name, _)| *name).collect();
+    let measured: Vec<_> = benchmarks.iter().map(|benchmark| (benchmark.name, names(benchmark))).collect();
+    variant::check_use(variants, &measured, narrowed, findings);
 }
 
 fn check_size(plan: &Plan, benchmarks: &[Benchmark], findings: &mut Findings<'_>) {
@@ -172,11 +184,16 @@ fn check_size(plan: &Plan, benchmarks: &[Benchmark], findings: &mut Findings<'_>
     if count > MAX_CELLS {
         let at = benchmarks.first().map_or(Place::Whole, |benchmark| benchmark.at.clone());
         let message = format!("the plan has {count} cells, more than {MAX_CELLS}");
-        findings.add(&at, "", message, Some("shorten the lists: cells are the product of all of them".to_owned()));
+        let hint = if plan.variants.is_empty() {
+            "shorten the lists: cells are the product of all of them"
+        } else {
+            "shorten the lists or drop variants: cells are the product of all lists, and once more for each variant"
+        };
+        findings.add(&at, "", message, Some(hint.to_owned()));
     }
 }
 
-fn assemble(top: &Stated, benchmarks: &[Benchmark], backends: &[Backend]) -> Plan {
+fn assemble(top: &Stated, benchmarks: &[Benchmark], backends: &[Backend], variants: &[StatedVariant]) -> Plan {
     let first = |name: &str| -> Option<FactorValue> {
         let stated = top.get(name).and_then(|values| values.first()).map(|(value, _)| value.clone());
         stated.or_else(|| PLAN_KEYS.iter().find(|key| key.name == name).and_then(|key| key.default.value()))
@@ -199,7 +216,7 @@ fn assemble(top: &Stated, benchmarks: &[Benchmark], backends: &[Backend]) -> Pla
             })
             .collect(),
         backends: backends.iter().map(|backend| (backend.name, without_places(&backend.stated))).collect(),
-        variants: Vec::new(),
+        variants: variant::without_places(variants),
         budgets: Vec::new(),
     }
 }

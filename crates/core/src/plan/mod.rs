@@ -18,6 +18,7 @@ mod tests;
 mod tree;
 mod unknown;
 mod value;
+pub mod variant;
 
 pub use budget::parse_budgets;
 pub use cells::cells;

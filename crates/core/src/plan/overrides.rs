@@ -1,7 +1,7 @@
 //! Overrides: arguments of the command line that are laid over a plan.
 
 use super::findings::{Findings, Place};
-use super::tree::{Entry, parse_argument, set};
+use super::tree::{Entry, Node, Raw, parse_argument, set};
 use crate::cell::BenchmarkName;
 use crate::diagnostic::{Diagnostic, quoted};
 
@@ -21,6 +21,8 @@ enum Target {
     Key(Vec<String>),
     /// `on` of every benchmark of the plan.
     EveryOn,
+    /// The key at this path, in the variant with this name.
+    Variant { name: String, path: String },
 }
 
 impl Override {
@@ -46,6 +48,27 @@ impl Override {
         Ok(Self { argument: "--set", target: Target::Key(path), value: value.to_owned() })
     }
 
+    /// `--variant 'NAME: KEY=VALUE'`: the key of a benchmark or a backend, in the variant with this name, which is made if
+    /// the plan has none. Given again with the same name it sets another key of that variant.
+    ///
+    /// # Errors
+    /// If there is no name or no value.
+    pub fn variant(text: &str) -> Result<Self, Diagnostic> {
+        let parts = text.split_once(':').and_then(|(name, set)| Some((name, set.split_once('=')?)));
+        let (name, (path, value)) = parts.ok_or_else(|| Diagnostic {
+            file: "--variant".to_owned(),
+            line: None,
+            column: None,
+            key: String::new(),
+            message: format!("{} is not a variant", quoted(text)),
+            hint: Some(
+                "write `--variant 'NAME: KEY=VALUE'`, such as `--variant 'new: backend.runc.program=./runc'`".into(),
+            ),
+        })?;
+        let target = Target::Variant { name: name.trim().to_owned(), path: path.trim().to_owned() };
+        Ok(Self { argument: "--variant", target, value: value.to_owned() })
+    }
+
     /// `--on A,B`: the backends, for every benchmark of the plan.
     pub fn on(backends: &str) -> Self {
         Self { argument: "--on", target: Target::EveryOn, value: backends.to_owned() }
@@ -68,6 +91,7 @@ impl Override {
     /// States its key in the plan's tree; what stood there no longer matters.
     pub(super) fn lay_over(&self, root: &mut Vec<Entry>, findings: &mut Findings<'_>) {
         let paths: Vec<Vec<String>> = match &self.target {
+            Target::Variant { name, path } => return self.lay_over_variant(name, path, root, findings),
             Target::Key(path) => vec![path.clone()],
             Target::EveryOn => root
                 .iter()
@@ -86,6 +110,38 @@ impl Override {
                 let path: Vec<&str> = path.iter().map(String::as_str).collect();
                 set(root, &path, &place, node);
             }
+        }
+    }
+
+    /// States a key of a variant; the variant is added if there is none with its name.
+    fn lay_over_variant(&self, name: &str, path: &str, root: &mut Vec<Entry>, findings: &mut Findings<'_>) {
+        let place = Place::Argument(format!("{} {name}", self.argument));
+        let Some(value) = parse_argument(&self.value, &place, path, findings) else { return };
+        let node = |raw| Node { raw, at: place.clone() };
+        let entry = |key: &str, raw| Entry { key: key.to_owned(), at: place.clone(), node: node(raw) };
+        if !root.iter().any(|entry| entry.key == "variant") {
+            root.push(entry("variant", Raw::List(Vec::new())));
+        }
+        let variants = root.iter_mut().find(|entry| entry.key == "variant").map(|entry| &mut entry.node.raw);
+        // What stands there instead of a list is reported by the check.
+        let Some(Raw::List(variants)) = variants else { return };
+        let is_it = |node: &Node| match &node.raw {
+            Raw::Section(entries) => entries.iter().any(|entry| {
+                entry.key == "name" && matches!(&entry.node.raw, Raw::Text(text) | Raw::Word(text) if text == name)
+            }),
+            _ => false,
+        };
+        let index = variants.iter().position(is_it).unwrap_or_else(|| {
+            variants.push(node(Raw::Section(vec![entry("name", Raw::Word(name.to_owned()))])));
+            variants.len() - 1
+        });
+        let Raw::Section(variant) = &mut variants[index].raw else { return };
+        if !variant.iter().any(|entry| entry.key == "set") {
+            variant.push(entry("set", Raw::Section(Vec::new())));
+        }
+        let values = variant.iter_mut().find(|entry| entry.key == "set").map(|entry| &mut entry.node.raw);
+        if let Some(Raw::Section(values)) = values {
+            values.push(Entry { key: path.to_owned(), at: place.clone(), node: value });
         }
     }
 }

@@ -24,6 +24,7 @@ pub fn markdown() -> String {
         };
         text.push_str(&table(&format!("`[backend.{backend}]`"), note, backend_keys(*backend)));
     }
+    text.push_str(VARIANT);
     text.push_str("### `[[budget]]`\n\n| key | |\n| --- | --- |\n");
     for (key, doc) in BUDGET_KEYS {
         text.push_str(&format!("| `{key}` | {doc} |\n"));
@@ -46,6 +47,17 @@ pub fn refreshed(document: &str) -> Option<String> {
     let (_, after) = rest.split_once(END)?;
     Some(format!("{before}{BEGIN}\n\n{}\n{END}{after}", markdown()))
 }
+
+const VARIANT: &str = "\
+### `[[variant]]`
+
+| key | holds | if not stated | factor | |
+| --- | --- | --- | --- | --- |
+| `name` | 1 to 40 of letters, digits, spaces and `._+-` | must be stated |  | The cells of the variant end in `~name`; `base` is taken. |
+| `set` | keys of benchmarks and backends by their paths, each with one value | must be stated |  | What is other than the \
+plan states; `+more` adds to a text. |
+
+";
 
 fn table(title: &str, note: &str, keys: &[Key]) -> String {
     let mut text = format!("### {title}\n\n{note}");

@@ -22,6 +22,7 @@ pub fn json_schema() -> Value {
         json!({ "type": "object", "properties": backends, "additionalProperties": false }),
     );
     properties.insert("budget".to_owned(), json!({ "type": "array", "items": budget() }));
+    properties.insert("variant".to_owned(), variants());
     let any_benchmark: Vec<Value> =
         BenchmarkName::ALL.iter().map(|name| json!({ "required": [name.as_str()] })).collect();
     json!({
@@ -63,6 +64,35 @@ fn budget() -> Value {
         })
         .collect();
     json!({ "type": "object", "properties": properties, "required": ["metric"], "additionalProperties": false })
+}
+
+/// `[[variant]]`: keys by their paths, each with one value. (A tree of sections, which TOML's bare dotted keys make, is
+/// read too; what stands in it only the loader knows.)
+fn variants() -> Value {
+    let sections = BenchmarkName::ALL.iter().map(|name| (name.to_string(), benchmark_keys(*name)));
+    let backends = BackendName::ALL.iter().map(|name| (format!("backend.{name}"), backend_keys(*name)));
+    let mut values = Map::new();
+    for (section, keys) in sections.chain(backends) {
+        for key in keys.iter().filter(|key| key.kind != Kind::Backends) {
+            let one = property(&Key { factor: false, default: DefaultValue::Absent(""), ..*key });
+            values.insert(format!("{section}.{}", key.name), one);
+        }
+    }
+    for section in BenchmarkName::ALL.iter().map(|name| name.as_str()).chain(["backend"]) {
+        values.insert(section.to_owned(), json!({ "type": "object" }));
+    }
+    let name = json!({ "type": "string", "pattern": "^[A-Za-z0-9._+-]([A-Za-z0-9 ._+-]{0,38}[A-Za-z0-9._+-])?$" });
+    let set = json!({ "type": "object", "properties": values, "additionalProperties": false, "minProperties": 1 });
+    json!({
+        "description": "Other values for some keys, measured beside what the plan states elsewhere.",
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": { "name": name, "set": set },
+            "required": ["name", "set"],
+            "additionalProperties": false,
+        },
+    })
 }
 
 fn properties(keys: &[Key]) -> Map<String, Value> {

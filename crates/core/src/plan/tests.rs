@@ -6,6 +6,7 @@ use crate::diagnostic::render;
 mod bad;
 mod good;
 mod hostile;
+mod variants;
 
 /// What is said of a plan.
 fn said(text: &str) -> String {

@@ -15,10 +15,10 @@ pub fn shuffled(seed: u64, round: u32, length: usize) -> Vec<usize> {
 }
 
 /// SplitMix64.
-pub(super) struct SplitMix(pub(super) u64);
+struct SplitMix(u64);
 
 impl SplitMix {
-    pub(super) fn next(&mut self) -> u64 {
+    fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -36,6 +36,12 @@ impl SplitMix {
             }
         }
     }
+}
+
+/// A hash that is the same in every version: FNV-1a, then one SplitMix64 step.
+pub(super) fn stable_hash(text: &str) -> u64 {
+    let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    SplitMix(text.bytes().fold(0xcbf2_9ce4_8422_2325, fold)).next()
 }
 
 #[cfg(test)]

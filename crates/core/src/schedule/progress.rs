@@ -1,12 +1,10 @@
 //! Progress: what has been taken of a run, and what is still to take.
 
-use super::order::shuffled;
+use super::block::{Block, Wanted};
+use super::order::{shuffled, stable_hash};
 use crate::cell::CellId;
 use crate::sample::Sample;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// So many failures without a single valid sample say that a cell does not work here.
-const HOPELESS_AFTER: u32 = 3;
+use std::collections::BTreeMap;
 
 /// How an attempt at a sample ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,32 +32,35 @@ pub struct Round {
 #[derive(Clone, Debug)]
 pub struct Progress {
     cells: Vec<CellId>,
-    states: BTreeMap<CellId, State>,
-    wanted: u32,
-    warmup_rounds: u32,
+    /// Cells of one base id make a block; blocks are in the order of their first cells.
+    blocks: Vec<Block>,
+    /// Block and place in it, by cell.
+    places: BTreeMap<CellId, (usize, usize)>,
+    wanted: Wanted,
     seed: u64,
     latest_round: u32,
-}
-
-/// What has been taken of one cell.
-#[derive(Clone, Debug, Default)]
-struct State {
-    rounds: BTreeSet<u32>,
-    warmup_valid: u32,
-    warmup_failed: u32,
-    valid: u32,
-    failed: u32,
 }
 
 impl Progress {
     /// A run of which nothing has been taken. The order of the cells is part of the order of the rounds: give them as
     /// the plan does.
     pub fn new(cells: &[CellId], wanted: u32, warmup_rounds: u32, seed: u64) -> Self {
+        let mut by_base: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut members: Vec<Vec<CellId>> = Vec::new();
+        let mut places = BTreeMap::new();
+        for cell in cells {
+            let block = *by_base.entry(cell.base()).or_insert_with(|| {
+                members.push(Vec::new());
+                members.len() - 1
+            });
+            places.insert(cell.clone(), (block, members[block].len()));
+            members[block].push(cell.clone());
+        }
         Self {
             cells: cells.to_vec(),
-            states: cells.iter().map(|cell| (cell.clone(), State::default())).collect(),
-            wanted,
-            warmup_rounds,
+            blocks: members.into_iter().map(Block::new).collect(),
+            places,
+            wanted: Wanted { samples: wanted, warmup_rounds },
             seed,
             latest_round: 0,
         }
@@ -77,18 +78,12 @@ impl Progress {
 
     /// Records an attempt. A cell that is not of this run is ignored, and so is a second attempt in one round.
     pub fn record(&mut self, cell: &CellId, round: u32, outcome: Outcome) {
-        let Some(state) = self.states.get_mut(cell) else { return };
-        if outcome == Outcome::Interrupted || !state.rounds.insert(round) {
-            return;
+        let Some((block, index)) = self.places.get(cell).copied() else { return };
+        if outcome != Outcome::Interrupted
+            && self.blocks[block].record(index, round, outcome == Outcome::Valid, self.wanted)
+        {
+            self.latest_round = self.latest_round.max(round);
         }
-        self.latest_round = self.latest_round.max(round);
-        let counter = match (round < self.warmup_rounds, outcome) {
-            (true, Outcome::Valid) => &mut state.warmup_valid,
-            (true, _) => &mut state.warmup_failed,
-            (false, Outcome::Valid) => &mut state.valid,
-            (false, _) => &mut state.failed,
-        };
-        *counter += 1;
     }
 
     /// The round to take next, or what is left of the current one; `None` when the run is complete.
@@ -96,44 +91,41 @@ impl Progress {
         // A round before the latest one is never gone back to: a cell that misses a sample gets one in a later round.
         // The rounds behind the latest one are all alike but for the step from warm-up to counting.
         let fresh = self.latest_round.saturating_add(1);
-        [self.latest_round, fresh, fresh.max(self.warmup_rounds)].into_iter().find_map(|number| {
-            let warmup = number < self.warmup_rounds;
-            let order: Vec<CellId> = shuffled(self.seed, number, self.cells.len())
-                .into_iter()
-                .filter_map(|index| self.cells.get(index))
-                .filter(|cell| self.states.get(*cell).is_some_and(|state| self.needs(state, number)))
-                .cloned()
-                .collect();
-            (!order.is_empty()).then_some(Round { number, warmup, order })
+        let warmup_rounds = self.wanted.warmup_rounds;
+        [self.latest_round, fresh, fresh.max(warmup_rounds)].into_iter().find_map(|number| {
+            let blocks = shuffled(self.seed, number, self.blocks.len());
+            let order: Vec<CellId> = blocks.into_iter().flat_map(|block| self.of_block(block, number)).collect();
+            (!order.is_empty()).then_some(Round { number, warmup: number < warmup_rounds, order })
         })
     }
 
-    fn needs(&self, state: &State, round: u32) -> bool {
-        if state.rounds.contains(&round) || state.valid >= self.wanted {
-            return false;
-        }
-        if round < self.warmup_rounds { !state.is_hopeless() } else { !self.is_given_up(state) }
-    }
-
-    /// A cell is given up when it has never worked, or has failed more often than a half of the samples it needs (and
-    /// more than three times). At least one failure in a round that counts is on record then.
-    fn is_given_up(&self, state: &State) -> bool {
-        state.valid < self.wanted
-            && ((state.is_hopeless() && state.failed > 0) || state.failed > self.failures_allowed())
+    /// What a block needs in a round, one cell right behind the other, in a random order of the block's own.
+    fn of_block(&self, block: usize, round: u32) -> impl Iterator<Item = CellId> {
+        let block = &self.blocks[block];
+        let needed = block.needs(round, self.wanted);
+        let base = block.members.first().map_or("", |member| member.cell.base());
+        // The same order whether all or only the rest of the block is asked for.
+        let order = shuffled(self.seed ^ stable_hash(base), round, block.members.len());
+        order.into_iter().filter(move |index| needed.contains(index)).map(|index| block.members[index].cell.clone())
     }
 
     /// How many samples of a cell may fail before it is given up.
     pub fn failures_allowed(&self) -> u32 {
-        (self.wanted / 2).max(HOPELESS_AFTER)
+        self.wanted.failures_allowed()
     }
 
     /// Why a cell is given up; `None` if it is not.
     pub fn given_up(&self, cell: &CellId) -> Option<String> {
-        let state = self.states.get(cell).filter(|state| self.is_given_up(state))?;
-        Some(if state.is_hopeless() {
-            format!("all of its {} samples failed, warm-ups included", state.warmup_failed + state.failed)
+        let (block, index) = *self.places.get(cell)?;
+        let block = &self.blocks[block];
+        if !block.is_given_up(index, self.wanted) {
+            return None;
+        }
+        let (counts, wanted) = (&block.members[index].counts, self.wanted.samples);
+        Some(if counts.is_hopeless() {
+            format!("all of its {} samples failed, warm-ups included", counts.warmup_failed + counts.failed)
         } else {
-            format!("{} samples failed, {} were valid, {} are wanted", state.failed, state.valid, self.wanted)
+            format!("{} samples failed, {} were valid, {wanted} are wanted", counts.failed, counts.valid)
         })
     }
 
@@ -147,35 +139,24 @@ impl Progress {
         self.next_round().is_none()
     }
 
-    /// Valid samples of a cell that count.
+    /// Valid samples of a cell that count. A cell with variants can have more than are wanted: a round in which one of
+    /// them fails is taken again for all of them.
     pub fn valid(&self, cell: &CellId) -> u32 {
-        self.states.get(cell).map_or(0, |state| state.valid)
+        self.places.get(cell).map_or(0, |(block, index)| self.blocks[*block].members[*index].counts.valid)
     }
 
     /// Attempts recorded so far, warm-ups included.
     pub fn taken(&self) -> u64 {
-        self.states.values().map(|state| state.rounds.len() as u64).sum()
+        let members = self.blocks.iter().flat_map(|block| &block.members);
+        members.map(|member| member.attempts.len() as u64).sum()
     }
 
     /// Samples still to take if none fails, warm-ups included: for the time left.
     pub fn left(&self) -> u64 {
-        let left = |state: &State| {
-            if self.is_given_up(state) || state.valid >= self.wanted {
-                return 0;
-            }
-            let begun = u32::from(state.rounds.contains(&self.latest_round));
-            let warmups = self.warmup_rounds.saturating_sub(self.latest_round).saturating_sub(begun);
-            let warmups = if state.is_hopeless() { 0 } else { warmups };
-            u64::from(warmups) + u64::from(self.wanted - state.valid)
+        let of_block = |block: &Block| -> u64 {
+            (0..block.members.len()).map(|index| block.left(index, self.latest_round, self.wanted)).sum()
         };
-        self.states.values().map(left).sum()
-    }
-}
-
-impl State {
-    /// Whether it has failed often and never worked.
-    fn is_hopeless(&self) -> bool {
-        self.valid + self.warmup_valid == 0 && self.failed + self.warmup_failed >= HOPELESS_AFTER
+        self.blocks.iter().map(of_block).sum()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Shards: the cells of one plan divided over several hosts.
 
-use super::order::SplitMix;
+use super::order::stable_hash;
 use crate::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
@@ -36,16 +36,11 @@ impl fmt::Display for Shard {
     }
 }
 
-/// The cells of one shard, in the order of the plan. Every cell is in exactly one shard, by a hash of its id (FNV-1a,
-/// then one SplitMix64 step) that is the same in every version.
+/// The cells of one shard, in the order of the plan. Every cell is in exactly one shard, together with its
+/// variants, by a hash of its base id (FNV-1a, then one SplitMix64 step) that is the same in every version.
 pub fn shard(cells: &[Cell], shard: Shard) -> Vec<Cell> {
-    let own = |cell: &&Cell| stable_hash(cell.id.as_str()) % u64::from(shard.count) == u64::from(shard.index - 1);
+    let own = |cell: &&Cell| stable_hash(cell.base_id()) % u64::from(shard.count) == u64::from(shard.index - 1);
     cells.iter().filter(own).cloned().collect()
-}
-
-fn stable_hash(text: &str) -> u64 {
-    let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    SplitMix(text.bytes().fold(0xcbf2_9ce4_8422_2325, fold)).next()
 }
 
 #[cfg(test)]
@@ -65,6 +60,20 @@ mod tests {
         let mut all: Vec<String> = cells.iter().map(|cell| cell.id.to_string()).collect();
         all.sort();
         assert_eq!(found, all);
+    }
+
+    #[test]
+    fn variants_stay_with_their_base() {
+        let text = "[boot]\non = [\"qemu\", \"runc\"]\n[backend.qemu]\ncpus = [1, 2, 3, 4, 5, 6, 7, 8]\n\
+                    [[variant]]\nname = \"a\"\nset.boot.timeout = \"1 s\"\n";
+        let cells = Plan::parse("plan.toml", text, &[]).unwrap().cells();
+        assert_eq!(cells.len(), 18);
+        for index in 1..=3 {
+            let own = shard(&cells, Shard { index, count: 3 });
+            let variants = own.iter().filter(|cell| cell.variant.is_some()).count();
+            assert_eq!(variants * 2, own.len());
+            assert!(own.chunks(2).all(|pair| pair[0].base_id() == pair[1].base_id()));
+        }
     }
 
     #[test]

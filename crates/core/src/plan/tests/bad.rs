@@ -38,12 +38,12 @@ fn unknown_keys_and_sections() {
     says!("[qemu]\nmemory = \"1 GiB\"\n[boot]\non = \"qemu\"\n[[variant]]\nname = \"x\"\n[app]\n[zzzzzz]\n[upload]\n", @r#"
         error: plan.toml:1:2: unknown section `[qemu]`
           hint: did you mean [backend.qemu]?
-        error: plan.toml:5:3: `variant` is not in this version: paired comparison of variants inside one run comes later
-          hint: remove it for now
+        error: plan.toml:5:1: the variant changes nothing
+          hint: add `set = { "backend.qemu.cmdline" = "+quiet" }`
         error: plan.toml:7:2: `app` is not in this version: a user's own application instead of the agent's command comes later
           hint: remove it for now
         error: plan.toml:8:2: unknown section `[zzzzzz]`
-          hint: known: boot, backend
+          hint: known: boot, backend, variant, budget
         error: plan.toml:9:2: `upload` is not in this version: the benchmark of a server inside a sandbox comes later
           hint: remove it for now
     "#);

@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn ids(count: usize) -> Vec<CellId> {
     (0..count).map(|number| CellId(format!("boot/scripted[cpus={number}]"))).collect()
@@ -83,6 +84,136 @@ fn foreign_and_repeated_attempts_change_nothing() {
     assert_eq!(progress.valid(&ids(1)[0]), 1);
     progress.record(&ids(1)[0], u32::MAX, Outcome::Valid);
     assert!(progress.is_complete());
+}
+
+/// Cells of several blocks: block `b` has its base and `sizes[b] - 1` variants.
+fn blocks(sizes: &[usize]) -> Vec<CellId> {
+    let of_block = |(block, size): (usize, &usize)| {
+        let base = CellId(format!("boot/scripted[cpus={block}]"));
+        let variants = (1..*size).map(|number| base.of_variant(&format!("v{number}"))).collect::<Vec<_>>();
+        std::iter::once(base).chain(variants).collect::<Vec<_>>()
+    };
+    sizes.iter().enumerate().flat_map(of_block).collect()
+}
+
+#[test]
+fn the_order_of_blocks_and_within_them_is_part_of_the_format() {
+    let progress = Progress::new(&blocks(&[2, 1, 3]), 1, 1, 7);
+    let order: Vec<String> = progress.next_round().unwrap().order.iter().map(|id| id.0[19..].to_owned()).collect();
+    assert_eq!(order, ["0]~v1", "0]", "2]~v2", "2]", "2]~v1", "1]"]);
+}
+
+#[test]
+fn each_order_within_a_block_is_about_as_likely() {
+    let mut progress = Progress::new(&blocks(&[2]), 1_000, 0, 3);
+    let base = blocks(&[2])[0].clone();
+    let mut base_first = 0;
+    while let Some(round) = progress.next_round() {
+        base_first += u32::from(round.order[0] == base);
+        round.order.iter().for_each(|cell| progress.record(cell, round.number, Outcome::Valid));
+    }
+    // 500 expected; five standard deviations are 79.
+    assert!((421..=579).contains(&base_first), "{base_first}");
+}
+
+#[test]
+fn a_round_in_which_one_of_a_pair_fails_is_taken_again_for_both() {
+    let cells = blocks(&[2]);
+    let mut progress = Progress::new(&cells, 10, 0, 1);
+    let taken = take(&mut progress, usize::MAX, &|cell, round| *cell == cells[1] && round % 4 == 3);
+    assert_eq!(taken.len(), 26);
+    assert_eq!((progress.valid(&cells[0]), progress.valid(&cells[1])), (13, 10));
+    assert_eq!(progress.all_given_up(), []);
+}
+
+#[test]
+fn a_block_goes_on_without_a_member_that_is_given_up() {
+    let cells = blocks(&[3]);
+    let mut progress = Progress::new(&cells, 10, 2, 1);
+    let taken =
+        take(&mut progress, usize::MAX, &|cell, round| *cell == cells[1] || (*cell == cells[2] && round % 5 == 4));
+    // Rounds 0 to 2 are taken with the broken one, and then without it: 10 complete ones, and 2 in which another failed.
+    let of = |cell: &CellId| taken.iter().filter(|(taken, ..)| taken == cell).count();
+    assert_eq!((of(&cells[0]), of(&cells[1]), of(&cells[2])), (14, 3, 14));
+    assert_eq!(progress.all_given_up().len(), 1);
+    assert_eq!((progress.valid(&cells[0]), progress.valid(&cells[2])), (12, 10));
+}
+
+/// Checks a finished run of blocks against what is promised of it.
+fn holds(cells: &[CellId], taken: &[(CellId, u32, Outcome)], wanted: u32, warmup: u32) -> Result<(), TestCaseError> {
+    let mut progress = Progress::new(cells, wanted, warmup, 0);
+    let mut attempts = BTreeSet::new();
+    for (cell, round, outcome) in taken {
+        prop_assert!(attempts.insert((cell.clone(), *round)), "a cell twice in a round");
+        progress.record(cell, *round, *outcome);
+    }
+    prop_assert!(progress.is_complete());
+    prop_assert_eq!(progress.left(), 0);
+    // Members of a block are adjacent in time.
+    let bases: Vec<(&str, u32)> = taken.iter().map(|(cell, round, _)| (cell.base(), *round)).collect();
+    let mut runs = bases.clone();
+    runs.dedup();
+    let once: BTreeSet<(&str, u32)> = runs.iter().copied().collect();
+    prop_assert_eq!(once.len(), runs.len());
+    let mut by_base: BTreeMap<&str, Vec<&CellId>> = BTreeMap::new();
+    cells.iter().for_each(|cell| by_base.entry(cell.base()).or_default().push(cell));
+    for members in by_base.values() {
+        let going: Vec<&&CellId> = members.iter().filter(|cell| progress.given_up(cell).is_none()).collect();
+        let valid = |cell: &CellId, round: u32| {
+            taken.iter().any(|(taken, of, outcome)| taken == cell && *of == round && *outcome == Outcome::Valid)
+        };
+        let last = taken.iter().map(|(_, round, _)| *round).max().unwrap_or(0);
+        let complete = (warmup..=last).filter(|round| going.iter().all(|cell| valid(cell, *round))).count();
+        prop_assert!(going.is_empty() || complete >= wanted as usize, "{} of {}", complete, wanted);
+        // Only a member that was given up in the very last round can leave more than is wanted.
+        prop_assert!(going.is_empty() || going.len() < members.len() || complete == wanted as usize);
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn blocks_with_failures_and_resumes_reach_their_complete_rounds(
+        sizes in prop::collection::vec(1_usize..4, 1..4),
+        wanted in 1_u32..9,
+        warmup in 0_u32..4,
+        seed: u64,
+        sessions in prop::collection::vec(0_usize..20, 0..8),
+        fail_one_in in 2_u64..9,
+    ) {
+        let cells = blocks(&sizes);
+        let fails = |cell: &CellId, round: u32| {
+            shuffled(seed ^ stable_hash(&cell.0), round, 1 + fail_one_in as usize)[0] == 0
+        };
+        let undisturbed = take(&mut Progress::new(&cells, wanted, warmup, seed), usize::MAX, &fails);
+        let mut taken = Vec::new();
+        for limit in sessions.into_iter().chain([usize::MAX]) {
+            let mut progress = Progress::new(&cells, wanted, warmup, seed);
+            for (cell, round, outcome) in &taken {
+                progress.record(cell, *round, *outcome);
+            }
+            taken.extend(take(&mut progress, limit, &fails));
+        }
+        prop_assert_eq!(&taken, &undisturbed);
+        holds(&cells, &taken, wanted, warmup)?;
+    }
+
+    #[test]
+    fn without_failures_blocks_count_down_sample_by_sample(
+        sizes in prop::collection::vec(1_usize..4, 1..4), wanted in 1_u32..6, warmup in 0_u32..3, seed: u64,
+    ) {
+        let cells = blocks(&sizes);
+        let mut progress = Progress::new(&cells, wanted, warmup, seed);
+        prop_assert_eq!(progress.left(), u64::from(wanted + warmup) * cells.len() as u64);
+        while let Some(round) = progress.next_round() {
+            for cell in &round.order {
+                let left = progress.left();
+                progress.record(cell, round.number, Outcome::Valid);
+                prop_assert_eq!(progress.left() + 1, left);
+            }
+        }
+        prop_assert!(cells.iter().all(|cell| progress.valid(cell) == wanted));
+    }
 }
 
 proptest! {
