@@ -9,6 +9,7 @@ mod order;
 mod progress;
 mod shard;
 
+pub(crate) use order::SplitMix;
 pub use order::shuffled;
 pub use progress::{Outcome, Progress, Round};
 pub use shard::{Shard, ShardError, shard};
