@@ -41,6 +41,8 @@ pub enum Color {
 pub enum Command {
     /// Say what can be measured here, what not, why, and what would fix it
     Doctor(DoctorOptions),
+    /// Measure this host's ceilings and floors, and the lab's own cost
+    Calibrate(CalibrateOptions),
     /// Get guest kernel and initramfs into the cache (no root needed)
     Setup(SetupOptions),
     /// List benchmarks, backends, ready plans or runs
@@ -74,6 +76,17 @@ pub enum Command {
 /// Options of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorOptions {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `calibrate`.
+#[derive(Debug, Args)]
+pub struct CalibrateOptions {
+    /// Take about 2 seconds instead of 10
+    #[arg(long)]
+    pub quick: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

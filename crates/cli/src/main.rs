@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     let output = output::Output::new(arguments.color);
     let done = match arguments.command {
         Command::Doctor(options) => commands::doctor::doctor(&options, &output),
+        Command::Calibrate(options) => commands::calibrate::calibrate(&options, &output),
         Command::Setup(options) => commands::setup::setup(&options, &output),
         Command::List(options) => commands::list::list(&options, &output),
         Command::Check(options) => commands::check::check(&options, &output),

@@ -21,6 +21,18 @@ pub struct Calibration {
     pub fingerprint: Fingerprint,
     /// What was measured.
     pub limits: Vec<Limit>,
+    /// What could not be measured here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<SkippedLimit>,
+}
+
+/// A limit that could not be measured, with the reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedLimit {
+    /// The name that it would have had.
+    pub name: String,
+    /// Why there is none.
+    pub reason: String,
 }
 
 /// One thing that was measured.

@@ -1,5 +1,6 @@
 //! The host's fingerprint: everything that can change a number and that the host will tell.
 
+use crate::schedule::stable_hash;
 use serde::{Deserialize, Serialize};
 
 /// What a host is. Every field that the host does not tell is `None`.
@@ -82,6 +83,38 @@ impl Fingerprint {
         self.differences(other).is_empty()
     }
 
+    /// A short name of everything that changes speed, in 16 hexadecimal digits: equal hosts have the same one.
+    ///
+    /// It covers what [`Fingerprint::differences`] looks at; memory is rounded to 256 MiB, since kernels keep a few pages
+    /// more or less for themselves. FNV-1a over the fields, then one step of SplitMix64, the same in every version.
+    pub fn id(&self) -> String {
+        let flag = |value: Option<bool>| value.map(|value| value.to_string());
+        let mut fields: Vec<Option<String>> = vec![
+            Some(self.architecture.clone()),
+            self.cpu_model.clone(),
+            self.cpu_identity.clone(),
+            self.microcode.clone(),
+            Some(self.cpu_count.to_string()),
+            self.kernel.clone(),
+            self.hypervisor.clone(),
+            self.governor.clone(),
+            flag(self.smt),
+            flag(self.turbo),
+            self.clock_source.clone(),
+            self.transparent_huge_pages.clone(),
+            Some((self.memory_bytes.saturating_add(128 << 20) >> 28).to_string()),
+        ];
+        let mut mitigations = self.mitigations.clone();
+        mitigations.sort();
+        fields.extend(mitigations.into_iter().map(|(name, state)| Some(format!("{name}: {state}"))));
+        // A field ends with a byte that is in no UTF-8 text, and an unknown one is another byte of that kind.
+        let bytes = fields.iter().flat_map(|field| match field {
+            Some(text) => [text.as_bytes(), &[0xff]].concat(),
+            None => vec![0xfe],
+        });
+        format!("{:016x}", stable_hash(bytes))
+    }
+
     /// What changes speed and is not the same, one line each: `governor: powersave here, performance there`.
     ///
     /// Not looked at: what differs between equal hosts (storage paths, kernel command line, a few pages of memory), the
@@ -147,5 +180,22 @@ mod tests {
             ]
         );
         assert!(!here.comparable_with(&there));
+    }
+
+    #[test]
+    fn equal_hosts_have_one_id() {
+        let here = Fingerprint { memory_bytes: 8 << 30, kernel: Some("6.18".into()), ..Fingerprint::default() };
+        let again = Fingerprint { memory_bytes: (8 << 30) - 40_960, storage: Some("xfs".into()), ..here.clone() };
+        assert_eq!(here.id(), again.id());
+        assert_eq!(here.id().len(), 16);
+        let others = [
+            Fingerprint { kernel: Some("6.19".into()), ..here.clone() },
+            Fingerprint { kernel: None, governor: Some("6.18".into()), ..here.clone() },
+            Fingerprint { memory_bytes: 9 << 30, ..here.clone() },
+            Fingerprint { smt: Some(false), ..here.clone() },
+        ];
+        assert!(others.iter().all(|other| other.id() != here.id()));
+        // The id is part of files' names: it may not change between versions.
+        assert_eq!(Fingerprint::default().id(), "3026d0b5ad771d80");
     }
 }

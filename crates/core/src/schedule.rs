@@ -12,5 +12,6 @@ mod progress;
 mod shard;
 
 pub use order::shuffled;
+pub(crate) use order::stable_hash;
 pub use progress::{Outcome, Progress, Round};
 pub use shard::{Shard, ShardError, shard};

@@ -56,14 +56,20 @@ fn an_unfinished_run_says_so() {
 
 #[test]
 fn doctor_in_80_columns() {
-    let text = doctor_table("0.1.0", &specimen::probed(), &specimen::fingerprint(), NARROW);
+    let text = doctor_table("0.1.0", &specimen::probed(), &specimen::fingerprint(), "calibrated 2 days ago", NARROW);
     assert!(widest(&text) <= 80, "{text}");
     insta::assert_snapshot!(text);
 }
 
 #[test]
 fn doctor_in_120_columns() {
-    insta::assert_snapshot!(doctor_table("0.1.0", &specimen::probed(), &specimen::fingerprint(), WIDE));
+    insta::assert_snapshot!(doctor_table(
+        "0.1.0",
+        &specimen::probed(),
+        &specimen::fingerprint(),
+        "calibrated 2 days ago",
+        WIDE
+    ));
 }
 
 #[test]

@@ -26,17 +26,21 @@ fn not_regular(path: &Path) -> StoreError {
 
 /// Replaces a file whole: whatever happens, its readers find either the old or the new contents.
 pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
-    let new = path.with_extension("json.new");
+    replace_by(path, &path.with_extension("json.new"), contents)
+}
+
+/// As [`replace`], with a name for the new file that no other process uses at the same time.
+pub(crate) fn replace_by(path: &Path, new: &Path, contents: &[u8]) -> Result<(), StoreError> {
     // What an earlier, killed attempt left is worthless.
-    let _ = std::fs::remove_file(&new);
+    let _ = std::fs::remove_file(new);
     let written = (|| {
-        let mut file = open_regular(&new, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
-        file.write_all(contents).map_err(|error| StoreError::io("write", &new, error))?;
-        file.sync_all().map_err(|error| StoreError::io("write", &new, error))?;
-        std::fs::rename(&new, path).map_err(|error| StoreError::io("replace", path, error))
+        let mut file = open_regular(new, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+        file.write_all(contents).map_err(|error| StoreError::io("write", new, error))?;
+        file.sync_all().map_err(|error| StoreError::io("write", new, error))?;
+        std::fs::rename(new, path).map_err(|error| StoreError::io("replace", path, error))
     })();
     if written.is_err() {
-        let _ = std::fs::remove_file(&new);
+        let _ = std::fs::remove_file(new);
     }
     written?;
     path.parent().map_or(Ok(()), sync_directory)

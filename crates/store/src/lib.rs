@@ -7,6 +7,7 @@
 //! What makes that true: `run.json` is only ever replaced whole, a sample is one `write` of one line, a line counts once
 //! its newline is there, and the next writer cuts off what came after the last newline.
 
+mod calibration;
 mod check;
 mod directory;
 mod error;
@@ -17,6 +18,7 @@ mod list;
 mod place;
 mod read;
 
+pub use calibration::{calibration_path, load_calibration, save_calibration};
 pub use directory::RunDirectory;
 pub use error::StoreError;
 pub use list::{ListedRun, list_runs};

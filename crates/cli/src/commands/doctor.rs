@@ -32,12 +32,24 @@ pub fn doctor(options: &DoctorOptions, output: &Output) -> Result<Exit, Trouble>
     for survivor in lab.close() {
         output.warn(&format!("a probe left something behind: {survivor}"));
     }
+    let limits = super::calibrate::state(&host);
     let version = env!("CARGO_PKG_VERSION");
     if options.json {
         let found = json!({
             "schema": "isodyne-doctor", "version": 1, "isodyne_version": version, "host": host, "backends": backends,
+            "calibrated_at": limits.as_ref().ok().map(|calibration| &calibration.measured_at),
         });
         return output.json(&found);
     }
-    output.data(&doctor_table(version, &backends, &host, Style { color: output.color(), width: output.width() }))
+    let limits = match &limits {
+        Ok(calibration) => format!("{} known, measured at {}", calibration.limits.len(), calibration.measured_at),
+        Err(reason) => reason.clone(),
+    };
+    output.data(&doctor_table(
+        version,
+        &backends,
+        &host,
+        &limits,
+        Style { color: output.color(), width: output.width() },
+    ))
 }

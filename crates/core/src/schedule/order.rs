@@ -39,9 +39,9 @@ impl SplitMix {
 }
 
 /// A hash that is the same in every version: FNV-1a, then one SplitMix64 step.
-pub(super) fn stable_hash(text: &str) -> u64 {
+pub(crate) fn stable_hash(bytes: impl IntoIterator<Item = u8>) -> u64 {
     let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    SplitMix(text.bytes().fold(0xcbf2_9ce4_8422_2325, fold)).next()
+    SplitMix(bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, fold)).next()
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ impl Progress {
         let needed = block.needs(round, self.wanted);
         let base = block.members.first().map_or("", |member| member.cell.base());
         // The same order whether all or only the rest of the block is asked for.
-        let order = shuffled(self.seed ^ stable_hash(base), round, block.members.len());
+        let order = shuffled(self.seed ^ stable_hash(base.bytes()), round, block.members.len());
         order.into_iter().filter(move |index| needed.contains(index)).map(|index| block.members[index].cell.clone())
     }
 

@@ -39,7 +39,7 @@ impl fmt::Display for Shard {
 /// The cells of one shard, in the order of the plan. Every cell is in exactly one shard, together with its
 /// variants, by a hash of its base id (FNV-1a, then one SplitMix64 step) that is the same in every version.
 pub fn shard(cells: &[Cell], shard: Shard) -> Vec<Cell> {
-    let own = |cell: &&Cell| stable_hash(cell.base_id()) % u64::from(shard.count) == u64::from(shard.index - 1);
+    let own = |cell: &&Cell| stable_hash(cell.base_id().bytes()) % u64::from(shard.count) == u64::from(shard.index - 1);
     cells.iter().filter(own).cloned().collect()
 }
 
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_part_of_the_format() {
-        assert_eq!(stable_hash("boot/runc"), 12_975_476_545_738_339_597);
+        assert_eq!(stable_hash("boot/runc".bytes()), 12_975_476_545_738_339_597);
     }
 
     #[test]

@@ -8,8 +8,15 @@ use isodyne_core::fingerprint::{Fingerprint, KvmState};
 use isodyne_core::probe::{Probe, ProbedBackend};
 use isodyne_core::summary::host_line;
 
-/// The table of `isodyne doctor`, with the host above it and what would fix things below it.
-pub fn doctor_table(version: &str, backends: &[ProbedBackend], host: &Fingerprint, style: Style) -> String {
+/// The table of `isodyne doctor`, with the host above it and what would fix things below it. `limits` says whether the
+/// host has been calibrated.
+pub fn doctor_table(
+    version: &str,
+    backends: &[ProbedBackend],
+    host: &Fingerprint,
+    limits: &str,
+    style: Style,
+) -> String {
     let width = style.columns();
     let mut lines: Vec<String> =
         paragraph("", &format!("Isodyne {} on {}", plain(version), plain(&host_line(host))), width)
@@ -27,6 +34,7 @@ pub fn doctor_table(version: &str, backends: &[ProbedBackend], host: &Fingerprin
     lines.extend(paragraph("  clock:  ", &clock(host), width));
     lines.extend(paragraph("  noise:  ", &noise(host), width));
     lines.extend(paragraph("  cgroup: ", &plain(host.cgroup_layout.as_deref().unwrap_or("unknown")), width));
+    lines.extend(paragraph("  limits: ", &plain(limits), width));
     let hints: Vec<(String, &String)> = backends
         .iter()
         .filter_map(|found| match &found.probe {

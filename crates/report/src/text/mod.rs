@@ -1,5 +1,6 @@
 //! Tables and notes for a terminal or a log. Everything is returned as text; nothing is printed.
 
+mod calibration;
 mod doctor;
 mod grid;
 mod list;
@@ -7,6 +8,7 @@ pub(crate) mod notes;
 mod phases;
 mod run;
 
+pub use calibration::calibration_table;
 pub use doctor::doctor_table;
 pub use list::{ListedRun, list_table, runs_table};
 pub use run::run_table;

@@ -63,7 +63,7 @@ pub fn run(options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
             (resumed.directory, resumed.record, resumed.samples)
         }
         None => {
-            let record = prepare::record(&target, &prepared, &lab);
+            let record = prepare::record(&target, &prepared, &lab, output);
             let directory = RunDirectory::create(&target.out, &record).map_err(Trouble::unexpected)?;
             (directory, record, Vec::new())
         }

@@ -84,8 +84,15 @@ pub fn taking_part(work: &[Work]) -> (Vec<Tool>, Vec<Asset>) {
 }
 
 /// What `run.json` says before the first sample.
-pub fn record(target: &Target, prepared: &Prepared, lab: &Lab) -> RunRecord {
+pub fn record(target: &Target, prepared: &Prepared, lab: &Lab, output: &Output) -> RunRecord {
     let (tools, assets) = taking_part(&prepared.work);
+    let fingerprint = lab.host.clone().with_storage(&lab.logs).fingerprint;
+    // Scripted times have no ceiling.
+    let measures = prepared.work.iter().any(|work| work.cell.backend != BackendName::Scripted);
+    let calibration = crate::commands::calibrate::state(&fingerprint);
+    if let Some(reason) = calibration.as_ref().err().filter(|_| measures) {
+        output.say(&format!("limits of this host: {reason}"));
+    }
     RunRecord {
         schema: RUN_SCHEMA.to_owned(),
         version: RUN_VERSION,
@@ -98,11 +105,11 @@ pub fn record(target: &Target, prepared: &Prepared, lab: &Lab) -> RunRecord {
         cells: prepared.work.iter().map(|work| work.cell.clone()).collect(),
         skipped: prepared.skipped.clone(),
         backends: prepared.backends.clone(),
-        fingerprint: lab.host.clone().with_storage(&lab.logs).fingerprint,
+        fingerprint,
         tools,
         assets,
         signals: signals::measure(lab.clock, &lab.scratch),
-        calibration: None,
+        calibration: calibration.ok().filter(|_| measures),
         imported: None,
         ended: None,
     }

@@ -183,7 +183,7 @@ proptest! {
     ) {
         let cells = blocks(&sizes);
         let fails = |cell: &CellId, round: u32| {
-            shuffled(seed ^ stable_hash(&cell.0), round, 1 + fail_one_in as usize)[0] == 0
+            shuffled(seed ^ stable_hash(cell.0.bytes()), round, 1 + fail_one_in as usize)[0] == 0
         };
         let undisturbed = take(&mut Progress::new(&cells, wanted, warmup, seed), usize::MAX, &fails);
         let mut taken = Vec::new();

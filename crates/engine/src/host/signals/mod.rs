@@ -21,9 +21,24 @@ const TRIALS: usize = 50;
 /// Programs take longer to start than threads to wake.
 const EXEC_TRIALS: usize = 25;
 
+/// A signal as tried, with what a run does not keep.
+pub(crate) struct Tried {
+    /// Its resolution and cost.
+    pub cost: SignalCost,
+    /// The shortest of the trials, in nanoseconds.
+    pub best_ns: f64,
+    /// How many trials.
+    pub n: u64,
+}
+
 /// Measures all signals; takes less than 300 ms. A signal that this host cannot try is left out. `scratch` is a directory
 /// for a few short-lived files.
 pub fn measure(clock: Clock, scratch: &Path) -> Vec<SignalCost> {
+    measure_with_best(clock, scratch).into_iter().map(|tried| tried.cost).collect()
+}
+
+/// As [`measure`], and the best of each.
+pub(crate) fn measure_with_best(clock: Clock, scratch: &Path) -> Vec<Tried> {
     let step_ns = clock_step_ns(clock).unwrap_or(1) as f64;
     let one_way = wake::pipe(clock, TRIALS);
     let round_trip = wake::round_trip(clock, TRIALS);
@@ -79,34 +94,33 @@ pub fn measure(clock: Clock, scratch: &Path) -> Vec<SignalCost> {
     .collect()
 }
 
-fn summarise(signal: SignalName, trials: &[u64], step_ns: f64, method: &str) -> Option<SignalCost> {
+fn summarise(signal: SignalName, trials: &[u64], step_ns: f64, method: &str) -> Option<Tried> {
     let mut sorted = trials.to_vec();
     sorted.sort_unstable();
     let at = |share: f64| sorted.get(((sorted.len() as f64 - 1.0) * share).round() as usize).map(|ns| *ns as f64);
     let spread = at(0.75)? - at(0.25)?;
-    Some(SignalCost {
+    let cost = SignalCost {
         signal,
         resolution_ns: spread.max(step_ns),
         cost_ns: at(0.5)?,
         method: format!("{method} (median of {} trials; resolution: spread of the middle half)", sorted.len()),
-    })
+    };
+    Some(Tried { cost, best_ns: at(0.0)?, n: sorted.len() as u64 })
 }
 
-fn stamp(clock: Clock, step_ns: f64) -> SignalCost {
+fn stamp(clock: Clock, step_ns: f64) -> Tried {
     const READINGS: u32 = 10_000;
     let begin = clock.now();
     for _ in 0..READINGS {
         std::hint::black_box(clock.now());
     }
-    SignalCost {
-        signal: SignalName::Stamp,
-        resolution_ns: step_ns,
-        cost_ns: clock.now().ns_since(begin) as f64 / f64::from(READINGS),
-        method: format!("mean of {READINGS} readings of the clock; resolution: the smallest step seen"),
-    }
+    let cost_ns = clock.now().ns_since(begin) as f64 / f64::from(READINGS);
+    let method = format!("mean of {READINGS} readings of the clock; resolution: the smallest step seen");
+    let cost = SignalCost { signal: SignalName::Stamp, resolution_ns: step_ns, cost_ns, method };
+    Tried { cost, best_ns: cost_ns, n: 1 }
 }
 
-fn exec(clock: Clock, step_ns: f64) -> Option<SignalCost> {
+fn exec(clock: Clock, step_ns: f64) -> Option<Tried> {
     let program = find_tool("/bin/true").or_else(|| find_tool("true"))?;
     let mut trials = Vec::with_capacity(EXEC_TRIALS);
     for _ in 0..EXEC_TRIALS {
@@ -122,7 +136,7 @@ fn exec(clock: Clock, step_ns: f64) -> Option<SignalCost> {
         "upper bound: the whole of fork and exec of a trivial program, from before the fork to the return that says that \
          the exec succeeded (median of {EXEC_TRIALS} trials); the return is the event, so it resolves what the clock does"
     );
-    Some(SignalCost { resolution_ns: step_ns, method, ..found })
+    Some(Tried { cost: SignalCost { resolution_ns: step_ns, method, ..found.cost }, ..found })
 }
 
 #[cfg(test)]
@@ -151,10 +165,11 @@ mod tests {
 
     #[test]
     fn the_resolution_is_never_finer_than_the_clock() {
-        let cost = summarise(SignalName::Exit, &[500; 50], 22.0, "x").unwrap();
+        let cost = summarise(SignalName::Exit, &[500; 50], 22.0, "x").unwrap().cost;
         assert_eq!((cost.cost_ns, cost.resolution_ns), (500.0, 22.0));
         let spread: Vec<u64> = (0..=100).collect();
-        assert_eq!(summarise(SignalName::Exit, &spread, 22.0, "x").unwrap().resolution_ns, 50.0);
-        assert_eq!(summarise(SignalName::Exit, &[], 22.0, "x"), None);
+        let spread = summarise(SignalName::Exit, &spread, 22.0, "x").unwrap();
+        assert_eq!((spread.cost.resolution_ns, spread.best_ns, spread.n), (50.0, 0.0, 101));
+        assert!(summarise(SignalName::Exit, &[], 22.0, "x").is_none());
     }
 }
