@@ -1,0 +1,186 @@
+//! CRIU's statistics: the images `stats-dump` and `stats-restore`, or what `crit decode` makes of them.
+
+mod image;
+
+use super::parts::{head, holds, remark, sample};
+use super::tree::{Place, json};
+use super::{ImportError, Parsed, SourceFile, text_factor};
+use isodyne_core::cell::BackendName;
+use isodyne_core::factor::Factors;
+use isodyne_core::sample::Accuracy;
+
+/// One field of CRIU's `images/stats.proto`: its name and number there, our metric, the factor to our unit. Times are
+/// in microseconds.
+struct Field {
+    name: &'static str,
+    number: u64,
+    metric: &'static str,
+    scale: f64,
+}
+
+const fn field(name: &'static str, number: u64, metric: &'static str, scale: f64) -> Field {
+    Field { name, number, metric, scale }
+}
+
+/// `dump_stats_entry`.
+const DUMP: &[Field] = &[
+    field("freezing_time", 1, "freezing_ns", 1e3),
+    field("frozen_time", 2, "frozen_ns", 1e3),
+    field("memdump_time", 3, "memory_dump_ns", 1e3),
+    field("memwrite_time", 4, "memory_write_ns", 1e3),
+    field("pages_scanned", 5, "pages_scanned_count", 1.0),
+    field("pages_skipped_parent", 6, "pages_skipped_parent_count", 1.0),
+    field("pages_written", 7, "pages_written_count", 1.0),
+    field("irmap_resolve", 8, "irmap_resolve_ns", 1e3),
+    field("pages_lazy", 9, "pages_lazy_count", 1.0),
+    field("page_pipes", 10, "page_pipes_count", 1.0),
+    field("page_pipe_bufs", 11, "page_pipe_buffers_count", 1.0),
+    field("shpages_scanned", 12, "shared_pages_scanned_count", 1.0),
+    field("shpages_skipped_parent", 13, "shared_pages_skipped_parent_count", 1.0),
+    field("shpages_written", 14, "shared_pages_written_count", 1.0),
+];
+
+/// `restore_stats_entry`.
+const RESTORE: &[Field] = &[
+    field("pages_compared", 1, "pages_compared_count", 1.0),
+    field("pages_skipped_cow", 2, "pages_skipped_cow_count", 1.0),
+    field("forking_time", 3, "forking_ns", 1e3),
+    field("restore_time", 4, "restore_ns", 1e3),
+    field("pages_restored", 5, "pages_restored_count", 1.0),
+];
+
+/// The entries of `stats_entry`: name, number, fields.
+const ENTRIES: &[(&str, u64, &[Field])] = &[("dump", 1, DUMP), ("restore", 2, RESTORE)];
+
+/// Whether these are some: other images of a checkpoint may lie beside them.
+pub(super) fn recognise(files: &[SourceFile]) -> bool {
+    files.iter().any(is_one)
+}
+
+fn is_one(file: &SourceFile) -> bool {
+    image::payload(&file.bytes).is_some() || is_json(file)
+}
+
+fn is_json(file: &SourceFile) -> bool {
+    let head = head(file);
+    holds(head, "\"magic\"") && holds(head, "\"STATS\"") && holds(head, "\"entries\"")
+}
+
+/// Reads them; each file is one sample.
+pub(super) fn parse(files: &[SourceFile]) -> Result<Parsed, ImportError> {
+    let mut parsed = Parsed {
+        format: "criu".to_owned(),
+        tool: Some("criu".to_owned()),
+        title: "checkpoints and restores by CRIU".to_owned(),
+        ..Parsed::default()
+    };
+    parsed.facts.insert("clock".to_owned(), "gettimeofday".to_owned());
+    remark(&mut parsed, "CRIU takes its times from the wall clock (gettimeofday), in microseconds of 32 bits");
+    let several = files.len() > 1;
+    for file in files.iter().filter(|file| !several || is_one(file)) {
+        if is_json(file) {
+            add_json(&mut parsed, file)?;
+        } else {
+            add_image(&mut parsed, file)?;
+        }
+    }
+    Ok(parsed)
+}
+
+fn add_image(parsed: &mut Parsed, file: &SourceFile) -> Result<(), ImportError> {
+    let fail = |message: String| ImportError::new(&file.name, message);
+    let payload = image::payload(&file.bytes)
+        .ok_or_else(|| fail("it does not begin with the magic number of CRIU's statistics".to_owned()))?;
+    let outer = image::fields(image::entry(payload).map_err(fail)?).map_err(fail)?;
+    for (number, value) in outer {
+        let Some((name, _, known)) = ENTRIES.iter().find(|(_, known, _)| *known == number) else {
+            remark(parsed, format!("field {number} of the entry is not understood and was left out"));
+            continue;
+        };
+        let image::Value::Bytes(bytes) = value else {
+            return Err(fail(format!("`{name}` is no message")));
+        };
+        let mut values = Vec::new();
+        for (number, value) in image::fields(bytes).map_err(fail)? {
+            match (known.iter().find(|field| field.number == number), value) {
+                (Some(field), image::Value::Number(value)) => values.push((field.metric, value as f64 * field.scale)),
+                (Some(field), _) => return Err(fail(format!("`{name}.{}` is no number", field.name))),
+                (None, _) => remark(parsed, format!("field {number} of `{name}` is not understood and was left out")),
+            }
+        }
+        add(parsed, &file.name, name, &values)?;
+    }
+    Ok(())
+}
+
+fn add_json(parsed: &mut Parsed, file: &SourceFile) -> Result<(), ImportError> {
+    let tree = json(file)?;
+    let root = Place::root(&file.name, &tree);
+    if root.need("magic")?.text()? != "STATS" {
+        return Err(root.need("magic")?.wrong("is not STATS: another image of CRIU"));
+    }
+    for entry in root.need("entries")?.items()? {
+        for (name, inner) in entry.entries()? {
+            let Some((_, _, known)) = ENTRIES.iter().find(|(known, _, _)| *known == name) else {
+                remark(parsed, format!("`{}` is not understood and was left out", inner.path));
+                continue;
+            };
+            let mut values = Vec::new();
+            for (key, value) in inner.entries()? {
+                match known.iter().find(|field| field.name == key) {
+                    Some(field) => values.push((field.metric, value.number()? * field.scale)),
+                    None => remark(parsed, format!("`{}` is not understood and was left out", value.path)),
+                }
+            }
+            add(parsed, &file.name, name, &values)?;
+        }
+    }
+    Ok(())
+}
+
+fn add(parsed: &mut Parsed, file: &str, operation: &str, values: &[(&'static str, f64)]) -> Result<(), ImportError> {
+    if let Some((metric, _)) = values.iter().find(|(_, value)| *value < 0.0) {
+        return Err(ImportError::new(file, format!("`{metric}` is negative")));
+    }
+    let factors = Factors::from([("operation".to_owned(), text_factor(operation))]);
+    let cell = parsed.cell(file, BackendName::Imported, factors)?;
+    let round = parsed.samples.iter().filter(|sample| sample.cell == cell).count();
+    parsed.add(file, sample(cell, round, Accuracy::Process, values.iter().copied()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::fixture;
+    use super::*;
+
+    #[test]
+    fn images_and_their_json_say_the_same() {
+        let image = parse(&[fixture("criu/stats-dump")]).unwrap();
+        let json = parse(&[fixture("criu/stats-dump.json")]).unwrap();
+        assert_eq!(image.samples, json.samples);
+        assert_eq!(image.cells[0].id.as_str(), "imported/imported[operation=dump]");
+        assert_eq!(image.samples[0].metrics["frozen_ns"], 140_250_000.0);
+        assert_eq!(image.samples[0].metrics["pages_written_count"], 70_000.0);
+        assert_eq!(image.samples[0].metrics.len(), 14);
+    }
+
+    #[test]
+    fn each_file_of_a_directory_is_a_sample() {
+        let names = ["criu/stats-dump", "criu/stats-restore", "criu/stats-dump.json"];
+        let mut files: Vec<SourceFile> = names.iter().map(|name| fixture(name)).collect();
+        files.push(SourceFile { name: "pages-1.img".into(), bytes: vec![0; 4096] });
+        assert!(recognise(&files));
+        let parsed = parse(&files).unwrap();
+        assert_eq!(parsed.samples.len(), 3);
+        assert_eq!(parsed.samples[1].metrics["restore_ns"], 130_007_000.0);
+        assert_eq!(parsed.samples[2].round, 1);
+    }
+
+    #[test]
+    fn another_image_is_told_apart() {
+        let json = r#"{"magic": "INVENTORY", "entries": []}"#;
+        assert!(!recognise(&[SourceFile { name: "x".into(), bytes: json.into() }]));
+        let error = parse(&[SourceFile { name: "x".into(), bytes: b"\x19\x43\x56\x54aaaa".to_vec() }]).unwrap_err();
+        assert!(error.message.contains("magic number"));
+    }
+}
