@@ -5,7 +5,7 @@
 //! distribution and at least for any other. Source: H. A. David and H. N. Nagaraja, "Order Statistics", 3rd edition
 //! (2003), §7.1; W. J. Conover, "Practical Nonparametric Statistics", 3rd edition (1999), §3.2.
 
-use super::binomial::masses;
+use super::binomial::Masses;
 use super::quantile::Sorted;
 
 /// The confidence that every interval and bound of this lab states.
@@ -30,15 +30,24 @@ pub struct QuantileInterval {
 ///
 /// `None` if the values are too few to carry one: for the median that is fewer than six.
 pub fn quantile_interval(values: &Sorted, q: f64) -> Option<QuantileInterval> {
-    if !(q > 0.0 && q < 1.0) {
+    quantile_interval_at(values, q, CONFIDENCE)
+}
+
+/// The two-sided interval of at least `confidence` for the `q`-quantile, with at most half of the rest on either side.
+///
+/// `None` if the values are too few to carry one, or for a `q` or a confidence outside (0, 1).
+pub fn quantile_interval_at(values: &Sorted, q: f64, confidence: f64) -> Option<QuantileInterval> {
+    if !(q > 0.0 && q < 1.0 && confidence > 0.0 && confidence < 1.0) {
         return None;
     }
     let n = values.as_slice().len() as u64;
-    let tail = (1.0 - CONFIDENCE) / 2.0;
-    // `below` is P(B ≤ k−1) and `upto` is P(B ≤ k) while k runs over the ranks.
-    let (mut lower, mut upper) = (None, None);
+    let tail = (1.0 - confidence) / 2.0;
+    // `below` is P(B ≤ k−1) and `upto` is P(B ≤ k) while k runs over the ranks that have any probability.
+    let masses = Masses::new(n, q);
+    let mut lower = if masses.first > 0 { Some((masses.first, 0.0)) } else { None };
+    let mut upper = None;
     let mut upto = 0.0;
-    for (k, mass) in (0..=n).zip(masses(n, q)) {
+    for (k, mass) in (masses.first..).zip(&masses.masses) {
         let below = upto;
         upto += mass;
         if k >= 1 && below <= tail {

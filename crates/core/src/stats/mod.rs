@@ -4,14 +4,36 @@
 //! no caller can print it by accident. `docs/statistics.md` says the same for people.
 
 mod binomial;
+mod bootstrap;
+mod correlation;
+mod discovery;
+mod estimate;
 mod interval;
 mod moments;
+mod normal;
+mod pairs;
+mod power;
 mod quantile;
+mod rank;
+mod rank_sum;
+mod sign_flip;
+mod signed_rank;
+#[cfg(test)]
+mod tests;
 
 pub use binomial::binomial_cdf;
-pub use interval::{QuantileInterval, carries_upper_bound, quantile_interval, samples_needed};
+pub use bootstrap::bca;
+pub use correlation::{autocorrelation, effective_n};
+pub use discovery::benjamini_hochberg;
+pub use estimate::{Equivalence, Estimate, equivalence};
+pub use interval::{QuantileInterval, carries_upper_bound, quantile_interval, quantile_interval_at, samples_needed};
 pub use moments::{mean, sample_stddev};
+pub use normal::{normal_cdf, normal_quantile};
+pub use power::{detectable, minimum_detectable, samples_for};
 pub use quantile::{QUANTILE_TYPE, Sorted, ecdf_points};
+pub use rank_sum::{mann_whitney_p, rank_sum_shift};
+pub use sign_flip::sign_flip_p;
+pub use signed_rank::{signed_rank_p, signed_rank_shift};
 
 /// How often a value is "more than ten times the median": a stall, in a benchmark of start times.
 ///
@@ -30,16 +52,3 @@ pub fn stall_threshold(values: &Sorted) -> Option<f64> {
 
 /// How many medians a value must exceed to count as a stall.
 pub const STALL_FACTOR: f64 = 10.0;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stall_is_more_than_ten_medians() {
-        let values = Sorted::new([1.0, 1.0, 1.0, 10.0, 10.1]).unwrap();
-        assert_eq!(stall_count(&values), 1);
-        assert_eq!(stall_count(&Sorted::new([0.0, 0.0, 5.0]).unwrap()), 0);
-        assert_eq!(stall_count(&Sorted::new([]).unwrap()), 0);
-    }
-}

@@ -1,0 +1,242 @@
+//! Order statistics among all sums of two sequences, without making all sums.
+//!
+//! The Hodges–Lehmann estimates and their intervals are order statistics of n(n+1)/2 Walsh averages or of m·n
+//! differences: for a million values half a trillion. Sums of sorted sequences grow along rows and columns, so those at
+//! or below a bound are counted in one walk of O(n); a bracket around the wanted rank is narrowed by such counts until
+//! what is left fits into memory, and the wanted one is picked from it. The result is exact. Idea: D. B. Johnson and T.
+//! Mizoguchi, "Selecting the Kth element in X + Y", SIAM J. Comput. 7 (1978) 147–153; J. F. Monahan, "Algorithm 616",
+//! ACM TOMS 10 (1984) 265–270.
+
+/// So many sums are made at once, or twice as many as there are values if that is more.
+const GATHERED: u64 = 1 << 18;
+/// Longer sequences are thinned to this length to guess the first bracket.
+const SKETCH: usize = 400;
+
+/// All sums of an element of `left` and an element of `right`; both ascend and are finite.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PairSums<'a> {
+    left: &'a [f64],
+    right: &'a [f64],
+    /// Whether only sums with an index on the right no smaller than on the left count: each unordered pair once.
+    unordered: bool,
+}
+
+/// A bound and how many sums are at or below it.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    value: f64,
+    count: u64,
+}
+
+impl<'a> PairSums<'a> {
+    /// Every element of one with every element of the other.
+    pub(super) fn between(left: &'a [f64], right: &'a [f64]) -> Self {
+        Self { left, right, unordered: false }
+    }
+
+    /// Every element with itself and every later one.
+    pub(super) fn within(values: &'a [f64]) -> Self {
+        Self { left: values, right: values, unordered: true }
+    }
+
+    /// How many sums there are.
+    pub(super) fn len(&self) -> u64 {
+        let (rows, columns) = (self.left.len() as u64, self.right.len() as u64);
+        if self.unordered { rows * (rows + 1) / 2 } else { rows * columns }
+    }
+
+    /// The median: the middle sum, or the mean of the two in the middle.
+    pub(super) fn median(&self) -> Option<f64> {
+        let count = self.len();
+        let lower = self.select(count.div_ceil(2))?;
+        if count % 2 == 1 { Some(lower) } else { Some(f64::midpoint(lower, self.select(count / 2 + 1)?)) }
+    }
+
+    /// The sum with a rank from 1 in ascending order; `None` if there is no such rank.
+    pub(super) fn select(&self, rank: u64) -> Option<f64> {
+        if rank == 0 || rank > self.len() {
+            return None;
+        }
+        let (least, greatest) = (self.left.first()? + self.right.first()?, self.left.last()? + self.right.last()?);
+        let first = self.bound(least);
+        if first.count >= rank {
+            return Some(least);
+        }
+        let limit = GATHERED.max(2 * (self.left.len() + self.right.len()) as u64);
+        let mut low = first;
+        let mut high = Bound { value: greatest, count: self.len() };
+        let mut guesses = if self.len() > limit { self.guesses(rank) } else { Vec::new() };
+        let mut step = 0_u32;
+        while high.count - low.count > limit && successor(low.value) < high.value {
+            let probe = guesses.pop().unwrap_or_else(|| probe(low, high, rank, step));
+            step += 1;
+            if !(low.value < probe && probe < high.value) {
+                continue;
+            }
+            let bound = self.bound(probe);
+            if bound.count < rank {
+                low = bound;
+            } else {
+                high = bound;
+            }
+        }
+        if high.count - low.count > limit {
+            // The two ends are neighbours among the floating-point numbers: all that is left is equal to the upper one.
+            return Some(high.value);
+        }
+        let mut sums = self.gather(low.value, high.value);
+        let index = usize::try_from(rank - low.count - 1).ok()?;
+        if index >= sums.len() {
+            return None;
+        }
+        Some(*sums.select_nth_unstable_by(index, f64::total_cmp).1)
+    }
+
+    /// Two first bounds around the wanted one, from a thinned copy.
+    fn guesses(&self, rank: u64) -> Vec<f64> {
+        let (left, right) = (thinned(self.left), thinned(self.right));
+        let sketch = PairSums { left: &left, right: &right, unordered: self.unordered };
+        let wanted = rank as f64 / self.len() as f64 * sketch.len() as f64;
+        let margin = sketch.len() as f64 * 0.004 + 1.0;
+        let ends = [wanted - margin, wanted + margin];
+        ends.iter().filter_map(|end| sketch.select((*end).clamp(1.0, sketch.len() as f64) as u64)).collect()
+    }
+
+    fn bound(&self, value: f64) -> Bound {
+        let mut count = 0;
+        self.rows(value, |row, end| count += end.saturating_sub(self.start(row)) as u64);
+        Bound { value, count }
+    }
+
+    /// The first column that counts in a row.
+    fn start(&self, row: usize) -> usize {
+        if self.unordered { row } else { 0 }
+    }
+
+    /// Calls `each` with every row and the number of its columns whose sum is at or below a bound. That number falls
+    /// from row to row, so the walk is O(rows + columns).
+    fn rows(&self, bound: f64, mut each: impl FnMut(usize, usize)) {
+        let mut end = self.right.len();
+        for (row, left) in self.left.iter().enumerate() {
+            while end > 0 && left + self.right[end - 1] > bound {
+                end -= 1;
+            }
+            if end <= self.start(row) {
+                return;
+            }
+            each(row, end);
+        }
+    }
+
+    /// All sums above `low` up to `high`.
+    fn gather(&self, low: f64, high: f64) -> Vec<f64> {
+        let mut sums = Vec::new();
+        let mut begin = self.right.len();
+        self.rows(high, |row, end| {
+            let left = self.left[row];
+            begin = begin.min(end);
+            while begin > 0 && left + self.right[begin - 1] > low {
+                begin -= 1;
+            }
+            let from = begin.max(self.start(row));
+            sums.extend(self.right.get(from..end).unwrap_or_default().iter().map(|right| left + right));
+        });
+        sums
+    }
+}
+
+/// The next bound to try: by interpolation a little to either side of the wanted rank in turn, so that the bracket
+/// closes from both ends; every third time the middle of the floating-point numbers between the ends, which needs no
+/// luck and ends after 64 times at the latest.
+fn probe(low: Bound, high: Bound, rank: u64, step: u32) -> f64 {
+    let share = (rank - low.count) as f64 / (high.count - low.count) as f64;
+    let share = match step % 3 {
+        0 => share - 0.02,
+        1 => share + 0.02,
+        _ => return from_key(key(low.value).midpoint(key(high.value))),
+    };
+    let probe = low.value + (high.value - low.value) * share.clamp(0.0, 1.0);
+    if low.value < probe && probe < high.value { probe } else { from_key(key(low.value).midpoint(key(high.value))) }
+}
+
+fn thinned(values: &[f64]) -> Vec<f64> {
+    let step = values.len().div_ceil(SKETCH).max(1);
+    // The middle of each group stands for the group.
+    values.chunks(step).filter_map(|group| group.get(group.len() / 2).copied()).collect()
+}
+
+/// An integer that orders as the finite floating-point numbers do; −0 comes right before 0.
+fn key(value: f64) -> i64 {
+    let bits = value.to_bits().cast_signed();
+    if bits < 0 { i64::MIN.wrapping_sub(bits).wrapping_sub(1) } else { bits }
+}
+
+fn from_key(key: i64) -> f64 {
+    let bits = if key < 0 { i64::MIN.wrapping_sub(key.wrapping_add(1)) } else { key };
+    f64::from_bits(bits.cast_unsigned())
+}
+
+/// The next larger floating-point number.
+fn successor(value: f64) -> f64 {
+    from_key(key(value).saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sorted(mut values: Vec<f64>) -> Vec<f64> {
+        values.sort_by(f64::total_cmp);
+        values
+    }
+
+    fn all(left: &[f64], right: &[f64], unordered: bool) -> Vec<f64> {
+        let start = |row| if unordered { row } else { 0 };
+        sorted(left.iter().enumerate().flat_map(|(i, a)| right[start(i)..].iter().map(move |b| a + b)).collect())
+    }
+
+    #[test]
+    fn keys_order_as_numbers_do() {
+        let values =
+            [-f64::MAX, -1.0, -f64::MIN_POSITIVE, -0.0, 0.0, f64::MIN_POSITIVE, 1.0, 1.0 + f64::EPSILON, 1e300];
+        assert!(values.windows(2).all(|pair| key(pair[0]) < key(pair[1])));
+        assert!(values.iter().all(|value| from_key(key(*value)).to_bits() == value.to_bits()));
+        assert_eq!(successor(1.0), 1.0 + f64::EPSILON);
+    }
+
+    #[test]
+    fn long_sequences_are_selected_as_if_all_sums_were_made() {
+        // 1,000 values give 500,500 sums, more than are made at once: the bracket is narrowed by counts.
+        let mut random = fastrand::Rng::with_seed(3);
+        let heavy: Vec<f64> = (0..1_000).map(|_| (random.f64() - 0.5) / random.f64().powi(3)).collect();
+        let coarse: Vec<f64> = (0..1_000).map(|_| f64::from(random.u32(0..4))).collect();
+        for values in [sorted(heavy), sorted(coarse)] {
+            let sums = all(&values, &values, true);
+            let pairs = PairSums::within(&values);
+            assert_eq!(pairs.len(), sums.len() as u64);
+            for rank in [1, 2, 1_000, 123_456, 250_250, 250_251, 500_499, 500_500] {
+                assert_eq!(pairs.select(rank), Some(sums[rank as usize - 1]), "rank {rank}");
+            }
+            let middle = f64::midpoint(sums[250_249], sums[250_250]);
+            assert_eq!(pairs.median(), Some(middle));
+        }
+        assert_eq!(PairSums::within(&[]).median(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_rank_is_found(
+            left in prop::collection::vec(-1e3_f64..1e3, 1..40), right in prop::collection::vec(-5_i8..5, 1..40),
+            share in 0.0_f64..1.0,
+        ) {
+            let (left, right) = (sorted(left), sorted(right.into_iter().map(f64::from).collect()));
+            let sums = all(&left, &right, false);
+            let rank = (share * sums.len() as f64) as usize;
+            prop_assert_eq!(PairSums::between(&left, &right).select(rank as u64 + 1), sums.get(rank).copied());
+            let own = all(&left, &left, true);
+            let rank = (share * own.len() as f64) as usize;
+            prop_assert_eq!(PairSums::within(&left).select(rank as u64 + 1), own.get(rank).copied());
+        }
+    }
+}
