@@ -174,7 +174,7 @@ fn read(side: &Side, window: Window) -> Result<Option<()>, String> {
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => {
                 looks = looks.wrapping_add(1);
-                if looks % (1 << 12) == 0 && window.is_over() {
+                if looks.is_multiple_of(1 << 12) && window.is_over() {
                     return Ok(None);
                 }
             }

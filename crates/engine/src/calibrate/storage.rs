@@ -48,7 +48,7 @@ fn one(
     let kind = storage::describe(&HostRoot::default(), directory).unwrap_or_else(|| "of unknown kind".to_owned());
     let method = format!(
         "a write of 4 KiB and fdatasync, one after another, over a file of {} KiB in {words}: {kind}",
-        BLOCKS * BLOCK.len() as u64 >> 10
+        (BLOCKS * BLOCK.len() as u64) >> 10
     );
     Trials::limit(trials, name, LimitKind::Floor, method)
 }
