@@ -7,7 +7,9 @@ mod binomial;
 mod bootstrap;
 mod correlation;
 mod discovery;
+mod drift;
 mod estimate;
+mod histogram;
 mod interval;
 mod moments;
 mod normal;
@@ -16,24 +18,32 @@ mod power;
 mod quantile;
 mod rank;
 mod rank_sum;
+mod sequential;
+mod series;
 mod sign_flip;
 mod signed_rank;
 #[cfg(test)]
 mod tests;
+mod warmup;
 
 pub use binomial::binomial_cdf;
 pub use bootstrap::bca;
 pub use correlation::{autocorrelation, effective_n};
 pub use discovery::benjamini_hochberg;
+pub use drift::{Drift, drift};
 pub use estimate::{Equivalence, Estimate, equivalence};
+pub use histogram::Histogram;
 pub use interval::{QuantileInterval, carries_upper_bound, quantile_interval, quantile_interval_at, samples_needed};
 pub use moments::{mean, sample_stddev};
 pub use normal::{normal_cdf, normal_quantile};
 pub use power::{detectable, minimum_detectable, samples_for};
 pub use quantile::{QUANTILE_TYPE, Sorted, ecdf_points};
 pub use rank_sum::{mann_whitney_p, rank_sum_shift};
+pub use sequential::{Look, RuleError, Step, StoppingRule};
+pub use series::{LEAST_FOR_INTERVAL, inflation, series_interval};
 pub use sign_flip::sign_flip_p;
 pub use signed_rank::{signed_rank_p, signed_rank_shift};
+pub use warmup::warmup_suspected;
 
 /// How often a value is "more than ten times the median": a stall, in a benchmark of start times.
 ///

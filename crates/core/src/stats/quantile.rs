@@ -10,12 +10,18 @@ pub struct Sorted(Vec<f64>);
 impl Sorted {
     /// Sorts the values. `None` if one of them is not finite: such a value has no place in an order.
     pub fn new(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut values: Vec<f64> = values.into_iter().collect();
-        if values.iter().any(|value| !value.is_finite()) {
+        let mut finite = true;
+        let key = |value: f64| {
+            finite &= value.is_finite();
+            key(value)
+        };
+        // As integers, which sort faster than numbers that may be NaN.
+        let mut keys: Vec<u64> = values.into_iter().map(key).collect();
+        if !finite {
             return None;
         }
-        values.sort_by(f64::total_cmp);
-        Some(Self(values))
+        keys.sort_unstable();
+        Some(Self(keys.into_iter().map(from_key).collect()))
     }
 
     /// The values, ascending.
@@ -39,6 +45,17 @@ impl Sorted {
         let part = position - below as f64;
         Some(self.0[below] + part * (self.0[above] - self.0[below]))
     }
+}
+
+/// An integer that orders as `f64::total_cmp` does: the sign bit of positive numbers is set, all bits of negative ones are
+/// turned.
+fn key(value: f64) -> u64 {
+    let bits = value.to_bits();
+    bits ^ ((bits.cast_signed() >> 63).cast_unsigned() | 1 << 63)
+}
+
+fn from_key(key: u64) -> f64 {
+    f64::from_bits(key ^ (((!key).cast_signed() >> 63).cast_unsigned() | 1 << 63))
 }
 
 /// The steps of the empirical distribution function: each distinct value with the share of values at or below it.
@@ -70,6 +87,13 @@ mod tests {
             let found = values.quantile(q).unwrap();
             assert!((found - expected).abs() < 1e-12, "q = {q}: {found}");
         }
+    }
+
+    #[test]
+    fn keys_order_as_numbers_do() {
+        let numbers = [-f64::MAX, -1.5, -f64::MIN_POSITIVE, -0.0, 0.0, 1.0, 1.0 + f64::EPSILON, f64::MAX];
+        assert!(numbers.windows(2).all(|pair| key(pair[0]) < key(pair[1])));
+        assert!(numbers.iter().all(|number| from_key(key(*number)).to_bits() == number.to_bits()));
     }
 
     #[test]

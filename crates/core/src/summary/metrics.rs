@@ -2,21 +2,28 @@
 
 use super::MetricSummary;
 use crate::columns::CellColumns;
-use crate::stats::{Sorted, carries_upper_bound, mean, quantile_interval, sample_stddev, stall_count};
+use crate::stats::{
+    Sorted, autocorrelation, carries_upper_bound, drift, effective_n, mean, sample_stddev, series_interval,
+    stall_count, warmup_suspected,
+};
 use crate::unit::unit_of_metric;
 use std::collections::BTreeMap;
 
 /// All metrics over the samples of a cell that count.
 pub(super) fn metrics_of(columns: &CellColumns) -> BTreeMap<String, MetricSummary> {
-    let one = |(name, column): (&String, &Vec<f64>)| Some((name.clone(), metric(name, &columns.counting(column))?));
+    let one =
+        |(name, column): (&String, &Vec<f64>)| Some((name.clone(), metric_summary(name, &columns.counting(column))?));
     columns.metrics.iter().filter_map(one).collect()
 }
 
-/// `None` for no value, or if one of them is not a finite number: then no order and no mean means anything.
-fn metric(name: &str, values: &[f64]) -> Option<MetricSummary> {
+/// All figures of one metric. `None` for no value, or if one of them is not a finite number: then no order and no mean means anything.
+///
+/// `values` are in the order in which they were taken.
+pub fn metric_summary(name: &str, values: &[f64]) -> Option<MetricSummary> {
     let sorted = Sorted::new(values.iter().copied())?;
     let n = values.len() as u64;
     let carried = |q: f64| sorted.quantile(q).filter(|_| carries_upper_bound(n, q));
+    let interval = |q: f64| series_interval(values, &sorted, q, 0.95).map(|interval| [interval.low, interval.high]);
     Some(MetricSummary {
         unit: unit_of_metric(name).to_owned(),
         n,
@@ -28,7 +35,14 @@ fn metric(name: &str, values: &[f64]) -> Option<MetricSummary> {
         max: *sorted.as_slice().last()?,
         mean: mean(values)?,
         stddev: sample_stddev(values),
-        ci95: quantile_interval(&sorted, 0.5).map(|interval| [interval.low, interval.high]),
+        ci95: interval(0.5),
+        p90_ci95: interval(0.9),
+        p95_ci95: interval(0.95),
+        p99_ci95: interval(0.99),
+        autocorrelation: autocorrelation(values, 1),
+        n_effective: effective_n(values),
+        drift: drift(values),
+        warmup_suspected: warmup_suspected(values),
         stalls: stall_count(&sorted),
     })
 }

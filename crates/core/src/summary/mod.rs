@@ -5,10 +5,12 @@ mod metrics;
 mod phases;
 
 pub use cells::{host_line, summarise};
+pub use metrics::metric_summary;
 
 use crate::cell::Cell;
 use crate::failure::FailureClass;
 use crate::sample::{Accuracy, Provenance};
+use crate::stats::Drift;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -143,8 +145,24 @@ pub struct MetricSummary {
     pub mean: f64,
     /// The sample standard deviation (n − 1); `None` for n < 2.
     pub stddev: Option<f64>,
-    /// An interval of at least 95 % for the median, from order statistics; `None` where n cannot carry one.
+    /// An interval of at least 95 % for the median, from order statistics, wider where the samples are correlated in time;
+    /// `None` where n cannot carry one (fewer than 15).
     pub ci95: Option<[f64; 2]>,
+    /// The same for p90.
+    pub p90_ci95: Option<[f64; 2]>,
+    /// The same for p95.
+    pub p95_ci95: Option<[f64; 2]>,
+    /// The same for p99.
+    pub p99_ci95: Option<[f64; 2]>,
+    /// The correlation of each value with the next one that was taken; `None` for n < 3 or equal values.
+    pub autocorrelation: Option<f64>,
+    /// How many independent values would know the mean as well; `None` where there is no autocorrelation.
+    pub n_effective: Option<f64>,
+    /// Whether the values rise or fall over the run; `None` for n < 10 or equal values.
+    pub drift: Option<Drift>,
+    /// How many values at the beginning look like an undeclared warm-up: 0 for none, `None` for n < 20. They count all the
+    /// same.
+    pub warmup_suspected: Option<u64>,
     /// How many values are more than ten times the median.
     pub stalls: u64,
 }

@@ -35,7 +35,7 @@ pub(super) fn ecdf(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
         format!(
             "For each time (horizontal, {scale}), the share of valid samples that took no longer (vertical). A curve \
              further left is faster, a steeper one steadier. The thick bar at 50 % is the 95 % interval of the median, \
-             from order statistics; cells with fewer than six samples have none. Failed and warm-up samples are not in \
+             from order statistics; cells with fewer than 15 samples have none. Failed and warm-up samples are not in \
              it."
         ),
         height,

@@ -184,7 +184,7 @@ fn quantiles(run: &Prepared<'_>) -> Vec<String> {
         .collect();
     if !bare.is_empty() {
         out.push(format!(
-            "no interval for {}: 6 samples are the least that carry one for the median.",
+            "no interval for {}: 15 samples are the least that carry one for the median.",
             bare.join(", ")
         ));
     }
