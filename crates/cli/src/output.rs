@@ -3,7 +3,7 @@
 use crate::arguments::Color;
 use crate::exit::{Exit, Trouble};
 use serde::Serialize;
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, ErrorKind, IsTerminal, Stdout, Write};
 
 /// Where a command writes.
 pub struct Output {
@@ -49,13 +49,12 @@ impl Output {
     /// Data for standard output. A closed pipe ends the program quietly.
     pub fn data(&self, text: &str) -> Result<Exit, Trouble> {
         let mut out = std::io::stdout().lock();
-        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        match written {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                Err(Trouble::unexpected(anyhow::Error::new(error).context("cannot write to standard output")))
-            }
-            _ => Ok(Exit::Ok),
-        }
+        written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+    }
+
+    /// Data for standard output piece by piece.
+    pub fn stream(&self) -> DataStream {
+        DataStream { out: BufWriter::with_capacity(64 << 10, std::io::stdout()), trouble: None }
     }
 
     /// Data as JSON.
@@ -88,5 +87,38 @@ impl Output {
         if let Some(hint) = &trouble.hint {
             self.say(&format!("  {dim}hint:{off} {hint}"));
         }
+    }
+}
+
+/// Data on its way to standard output.
+pub struct DataStream {
+    out: BufWriter<Stdout>,
+    trouble: Option<std::io::Error>,
+}
+
+impl DataStream {
+    /// Adds a piece. False once nobody takes any more: [`DataStream::end`] says why.
+    pub fn write(&mut self, text: &str) -> bool {
+        if self.trouble.is_none() {
+            self.trouble = self.out.write_all(text.as_bytes()).err();
+        }
+        self.trouble.is_none()
+    }
+
+    /// Writes out what is left. A closed pipe ends the program quietly.
+    pub fn end(mut self) -> Result<Exit, Trouble> {
+        written(match self.trouble.take() {
+            Some(error) => Err(error),
+            None => self.out.flush(),
+        })
+    }
+}
+
+fn written(outcome: std::io::Result<()>) -> Result<Exit, Trouble> {
+    match outcome {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Trouble::unexpected(anyhow::Error::new(error).context("cannot write to standard output")))
+        }
+        _ => Ok(Exit::Ok),
     }
 }

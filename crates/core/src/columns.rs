@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 
 /// How many failures of a cell are kept with their messages; all are counted.
 pub const FAILURES_KEPT: usize = 1_000;
+/// How many different states of the page cache are kept for a cell. The lab knows three.
+pub const PAGE_CACHES_KEPT: usize = 8;
 
 /// The samples of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,6 +33,9 @@ pub struct CellColumns {
     pub phases: BTreeMap<String, Phase>,
     /// The host around each sample, by the field's name in [`crate::sample::Contamination`] (`steal_ns`, …).
     pub contamination: BTreeMap<&'static str, Vec<f64>>,
+    /// What the samples that count say of the page cache (`warm`, `cold`, `unknown`): the first few different states, in the
+    /// order in which they were read.
+    pub page_caches: Vec<String>,
     /// The first failures with their messages, by row.
     pub failures: Vec<(usize, Failure)>,
     /// How many valid samples state no proof at all.
@@ -128,6 +133,17 @@ impl RunColumns {
 }
 
 impl CellColumns {
+    /// A cell without samples.
+    pub const EMPTY: &Self = &Self {
+        rows: Vec::new(),
+        metrics: BTreeMap::new(),
+        phases: BTreeMap::new(),
+        contamination: BTreeMap::new(),
+        page_caches: Vec::new(),
+        failures: Vec::new(),
+        without_proof: 0,
+    };
+
     /// Adds a sample at the end.
     pub fn add(&mut self, sample: &Sample) {
         let row = self.rows.len();
@@ -156,6 +172,9 @@ impl CellColumns {
             }
         } else {
             self.add_phases(sample, row);
+            if let Some(state) = sample.contamination.page_cache.as_ref().filter(|_| !sample.warmup) {
+                self.add_page_cache(state);
+            }
             self.without_proof += u64::from(!sample.warmup && sample.proofs.is_empty());
         }
         self.fill();
@@ -172,6 +191,12 @@ impl CellColumns {
             // Two phases of one sample may carry one name (firmware seen twice): they are one step for people.
             let before = column.lengths_ns.get(row).copied().filter(|length| length.is_finite()).unwrap_or(0.0);
             set(&mut column.lengths_ns, row, before + phase.length_ns as f64);
+        }
+    }
+
+    fn add_page_cache(&mut self, state: &str) {
+        if self.page_caches.len() < PAGE_CACHES_KEPT && !self.page_caches.iter().any(|known| known == state) {
+            self.page_caches.push(state.to_owned());
         }
     }
 
@@ -199,6 +224,7 @@ impl CellColumns {
         }
         let room = FAILURES_KEPT.saturating_sub(self.failures.len());
         self.failures.extend(later.failures.into_iter().take(room).map(|(row, failure)| (row + offset, failure)));
+        later.page_caches.iter().for_each(|state| self.add_page_cache(state));
         self.without_proof += later.without_proof;
         self.fill();
     }

@@ -7,7 +7,9 @@ mod specimen;
 
 use isodyne_core::columns::RunColumns;
 use isodyne_core::summary::summarise;
-use isodyne_report::{RunView, Style, csv, doctor_table, figure_files, html, markdown, run_table, summary_json};
+use isodyne_report::{
+    RunView, Style, csv_heading, csv_row, doctor_table, figure_files, html, markdown, run_table, summary_json,
+};
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
@@ -17,13 +19,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = PathBuf::from(arguments.next().ok_or("usage: specimen DIRECTORY [ROUNDS]")?);
     let rounds = arguments.next().map_or(Ok(20), |rounds| rounds.parse())?;
     let (record, samples) = specimen::specimen(rounds);
-    let summary = summarise(&record, &RunColumns::of(&samples));
-    let view = RunView { record: &record, samples: &samples, summary: &summary, location: Some("runs/specimen") };
+    let columns = RunColumns::of(&samples);
+    let summary = summarise(&record, &columns);
+    let view = RunView { record: &record, columns: &columns, summary: &summary, location: Some("runs/specimen") };
     fs::create_dir_all(&directory)?;
     let put = |name: &str, bytes: &[u8]| fs::write(directory.join(name), bytes);
     put("report.html", html(view).as_bytes())?;
     put("report.md", markdown(view).as_bytes())?;
-    put("samples.csv", csv(&record, &samples).as_bytes())?;
+    let rows: String = samples.iter().map(|sample| csv_row(&record, sample)).collect();
+    put("samples.csv", (csv_heading() + &rows).as_bytes())?;
     put("summary.json", summary_json(&summary)?.as_bytes())?;
     for width in [80, 120] {
         let style = Style { color: false, width };

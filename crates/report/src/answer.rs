@@ -1,7 +1,8 @@
 //! The answer of a run in one sentence.
 
-use crate::prepared::{Prepared, ShownCell, TOTAL};
-use crate::value::{count, interval, time};
+use crate::escape::plain;
+use crate::prepared::{Prepared, ShownCell};
+use crate::value::{count, interval, metric};
 use isodyne_core::cell::BenchmarkName;
 use isodyne_core::sample::Accuracy;
 use isodyne_core::summary::CellStatus;
@@ -19,6 +20,15 @@ pub(crate) fn meaning(benchmark: BenchmarkName) -> &'static str {
 pub(crate) fn question(run: &Prepared<'_>) -> String {
     let record = run.view.record;
     let cells = record.cells.len() + record.skipped.len();
+    if let Some(imported) = &record.imported {
+        let tool = imported.tool.as_deref().map(|tool| format!(" of {}", plain(tool))).unwrap_or_default();
+        return format!(
+            "What do the samples{tool} say? {}, {} of the format {}; not measured by Isodyne.",
+            count(cells as u64, "cell"),
+            count(imported.files.len() as u64, "file"),
+            plain(&imported.format)
+        );
+    }
     let benchmarks: BTreeSet<BenchmarkName> = run.cells.iter().map(|cell| cell.summary.cell.benchmark).collect();
     let what: Vec<String> =
         benchmarks.iter().map(|benchmark| format!("{benchmark}, {}", meaning(*benchmark))).collect();
@@ -38,7 +48,10 @@ pub(crate) fn question(run: &Prepared<'_>) -> String {
     )
 }
 
-/// The answer in one sentence of plain text.
+/// How many headline metrics get a sentence; the table has all.
+const MOST_SENTENCES: usize = 4;
+
+/// The answer in one sentence of plain text for each headline metric.
 pub(crate) fn answer(run: &Prepared<'_>) -> String {
     let mut cells: Vec<&ShownCell<'_>> =
         run.with_total().filter(|cell| cell.summary.status == CellStatus::Measured).collect();
@@ -50,9 +63,30 @@ pub(crate) fn answer(run: &Prepared<'_>) -> String {
         };
     }
     cells.sort_by(|a, b| p50(a).total_cmp(&p50(b)));
+    let mut groups: Vec<(&str, Vec<&ShownCell<'_>>)> = Vec::new();
+    for cell in cells {
+        match groups.iter_mut().find(|(metric, _)| *metric == cell.metric) {
+            Some((_, members)) => members.push(cell),
+            None => groups.push((cell.metric, vec![cell])),
+        }
+    }
+    let sentences: Vec<String> =
+        groups.into_iter().take(MOST_SENTENCES).map(|(_, members)| sentence(run, members)).collect();
+    sentences.join(" ")
+}
+
+/// One sentence on cells with one headline metric, the least median first.
+fn sentence(run: &Prepared<'_>, cells: Vec<&ShownCell<'_>>) -> String {
+    let Some(first) = cells.first() else { return String::new() };
     let step = run.step();
-    let verb = if run.is_scripted() { "was scripted to take" } else { "took" };
-    let benchmark = cells[0].summary.cell.benchmark;
+    let benchmark = first.summary.cell.benchmark;
+    let what = if benchmark == BenchmarkName::Imported {
+        format!("{} was, as imported,", plain(first.metric))
+    } else if run.is_scripted() {
+        format!("{benchmark} was scripted to take")
+    } else {
+        format!("{benchmark} took")
+    };
     let mut classes: Vec<(Option<Accuracy>, Vec<&ShownCell<'_>>)> = Vec::new();
     for cell in cells {
         match classes.iter_mut().find(|(class, _)| *class == cell.summary.accuracy) {
@@ -61,7 +95,7 @@ pub(crate) fn answer(run: &Prepared<'_>) -> String {
         }
     }
     if let [(_, members)] = &classes[..] {
-        return format!("At the median, with its 95 % interval, {benchmark} {verb} {}.", range(members, step));
+        return format!("At the median, with its 95 % interval, {what} {}.", range(members, step));
     }
     let parts: Vec<String> = classes
         .iter()
@@ -71,8 +105,8 @@ pub(crate) fn answer(run: &Prepared<'_>) -> String {
         })
         .collect();
     format!(
-        "At the median, with its 95 % interval, {benchmark} {verb} {}; the classes answer different questions and are not ranked against each \
-         other.",
+        "At the median, with its 95 % interval, {what} {}; the classes answer different questions and are not ranked \
+         against each other.",
         parts.join("; ")
     )
 }
@@ -83,10 +117,10 @@ fn range(cells: &[&ShownCell<'_>], step: Option<u64>) -> String {
         let total = cell.total();
         let n = total.map_or(0, |total| total.n);
         let interval = match total.and_then(|total| total.ci95) {
-            Some(ends) => format!("{}, n = {n}", interval(TOTAL, Some(ends), step)),
+            Some(ends) => format!("{}, n = {n}", interval(cell.metric, Some(ends), step)),
             None => format!("n = {n}, too few for an interval"),
         };
-        format!("{} on {} ({interval})", time(p50(cell), step), cell.label)
+        format!("{} on {} ({interval})", metric(cell.metric, p50(cell), step), cell.label)
     };
     match cells {
         [] => String::new(),

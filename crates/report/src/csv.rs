@@ -9,10 +9,8 @@ use isodyne_core::sample::Sample;
 const METRICS: &[&str] =
     &["total_ns", "prepare_ns", "residue_ns", "stop_ns", "lifecycle_ns", "lab_ns", "cpu_ns", "peak_memory_bytes"];
 
-/// All samples in the order in which they were taken, under a heading. Lines end in CR LF (RFC 4180).
-///
-/// A value that is not known is an empty field, never 0. Milestones are nanoseconds after the sample's t0.
-pub fn csv(record: &RunRecord, samples: &[Sample]) -> String {
+/// The line of column names. Lines end in CR LF (RFC 4180).
+pub fn csv_heading() -> String {
     let mut heading: Vec<String> = [
         "run_id",
         "cell",
@@ -47,14 +45,14 @@ pub fn csv(record: &RunRecord, samples: &[Sample]) -> String {
         ]
         .map(str::to_owned),
     );
-    let mut out = heading.join(",") + "\r\n";
-    let mut ordered: Vec<&Sample> = samples.iter().collect();
-    ordered.sort_by_key(|sample| sample.sequence);
-    for sample in ordered {
-        out.push_str(&line(record, sample).join(","));
-        out.push_str("\r\n");
-    }
-    out
+    heading.join(",") + "\r\n"
+}
+
+/// The line of one sample, so that a run of any size can be written without holding it.
+///
+/// A value that is not known is an empty field, never 0. Milestones are nanoseconds after the sample's t0.
+pub fn csv_row(record: &RunRecord, sample: &Sample) -> String {
+    line(record, sample).join(",") + "\r\n"
 }
 
 fn line(record: &RunRecord, sample: &Sample) -> Vec<String> {

@@ -11,13 +11,14 @@ mod escape;
 mod figure;
 mod html;
 mod json;
+mod label;
 mod markdown;
 mod prepared;
 mod text;
 mod value;
 
 pub use command::{again, seed_text};
-pub use csv::csv;
+pub use csv::{csv_heading, csv_row};
 pub use escape::{html_escape, plain};
 pub use figure::{Figure, Paint, PngError, figure_files, figures};
 pub use html::html;
@@ -25,8 +26,8 @@ pub use json::summary_json;
 pub use markdown::markdown;
 pub use text::{ListedRun, Style, calibration_table, doctor_table, list_table, run_table, runs_table};
 
+use isodyne_core::columns::RunColumns;
 use isodyne_core::record::RunRecord;
-use isodyne_core::sample::Sample;
 use isodyne_core::summary::RunSummary;
 
 /// A run as everything here sees it.
@@ -34,8 +35,8 @@ use isodyne_core::summary::RunSummary;
 pub struct RunView<'a> {
     /// What the run set out to do.
     pub record: &'a RunRecord,
-    /// Its raw samples, in any order.
-    pub samples: &'a [Sample],
+    /// Its samples, in the order in which they were taken.
+    pub columns: &'a RunColumns,
     /// What was derived from them.
     pub summary: &'a RunSummary,
     /// Where the run directory is, for people; `None` if that should not be told.

@@ -3,12 +3,11 @@
 use crate::answer::{answer, meaning};
 use crate::command::{again, seed_text};
 use crate::escape::{html_escape, plain};
-use crate::prepared::{Prepared, ShownCell, TOTAL};
+use crate::prepared::{Prepared, ShownCell, names_metrics};
 use crate::text::notes::{Topic, sentences};
 use crate::value::{NONE, median_interval, metric, optional, percent, time};
 use crate::{RunView, SCRIPTED};
 use isodyne_core::cell::BenchmarkName;
-use isodyne_core::sample::Sample;
 use isodyne_core::summary::CellStatus;
 use std::fmt::Write;
 
@@ -24,12 +23,8 @@ pub fn markdown(view: RunView<'_>) -> String {
         let _ = writeln!(out, "> **{SCRIPTED}**\n");
     }
     let _ = writeln!(out, "{}\n", text(&answer(&run)));
-    for benchmark in BenchmarkName::ALL {
-        let cells: Vec<&ShownCell<'_>> =
-            run.cells.iter().filter(|cell| cell.summary.cell.benchmark == *benchmark).collect();
-        if !cells.is_empty() {
-            table(&mut out, &run, *benchmark, &cells);
-        }
+    for (benchmark, cells) in run.benchmarks() {
+        table(&mut out, &run, benchmark, &cells);
     }
     phases(&mut out, &run);
     for note in sentences(&run).iter().filter(|note| note.topic != Topic::Skipped) {
@@ -45,22 +40,26 @@ pub fn markdown(view: RunView<'_>) -> String {
 fn table(out: &mut String, run: &Prepared<'_>, benchmark: BenchmarkName, cells: &[&ShownCell<'_>]) {
     let step = run.step();
     let _ = writeln!(out, "**{benchmark}**: {}\n", meaning(benchmark));
-    out.push_str("| cell | class | n | p50 | 95 % interval | p90 | p99 | worst | peak memory | failed |\n");
-    out.push_str("|:--|:--|--:|--:|--:|--:|--:|--:|--:|:--|\n");
+    let named = names_metrics(cells);
+    out.push_str(if named { "| cell | metric |" } else { "| cell |" });
+    out.push_str(" class | n | p50 | 95 % interval | p90 | p99 | worst | peak memory | failed |\n");
+    out.push_str(if named { "|:--|:--|" } else { "|:--|" });
+    out.push_str(":--|--:|--:|--:|--:|--:|--:|--:|:--|\n");
     for cell in cells.iter().filter(|cell| cell.summary.status != CellStatus::Skipped) {
         let total = cell.total();
         let memory = cell.summary.metrics.get("peak_memory_bytes");
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {}{} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             text(&cell.label),
+            if named { format!(" | {}", text(cell.metric)) } else { String::new() },
             if cell.summary.status == CellStatus::Pending { "pending".to_owned() } else { cell.class() },
             cell.summary.samples_valid,
-            optional(TOTAL, total.map(|found| found.p50), step),
-            total.map_or_else(|| NONE.to_owned(), |found| median_interval(TOTAL, found, step)),
-            optional(TOTAL, total.and_then(|found| found.p90), step),
-            optional(TOTAL, total.and_then(|found| found.p99), step),
-            optional(TOTAL, total.map(|found| found.max), step),
+            optional(cell.metric, total.map(|found| found.p50), step),
+            total.map_or_else(|| NONE.to_owned(), |found| median_interval(cell.metric, found, step)),
+            optional(cell.metric, total.and_then(|found| found.p90), step),
+            optional(cell.metric, total.and_then(|found| found.p99), step),
+            optional(cell.metric, total.map(|found| found.max), step),
             memory.map_or_else(|| NONE.to_owned(), |found| metric("peak_memory_bytes", found.p50, step)),
             cell.failed(),
         );
@@ -103,32 +102,29 @@ fn skips(out: &mut String, run: &Prepared<'_>) {
 }
 
 fn failures(out: &mut String, run: &Prepared<'_>) {
-    let failed: Vec<(&ShownCell<'_>, &Sample)> = run
-        .cells
-        .iter()
-        .flat_map(|cell| cell.samples.iter().map(move |sample| (cell, *sample)))
-        .filter(|(_, sample)| sample.is_failed())
-        .collect();
-    if failed.is_empty() {
+    let number: u64 = run.cells.iter().map(ShownCell::failed_count).sum();
+    if number == 0 {
         return;
     }
-    let _ = writeln!(out, "<details><summary>{} failed</summary>\n", failed.len());
-    for (cell, sample) in failed.iter().take(MOST_FAILURES) {
-        let Some(failure) = &sample.failure else { continue };
+    let _ = writeln!(out, "<details><summary>{number} failed</summary>\n");
+    let mut listed = 0;
+    let all = run.cells.iter().flat_map(|cell| cell.failures().map(move |(row, failure)| (cell, row, failure)));
+    for (cell, row, failure) in all.take(MOST_FAILURES) {
+        listed += 1;
         let evidence: Vec<String> = failure.evidence.iter().map(|file| code(file)).collect();
         let evidence = if evidence.is_empty() { String::new() } else { format!(" · {}", evidence.join(", ")) };
-        let warmup = if sample.warmup { ", warm-up" } else { "" };
+        let warmup = if row.warmup { ", warm-up" } else { "" };
         let _ = writeln!(
             out,
             "- {}, sample {}{warmup}: {}: {}{evidence}",
             text(&cell.label),
-            sample.sequence,
+            row.sequence,
             failure.class,
             code(&failure.message)
         );
     }
-    if failed.len() > MOST_FAILURES {
-        let _ = writeln!(out, "- … and {} more, all in the raw samples", failed.len() - MOST_FAILURES);
+    if number > listed {
+        let _ = writeln!(out, "- … and {} more, all in the raw samples", number - listed);
     }
     out.push_str("\n</details>\n\n");
 }

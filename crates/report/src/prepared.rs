@@ -2,12 +2,16 @@
 
 use crate::RunView;
 use crate::escape::plain;
-use isodyne_core::cell::BackendName;
-use isodyne_core::sample::{Provenance, Sample};
+use crate::label::labels;
+use isodyne_core::cell::BenchmarkName;
+use isodyne_core::columns::{CellColumns, Row};
+use isodyne_core::failure::Failure;
+use isodyne_core::sample::Provenance;
 use isodyne_core::summary::{CellStatus, CellSummary, MetricSummary};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use isodyne_core::unit::unit_of_metric;
+use std::collections::BTreeMap;
 
-/// The metric that a benchmark's headline is about.
+/// The metric that a benchmark's headline is about, where it has it.
 pub(crate) const TOTAL: &str = "total_ns";
 
 /// A cell with everything that is shown of it.
@@ -17,15 +21,39 @@ pub(crate) struct ShownCell<'a> {
     /// What was derived.
     pub summary: &'a CellSummary,
     /// All its samples in the order in which they were taken.
-    pub samples: Vec<&'a Sample>,
+    pub columns: &'a CellColumns,
+    /// The name of its headline metric.
+    pub metric: &'a str,
     /// Its place among the cells with samples: its colour.
     pub series: usize,
 }
 
 impl ShownCell<'_> {
-    /// The benchmark's headline metric, if there is a valid sample.
+    /// The cell's headline figures, if there is a valid sample.
     pub fn total(&self) -> Option<&MetricSummary> {
-        self.summary.metrics.get(TOTAL)
+        self.summary.metrics.get(self.metric)
+    }
+
+    /// Whether there is any sample of it, valid or not.
+    pub fn has_samples(&self) -> bool {
+        !self.columns.rows.is_empty()
+    }
+
+    /// How many of its samples failed by themselves, warm-ups included.
+    pub fn failed_count(&self) -> u64 {
+        self.columns.rows.iter().filter(|row| row.is_failed()).count() as u64
+    }
+
+    /// Those of its failures whose messages are kept, in the order in which they happened.
+    pub fn failures(&self) -> impl Iterator<Item = (&Row, &Failure)> {
+        let rows =
+            self.columns.failures.iter().filter_map(|(row, failure)| Some((self.columns.rows.get(*row)?, failure)));
+        rows.filter(|(row, _)| row.is_failed())
+    }
+
+    /// The headline metric's name as plain text.
+    pub fn metric_label(&self) -> String {
+        plain(self.metric)
     }
 
     /// The class column: the accuracy class, and where the values come from if that is not a measurement.
@@ -48,13 +76,12 @@ impl ShownCell<'_> {
     /// The share of the host's processor time that the hypervisor took during the valid samples; `None` if the host
     /// does not tell.
     pub fn steal_share(&self, cpu_count: u32) -> Option<f64> {
-        let (mut stolen, mut lived) = (0.0, 0.0);
-        for sample in self.samples.iter().filter(|sample| sample.counts()) {
-            if let (Some(steal_ns), Some(life)) = (sample.contamination.steal_ns, sample.metrics.get("lifecycle_ns")) {
-                stolen += steal_ns as f64;
-                lived += life * f64::from(cpu_count.max(1));
-            }
-        }
+        let stolen = self.columns.contamination.get("steal_ns")?;
+        let lived = self.columns.metrics.get("lifecycle_ns")?;
+        let both = self.columns.valid().filter_map(|row| Some((*stolen.get(row)?, *lived.get(row)?)));
+        let known = both.filter(|(stolen, lived)| stolen.is_finite() && !lived.is_nan());
+        let (stolen, lived) =
+            known.fold((0.0, 0.0), |sum, (stolen, life)| (sum.0 + stolen, sum.1 + life * f64::from(cpu_count.max(1))));
         Some(stolen / lived).filter(|share| lived > 0.0 && share.is_finite())
     }
 
@@ -75,10 +102,6 @@ pub(crate) struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     /// Makes a run ready.
     pub fn new(view: RunView<'a>) -> Self {
-        let mut samples: HashMap<&str, Vec<&Sample>> = HashMap::new();
-        for sample in view.samples {
-            samples.entry(sample.cell.as_str()).or_default().push(sample);
-        }
         let mut series = 0;
         let cells = view
             .summary
@@ -86,14 +109,22 @@ impl<'a> Prepared<'a> {
             .iter()
             .zip(labels(&view.summary.cells))
             .map(|(summary, label)| {
-                let mut samples = samples.remove(summary.cell.id.as_str()).unwrap_or_default();
-                samples.sort_by_key(|sample| sample.sequence);
+                let columns = view.columns.cells.get(&summary.cell.id).unwrap_or(CellColumns::EMPTY);
                 let own = series;
-                series += usize::from(!samples.is_empty());
-                ShownCell { label, summary, samples, series: own }
+                series += usize::from(!columns.rows.is_empty());
+                ShownCell { label, summary, columns, metric: headline(summary), series: own }
             })
             .collect();
         Self { view, cells }
+    }
+
+    /// The cells of each benchmark, in the order of the benchmarks.
+    pub fn benchmarks(&self) -> BTreeMap<BenchmarkName, Vec<&ShownCell<'a>>> {
+        let mut found: BTreeMap<BenchmarkName, Vec<&ShownCell<'a>>> = BTreeMap::new();
+        for cell in &self.cells {
+            found.entry(cell.summary.cell.benchmark).or_default().push(cell);
+        }
+        found
     }
 
     /// The cells with a headline figure, whether measured, scripted or given up half-way.
@@ -117,38 +148,22 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// The shortest distinct names: the backend, and the values of the factors in which its cells differ.
-fn labels(cells: &[CellSummary]) -> Vec<String> {
-    let mut values: BTreeMap<(BackendName, &str), BTreeSet<Option<String>>> = BTreeMap::new();
-    for cell in cells {
-        for other in cells.iter().filter(|other| other.cell.backend == cell.cell.backend) {
-            for key in cell.cell.factors.keys() {
-                let value = other.cell.factors.get(key).map(ToString::to_string);
-                values.entry((cell.cell.backend, key)).or_default().insert(value);
-            }
-        }
+/// Whether a table of these cells must say which metric a row is about.
+pub(crate) fn names_metrics(cells: &[&ShownCell<'_>]) -> bool {
+    cells.iter().any(|cell| cell.metric != TOTAL)
+}
+
+/// What the headline of a cell is about: the total. What another tool measured may have none; then it is the first of
+/// its metrics by name, times before rates, rates before amounts.
+fn headline(summary: &CellSummary) -> &str {
+    if summary.cell.benchmark != BenchmarkName::Imported || summary.metrics.contains_key(TOTAL) {
+        return TOTAL;
     }
-    let short: Vec<String> = cells
-        .iter()
-        .map(|cell| {
-            let backend = cell.cell.backend;
-            let differing = cell.cell.factors.iter().filter(|(key, _)| {
-                // The machine is what people call a QEMU cell by, even where there is only one.
-                (backend == BackendName::Qemu && *key == "machine")
-                    || values.get(&(backend, key.as_str())).is_some_and(|found| found.len() > 1)
-            });
-            let names: Vec<String> = differing.map(|(_, value)| value.to_string()).collect();
-            plain(&std::iter::once(backend.to_string()).chain(names).collect::<Vec<_>>().join(" "))
-        })
-        .collect();
-    let mut seen: HashMap<&str, usize> = HashMap::new();
-    for label in &short {
-        *seen.entry(label).or_default() += 1;
-    }
-    // Where the short name is not enough (another benchmark, equal values under two keys) the id is.
-    short
-        .iter()
-        .zip(cells)
-        .map(|(label, cell)| if seen[label.as_str()] > 1 { plain(cell.cell.id.as_str()) } else { label.clone() })
-        .collect()
+    let rank = |name: &str| match unit_of_metric(name) {
+        "ns" => 0,
+        unit if unit.ends_with("/s") => 1,
+        "B" => 2,
+        _ => 3,
+    };
+    summary.metrics.keys().map(String::as_str).min_by_key(|name| rank(name)).unwrap_or(TOTAL)
 }

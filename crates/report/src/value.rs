@@ -54,8 +54,12 @@ pub(crate) fn percent(share: f64) -> String {
     }
 }
 
-/// A tick's label: the shortest form that is exact for round numbers.
-pub(crate) fn tick(ns: f64) -> String {
+/// A tick's label on an axis of a metric: for times the shortest form that is exact for round numbers.
+pub(crate) fn tick(name: &str, value: f64) -> String {
+    if unit_of_metric(name) == "ns" { tick_of_time(value) } else { display_metric(name, value) }
+}
+
+fn tick_of_time(ns: f64) -> String {
     if ns == 0.0 {
         return "0".to_owned();
     }
@@ -95,6 +99,9 @@ mod tests {
 
     #[test]
     fn ticks_are_short() {
-        assert_eq!((tick(1e6), tick(2.5e9), tick(500.0)), ("1 ms".into(), "2.5 s".into(), "500 ns".into()));
+        assert_eq!(
+            (tick("x_ns", 1e6), tick("x_ns", 2.5e9), tick("x_ns", 500.0)),
+            ("1 ms".into(), "2.5 s".into(), "500 ns".into())
+        );
     }
 }

@@ -3,10 +3,16 @@
 #[path = "specimen/mod.rs"]
 mod specimen;
 
+use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
 use isodyne_core::columns::RunColumns;
+use isodyne_core::factor::Factors;
+use isodyne_core::ledger::Ledger;
+use isodyne_core::record::RunRecord;
+use isodyne_core::sample::{Provenance, Sample};
 use isodyne_core::summary::summarise;
 use isodyne_report::{
-    ListedRun, Paint, RunView, Style, csv, doctor_table, figures, list_table, markdown, run_table, runs_table,
+    ListedRun, Paint, RunView, Style, csv_heading, csv_row, doctor_table, figures, list_table, markdown, run_table,
+    runs_table,
 };
 
 const NARROW: Style = Style { color: false, width: 80 };
@@ -14,8 +20,9 @@ const WIDE: Style = Style { color: false, width: 120 };
 
 fn with_run<T>(rounds: u32, show: impl Fn(RunView<'_>) -> T) -> T {
     let (record, samples) = specimen::specimen(rounds);
-    let summary = summarise(&record, &RunColumns::of(&samples));
-    show(RunView { record: &record, samples: &samples, summary: &summary, location: Some("runs/specimen") })
+    let columns = RunColumns::of(&samples);
+    let summary = summarise(&record, &columns);
+    show(RunView { record: &record, columns: &columns, summary: &summary, location: Some("runs/specimen") })
 }
 
 fn widest(text: &str) -> usize {
@@ -47,8 +54,9 @@ fn an_unfinished_run_says_so() {
     record.ended = None;
     // The last sample of each of the first four cells, and none of the other two.
     let samples: Vec<_> = samples.into_iter().skip(12).take(4).collect();
-    let summary = summarise(&record, &RunColumns::of(&samples));
-    let view = RunView { record: &record, samples: &samples, summary: &summary, location: None };
+    let columns = RunColumns::of(&samples);
+    let summary = summarise(&record, &columns);
+    let view = RunView { record: &record, columns: &columns, summary: &summary, location: None };
     insta::assert_snapshot!(run_table(view, WIDE));
     let page = isodyne_report::html(view);
     assert!(page.contains("Unfinished") && page.contains("pending"));
@@ -107,7 +115,8 @@ fn a_pull_request() {
 
 #[test]
 fn the_columns_of_the_raw_samples() {
-    let text = with_run(20, |view| csv(view.record, view.samples));
+    let (record, samples) = specimen::specimen(20);
+    let text = csv_heading() + &samples.iter().map(|sample| csv_row(&record, sample)).collect::<String>();
     let mut lines = text.lines();
     insta::assert_snapshot!(format!("{}\n{}", lines.next().unwrap(), lines.next().unwrap()));
     assert_eq!(text.lines().count(), 1 + 22 * 6);
@@ -117,4 +126,54 @@ fn the_columns_of_the_raw_samples() {
 fn the_distribution_as_svg() {
     let figure = with_run(6, |view| figures(view, Paint::Themed).remove(0));
     insta::assert_snapshot!(figure.standalone());
+}
+
+/// The specimen with a variant beside each of two cells, and two cells of another tool's file.
+fn varied() -> (RunRecord, Vec<Sample>) {
+    let (mut record, mut samples) = specimen::specimen(8);
+    record.cells.truncate(2);
+    record.skipped.clear();
+    let known: Vec<CellId> = record.cells.iter().map(|cell| cell.id.clone()).collect();
+    samples.retain(|sample| known.contains(&sample.cell));
+    for cell in record.cells.clone() {
+        let id = cell.id.of_variant("quiet console");
+        let own = samples.iter().filter(|sample| sample.cell == cell.id).cloned();
+        let varied: Vec<Sample> = own.map(|sample| Sample { cell: id.clone(), ..sample }).collect();
+        samples.extend(varied);
+        record.cells.push(Cell { id, variant: Some("quiet console".to_owned()), ..cell });
+    }
+    for (backend, metric) in [(BackendName::Docker, "total_ns"), (BackendName::Podman, "throughput_bytes_per_s")] {
+        let id = CellId::new(BenchmarkName::Imported, backend, &Factors::new());
+        let source: Vec<Sample> = samples.iter().filter(|sample| sample.cell == known[0]).cloned().collect();
+        samples.extend(source.into_iter().map(|sample| Sample {
+            cell: id.clone(),
+            provenance: Provenance::Imported,
+            ledger: Ledger::default(),
+            metrics: [(metric.to_owned(), sample.metrics["total_ns"]), ("retries_count".to_owned(), 1.0)].into(),
+            ..sample
+        }));
+        record.cells.push(Cell {
+            id,
+            benchmark: BenchmarkName::Imported,
+            backend,
+            factors: Factors::new(),
+            variant: None,
+        });
+    }
+    (record, samples)
+}
+
+#[test]
+fn variants_and_imported_cells_have_their_names_and_tables() {
+    let (record, samples) = varied();
+    let columns = RunColumns::of(&samples);
+    let summary = summarise(&record, &columns);
+    let view = RunView { record: &record, columns: &columns, summary: &summary, location: None };
+    insta::assert_snapshot!(run_table(view, WIDE));
+    let page = isodyne_report::html(view);
+    for text in ["result-boot", "result-imported", "runc · quiet console", "throughput_bytes_per_s", "id=\"ecdf-2\""] {
+        assert!(page.contains(text), "{text}");
+    }
+    let pull_request = markdown(view);
+    assert!(pull_request.contains("**imported**") && pull_request.contains("| cell | metric | class |"));
 }

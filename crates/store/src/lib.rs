@@ -23,7 +23,7 @@ pub use directory::RunDirectory;
 pub use error::StoreError;
 pub use list::{ListedRun, list_runs};
 pub use place::default_location;
-pub use read::{RunContents, SampleReader, read, read_record};
+pub use read::{RunColumnsContents, RunContents, SampleReader, each_sample, read, read_columns, read_record};
 
 /// The name of the file that says what the run is.
 pub const RECORD_FILE: &str = "run.json";

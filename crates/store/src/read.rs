@@ -5,6 +5,7 @@ use crate::error::StoreError;
 use crate::file::open_regular;
 use crate::lines::{Line, Lines};
 use crate::{LINE_LIMIT_BYTES, RECORD_FILE, RECORD_LIMIT_BYTES, SAMPLES_FILE};
+use isodyne_core::columns::RunColumns;
 use isodyne_core::record::{RUN_SCHEMA, RUN_VERSION, RunRecord};
 use isodyne_core::sample::Sample;
 use rustix::fs::OFlags;
@@ -25,6 +26,17 @@ pub struct RunContents {
     pub notes: Vec<String>,
 }
 
+/// A run with its samples as columns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunColumnsContents {
+    /// What was set out to do, on what, with what.
+    pub record: RunRecord,
+    /// Its samples.
+    pub columns: RunColumns,
+    /// What is worth knowing of the state of the files, one line each; empty is usual.
+    pub notes: Vec<String>,
+}
+
 /// Reads a run. Takes no lock and waits for nobody: a line that is just being written is left out with a note.
 ///
 /// # Errors
@@ -36,16 +48,58 @@ pub fn read(path: &Path) -> Result<RunContents, StoreError> {
 /// As [`read`], and the length of `samples.jsonl` up to and including its last newline.
 pub(crate) fn read_whole_lines(path: &Path) -> Result<(RunContents, u64), StoreError> {
     let record = read_record(path)?;
+    let mut samples = Vec::new();
+    let (notes, whole_bytes) = visit(path, &record, |sample| {
+        samples.push(sample);
+        true
+    })?;
+    Ok((RunContents { record, samples, notes }, whole_bytes))
+}
+
+/// Reads a run for computing and showing: its samples become columns one by one and are never held as a whole.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_columns(path: &Path) -> Result<RunColumnsContents, StoreError> {
+    let record = read_record(path)?;
+    let mut columns = RunColumns::default();
+    let (notes, _) = visit(path, &record, |sample| {
+        columns.add(&sample);
+        true
+    })?;
+    columns.sort();
+    Ok(RunColumnsContents { record, columns, notes })
+}
+
+/// Calls `each` with every sample of a run, in the order of the file, until it returns false. Returns notes as
+/// [`RunContents`] has them.
+///
+/// # Errors
+/// As [`read`]; what came before has been visited then.
+pub fn each_sample(
+    path: &Path,
+    record: &RunRecord,
+    each: impl FnMut(Sample) -> bool,
+) -> Result<Vec<String>, StoreError> {
+    visit(path, record, each).map(|(notes, _)| notes)
+}
+
+fn visit(
+    path: &Path,
+    record: &RunRecord,
+    mut each: impl FnMut(Sample) -> bool,
+) -> Result<(Vec<String>, u64), StoreError> {
     let cells: BTreeSet<&str> = record.cells.iter().map(|cell| cell.id.as_str()).collect();
     let mut reader = SampleReader::open(path)?;
-    let mut samples = Vec::new();
     let mut strangers = BTreeSet::new();
     for sample in &mut reader {
         let sample = sample?;
         if !cells.contains(sample.cell.as_str()) {
             strangers.insert(sample.cell.as_str().to_owned());
         }
-        samples.push(sample);
+        if !each(sample) {
+            break;
+        }
     }
     let mut notes: Vec<String> = reader.note().into_iter().collect();
     if let Some(first) = strangers.first() {
@@ -56,7 +110,7 @@ pub(crate) fn read_whole_lines(path: &Path) -> Result<(RunContents, u64), StoreE
             first.escape_debug()
         ));
     }
-    Ok((RunContents { record, samples, notes }, reader.lines.whole_bytes))
+    Ok((notes, reader.lines.whole_bytes))
 }
 
 /// What of `run.json` every version has.

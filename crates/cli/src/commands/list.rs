@@ -5,7 +5,6 @@ use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use crate::paths;
 use isodyne_core::cell::{BackendName, BenchmarkName};
-use isodyne_core::columns::RunColumns;
 use isodyne_core::plan::Plan;
 use isodyne_core::plan::key::Key;
 use isodyne_core::plan::table::{backend_keys, benchmark_keys};
@@ -99,8 +98,8 @@ fn runs(style: Style) -> (&'static str, Value, String) {
     let mut found: Vec<ListedRun> = files_of(&paths::runs())
         .iter()
         .filter_map(|path| {
-            let contents = isodyne_store::read(path).ok()?;
-            let summary = summarise(&contents.record, &RunColumns::of(&contents.samples));
+            let contents = isodyne_store::read_columns(path).ok()?;
+            let summary = summarise(&contents.record, &contents.columns);
             let count = |status| summary.cells.iter().filter(|cell| cell.status == status).count() as u64;
             Some(ListedRun {
                 location: path.display().to_string(),

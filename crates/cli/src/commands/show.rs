@@ -5,24 +5,24 @@ use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use isodyne_core::columns::RunColumns;
 use isodyne_core::record::RunRecord;
-use isodyne_core::sample::Sample;
 use isodyne_core::summary::{RunSummary, summarise};
-use isodyne_report::{RunView, Style, csv, markdown, run_table};
+use isodyne_report::{RunView, Style, csv_heading, csv_row, markdown, run_table};
 use std::path::Path;
 
 /// Shows a run, also one that is still being measured.
 pub fn show(options: &ShowOptions, output: &Output) -> Result<Exit, Trouble> {
+    if options.csv {
+        return csv(&options.run, output);
+    }
     let run = read(&options.run, output)?;
     let location = options.run.display().to_string();
-    let view = RunView { record: &run.record, samples: &run.samples, summary: &run.summary, location: Some(&location) };
+    let view = run.view(&location);
     if options.json {
         output.json(&run.summary)
-    } else if options.csv {
-        output.data(&csv(&run.record, &run.samples))
     } else if options.markdown {
         output.data(&markdown(view))
     } else {
-        table(&run.record, &run.samples, &run.summary, &options.run, output)
+        table(view, output)
     }
 }
 
@@ -31,30 +31,42 @@ pub struct ReadRun {
     /// What the run set out to do.
     pub record: RunRecord,
     /// Its samples.
-    pub samples: Vec<Sample>,
+    pub columns: RunColumns,
     /// Derived.
     pub summary: RunSummary,
 }
 
+impl ReadRun {
+    /// The run as reports see it.
+    pub fn view<'a>(&'a self, location: &'a str) -> RunView<'a> {
+        RunView { record: &self.record, columns: &self.columns, summary: &self.summary, location: Some(location) }
+    }
+}
+
 /// Reads a run directory.
 pub fn read(path: &Path, output: &Output) -> Result<ReadRun, Trouble> {
-    let contents = isodyne_store::read(path).map_err(Trouble::unexpected)?;
+    let contents = isodyne_store::read_columns(path).map_err(Trouble::unexpected)?;
     for note in &contents.notes {
         output.warn(note);
     }
-    let summary = summarise(&contents.record, &RunColumns::of(&contents.samples));
-    Ok(ReadRun { record: contents.record, samples: contents.samples, summary })
+    let summary = summarise(&contents.record, &contents.columns);
+    Ok(ReadRun { record: contents.record, columns: contents.columns, summary })
 }
 
 /// Prints the tables.
-pub fn table(
-    record: &RunRecord,
-    samples: &[Sample],
-    summary: &RunSummary,
-    path: &Path,
-    output: &Output,
-) -> Result<Exit, Trouble> {
-    let location = path.display().to_string();
-    let view = RunView { record, samples, summary, location: Some(&location) };
+pub fn table(view: RunView<'_>, output: &Output) -> Result<Exit, Trouble> {
     output.data(&run_table(view, Style { color: output.color(), width: output.width() }))
+}
+
+/// Prints the raw samples one by one as they are read.
+fn csv(path: &Path, output: &Output) -> Result<Exit, Trouble> {
+    let record = isodyne_store::read_record(path).map_err(Trouble::unexpected)?;
+    let mut stream = output.stream();
+    stream.write(&csv_heading());
+    let notes = isodyne_store::each_sample(path, &record, |sample| stream.write(&csv_row(&record, &sample)));
+    let exit = stream.end()?;
+    for note in &notes.map_err(Trouble::unexpected)? {
+        output.warn(note);
+    }
+    Ok(exit)
 }

@@ -18,12 +18,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Warm-up samples and failed samples are counted and never enter a figure. A run that has not ended is summarised as
 /// far as it is there, with `complete` false.
 pub fn summarise(record: &RunRecord, columns: &RunColumns) -> RunSummary {
-    let nothing = CellColumns::default();
     let known: BTreeSet<&str> = record.cells.iter().map(|cell| cell.id.as_str()).collect();
     let foreign = columns.cells.iter().filter(|(id, _)| !known.contains(id.as_str()));
     let samples_foreign = foreign.map(|(_, cell)| cell.rows.len() as u64).sum();
-    let measured =
-        record.cells.iter().map(|cell| summarise_cell(record, cell, columns.cells.get(&cell.id).unwrap_or(&nothing)));
+    let measured = record
+        .cells
+        .iter()
+        .map(|cell| summarise_cell(record, cell, columns.cells.get(&cell.id).unwrap_or(CellColumns::EMPTY)));
     let mut cells: Vec<CellSummary> = measured.collect();
     cells.extend(record.skipped.iter().map(skipped));
     RunSummary {

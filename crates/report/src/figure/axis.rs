@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn ticks_are_round_and_inside() {
         assert_eq!(Axis::from_zero(100.0).ticks(5), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
-        let ticks: Vec<String> = Axis::over(2e6, 6e9).ticks(8).into_iter().map(crate::value::tick).collect();
+        let ticks: Vec<String> =
+            Axis::over(2e6, 6e9).ticks(8).into_iter().map(|value| crate::value::tick("total_ns", value)).collect();
         assert_eq!(ticks, ["3 ms", "10 ms", "30 ms", "100 ms", "300 ms", "1 s", "3 s"]);
     }
 

@@ -2,9 +2,9 @@
 
 use super::axis::Axis;
 use super::drawing::{Anchor, Drawing, Figure, Ink, Paint, WIDTH, Words, number};
-use crate::escape::shorten;
+use crate::escape::{plain, shorten};
 use crate::prepared::{Prepared, ShownCell, TOTAL};
-use crate::value::{median_interval, tick, time};
+use crate::value::{median_interval, metric, tick};
 use isodyne_core::stats::{Sorted, ecdf_points};
 use std::fmt::Write;
 
@@ -13,9 +13,25 @@ const RIGHT: f64 = WIDTH - 14.0;
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = 268.0;
 const LEGEND_LINE: f64 = 18.0;
+/// The figures' names. Imported files may have any number of metrics; nobody looks at more figures.
+const NAMES: [&str; 8] = ["ecdf", "ecdf-2", "ecdf-3", "ecdf-4", "ecdf-5", "ecdf-6", "ecdf-7", "ecdf-8"];
 
-pub(super) fn ecdf(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
-    let cells: Vec<&ShownCell<'_>> = run.with_total().collect();
+/// One figure for each headline metric; most runs have one.
+pub(super) fn ecdfs(run: &Prepared<'_>, paint: Paint) -> Vec<Figure> {
+    let mut groups: Vec<(&str, Vec<&ShownCell<'_>>)> = Vec::new();
+    for cell in run.with_total() {
+        match groups.iter_mut().find(|(metric, _)| *metric == cell.metric) {
+            Some((_, cells)) => cells.push(cell),
+            None => groups.push((cell.metric, vec![cell])),
+        }
+    }
+    groups.truncate(NAMES.len());
+    groups.iter().enumerate().filter_map(|(index, (_, cells))| ecdf(run, cells, index, paint)).collect()
+}
+
+/// The figure of cells with one headline metric.
+fn ecdf(run: &Prepared<'_>, cells: &[&ShownCell<'_>], index: usize, paint: Paint) -> Option<Figure> {
+    let metric = cells.first()?.metric;
     let totals: Vec<_> = cells.iter().filter_map(|cell| cell.total()).collect();
     let least = totals.iter().map(|total| total.min).reduce(f64::min)?;
     let most = totals.iter().map(|total| total.max).reduce(f64::max)?;
@@ -23,18 +39,31 @@ pub(super) fn ecdf(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
     let x = |value: f64| LEFT + axis.place(value) * (RIGHT - LEFT);
     let y = |share: f64| BOTTOM - share * (BOTTOM - TOP);
     let mut drawing = Drawing::new(paint);
-    frame(&mut drawing, &axis, x, y);
-    for cell in &cells {
+    frame(&mut drawing, &axis, metric, x, y);
+    for cell in cells {
         curve(&mut drawing, run, cell, x, y);
     }
-    let height = legend(&mut drawing, run, &cells);
+    let height = legend(&mut drawing, run, cells);
     let scale = if axis.log { "logarithmic" } else { "linear" };
-    Some(drawing.finish(
-        "ecdf",
-        "Distribution of totals".to_owned(),
-        format!(
+    let (title, meaning) = if metric == TOTAL {
+        let meaning = format!(
             "For each time (horizontal, {scale}), the share of valid samples that took no longer (vertical). A curve \
-             further left is faster, a steeper one steadier. The thick bar at 50 % is the 95 % interval of the median, \
+             further left is faster, a steeper one steadier."
+        );
+        ("Distribution of totals".to_owned(), meaning)
+    } else {
+        let meaning = format!(
+            "For each value of {metric} (horizontal, {scale}), the share of valid samples with no more (vertical). A \
+             steeper curve is a steadier one.",
+            metric = plain(metric)
+        );
+        (format!("Distribution of {}", plain(metric)), meaning)
+    };
+    Some(drawing.finish(
+        NAMES.get(index)?,
+        title,
+        format!(
+            "{meaning} The thick bar at 50 % is the 95 % interval of the median, \
              from order statistics; cells with fewer than 15 samples have none. Failed and warm-up samples are not in \
              it."
         ),
@@ -43,7 +72,7 @@ pub(super) fn ecdf(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
     ))
 }
 
-fn frame(drawing: &mut Drawing, axis: &Axis, x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) {
+fn frame(drawing: &mut Drawing, axis: &Axis, metric: &str, x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) {
     for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
         drawing.line((LEFT, y(share)), (RIGHT, y(share)), Ink::Grid, 1.0, "");
         let words = Words::new(Ink::Muted, Anchor::End);
@@ -54,13 +83,14 @@ fn frame(drawing: &mut Drawing, axis: &Axis, x: impl Fn(f64) -> f64, y: impl Fn(
         let at = x(value);
         drawing.line((at, TOP), (at, BOTTOM), Ink::Grid, 1.0, "");
         if at - last_label > 48.0 {
-            drawing.words((at, BOTTOM + 17.0), Words::new(Ink::Muted, Anchor::Middle), &tick(value));
+            drawing.words((at, BOTTOM + 17.0), Words::new(Ink::Muted, Anchor::Middle), &tick(metric, value));
             last_label = at;
         }
     }
     let words = Words::new(Ink::Muted, Anchor::Middle);
-    let scale = if axis.log { "total time, logarithmic" } else { "total time" };
-    drawing.words(((LEFT + RIGHT) / 2.0, BOTTOM + 36.0), words, scale);
+    let name = if metric == TOTAL { "total time".to_owned() } else { shorten(metric, 60) };
+    let scale = if axis.log { format!("{name}, logarithmic") } else { name };
+    drawing.words(((LEFT + RIGHT) / 2.0, BOTTOM + 36.0), words, &scale);
 }
 
 fn curve(
@@ -70,8 +100,7 @@ fn curve(
     x: impl Fn(f64) -> f64,
     y: impl Fn(f64) -> f64,
 ) {
-    let values = cell.samples.iter().filter(|sample| sample.counts()).filter_map(|sample| sample.metrics.get(TOTAL));
-    let Some(sorted) = Sorted::new(values.copied()) else { return };
+    let Some(sorted) = Sorted::new(cell.columns.values(cell.metric)) else { return };
     let ink = Ink::Series(cell.series);
     let mut d = String::new();
     let (mut last_x, mut last_y) = (String::new(), number(y(0.0)));
@@ -94,8 +123,8 @@ fn curve(
         let title = format!(
             "{}: median {}, 95 % interval {}, n = {}",
             cell.label,
-            time(total.p50, run.step()),
-            median_interval(TOTAL, total, run.step()),
+            metric(cell.metric, total.p50, run.step()),
+            median_interval(cell.metric, total, run.step()),
             total.n
         );
         drawing.bar((from, y(0.5) - 3.0), (to - from, 6.0), ink, false, &title);
@@ -120,8 +149,8 @@ fn legend(drawing: &mut Drawing, run: &Prepared<'_>, cells: &[&ShownCell<'_>]) -
         let words = |anchor| Words::new(Ink::Text, anchor);
         drawing.words((columns[0], at), words(Anchor::Start), &shorten(&cell.label, 38));
         drawing.words((columns[1], at), words(Anchor::End), &total.n.to_string());
-        drawing.words((columns[2], at), words(Anchor::End), &time(total.p50, run.step()));
-        drawing.words((columns[3], at), words(Anchor::End), &median_interval(TOTAL, total, run.step()));
+        drawing.words((columns[2], at), words(Anchor::End), &metric(cell.metric, total.p50, run.step()));
+        drawing.words((columns[3], at), words(Anchor::End), &median_interval(cell.metric, total, run.step()));
     }
     at + 10.0
 }

@@ -21,10 +21,8 @@ pub fn figures(view: RunView<'_>, paint: Paint) -> Vec<Figure> {
 }
 
 pub(crate) fn draw(run: &Prepared<'_>, paint: Paint) -> Vec<Figure> {
-    [ecdf::ecdf(run, paint), waterfall::waterfall(run, paint), timeline::timeline(run, paint)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let others = [waterfall::waterfall(run, paint), timeline::timeline(run, paint)];
+    ecdf::ecdfs(run, paint).into_iter().chain(others.into_iter().flatten()).collect()
 }
 
 /// Every figure as `NAME.svg` and `NAME.png`, ready to be written by the caller.

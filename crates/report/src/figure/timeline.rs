@@ -4,9 +4,9 @@ use super::axis::Axis;
 use super::dots::stretches;
 use super::drawing::{Anchor, Drawing, Figure, Ink, Paint, WIDTH, Words};
 use crate::escape::shorten;
-use crate::prepared::{Prepared, ShownCell, TOTAL};
-use crate::value::{count, time};
-use isodyne_core::sample::Sample;
+use crate::prepared::{Prepared, ShownCell};
+use crate::value::{count, metric};
+use isodyne_core::columns::Row;
 use isodyne_core::stats::STALL_FACTOR;
 
 const LEFT: f64 = 74.0;
@@ -30,16 +30,16 @@ struct Drawn {
 }
 
 pub(super) fn timeline(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
-    let cells: Vec<&ShownCell<'_>> = run.cells.iter().filter(|cell| !cell.samples.is_empty()).collect();
-    let all = || cells.iter().flat_map(|cell| &cell.samples);
-    let first = all().map(|sample| sample.sequence).min()?;
-    let last = all().map(|sample| sample.sequence).max()?;
+    let cells: Vec<&ShownCell<'_>> = run.cells.iter().filter(|cell| cell.has_samples()).collect();
+    let all = || cells.iter().flat_map(|cell| &cell.columns.rows);
+    let first = all().map(|row| row.sequence).min()?;
+    let last = all().map(|row| row.sequence).max()?;
     let span = (last - first).max(1) as f64;
     let x = |sequence: u64| LEFT + 6.0 + (sequence - first) as f64 / span * (RIGHT - LEFT - 12.0);
     let mut drawing = Drawing::new(paint);
     let mut drawn = Drawn::default();
     let mut top = 22.0;
-    let sessions = sessions(all().copied());
+    let sessions = sessions(all());
     for cell in &cells {
         for boundary in &sessions {
             drawing.line((x(*boundary) - 3.0, top), (x(*boundary) - 3.0, top + STRIP), Ink::Muted, 1.0, "2 4");
@@ -78,8 +78,8 @@ pub(super) fn timeline(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
 }
 
 /// The first sample of each session but the first.
-fn sessions<'a>(samples: impl Iterator<Item = &'a Sample>) -> Vec<u64> {
-    let mut order: Vec<(u64, u32)> = samples.map(|sample| (sample.sequence, sample.session)).collect();
+fn sessions<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<u64> {
+    let mut order: Vec<(u64, u32)> = rows.map(|row| (row.sequence, row.session)).collect();
     order.sort_unstable();
     order.windows(2).filter(|pair| pair[0].1 != pair[1].1).map(|pair| pair[1].0).take(50).collect()
 }
@@ -93,13 +93,13 @@ fn strip(
     cells: usize,
     drawn: &mut Drawn,
 ) {
-    let value_of = |sample: &Sample| sample.metrics.get(TOTAL).copied().filter(|value| value.is_finite());
+    let values = cell.columns.metrics.get(cell.metric).map(Vec::as_slice).unwrap_or_default();
     let timed = |warmup: bool| -> Vec<(u64, f64)> {
-        let chosen = cell.samples.iter().filter(move |sample| sample.warmup == warmup && sample.failure.is_none());
-        chosen.filter_map(|sample| Some((sample.sequence, value_of(sample)?))).collect()
+        let chosen = cell.columns.rows.iter().zip(values);
+        let chosen = chosen.filter(|(row, value)| row.warmup == warmup && row.failure.is_none() && value.is_finite());
+        chosen.map(|(row, value)| (row.sequence, *value)).collect()
     };
     let (counted, warmup) = (timed(false), timed(true));
-    let failed: Vec<&&Sample> = cell.samples.iter().filter(|sample| sample.is_failed()).collect();
     drawing.words((LEFT, top - 7.0), Words::new(Ink::Text, Anchor::Start).bold(), &shorten(&cell.label, 60));
     let failures: u64 = cell.summary.samples_failed.values().sum();
     let failures = if failures == 0 { String::new() } else { format!(", {failures} failed") };
@@ -141,7 +141,7 @@ fn strip(
             drawn.all_marks += beyond.len();
             for (sequence, value) in beyond.into_iter().take((MOST_MARKS / cells.max(1)).max(5)) {
                 drawn.marks += 1;
-                let (at, length) = (x(*sequence), time(*value, run.step()));
+                let (at, length) = (x(*sequence), metric(cell.metric, *value, run.step()));
                 drawing.beyond(
                     (at, top + 7.0),
                     Ink::Series(cell.series),
@@ -164,13 +164,11 @@ fn strip(
             }
         }
     }
-    drawn.all_marks += failed.len();
-    for sample in failed.into_iter().take((MOST_MARKS / cells.max(1)).max(5)) {
-        let Some(failure) = &sample.failure else { continue };
+    drawn.all_marks += usize::try_from(cell.failed_count()).unwrap_or(usize::MAX);
+    for (row, failure) in cell.failures().take((MOST_MARKS / cells.max(1)).max(5)) {
         drawn.marks += 1;
-        let title =
-            format!("sample {} failed: {} ({})", sample.sequence, failure.class, shorten(&failure.message, 120));
-        drawing.cross((x(sample.sequence), top + 6.0), 3.6, Ink::Bad, &title);
+        let title = format!("sample {} failed: {} ({})", row.sequence, failure.class, shorten(&failure.message, 120));
+        drawing.cross((x(row.sequence), top + 6.0), 3.6, Ink::Bad, &title);
     }
 }
 
@@ -195,7 +193,7 @@ fn scale(
     {
         // A label that would fall on another is left out: the median is the one to keep.
         if taken.iter().all(|other| (other - y(value)).abs() >= 11.0) {
-            drawing.words((LEFT - 6.0, y(value) + 3.5), words(ink), &time(value, run.step()));
+            drawing.words((LEFT - 6.0, y(value) + 3.5), words(ink), &metric(cell.metric, value, run.step()));
             taken.push(y(value));
         }
     }

@@ -3,8 +3,8 @@
 use super::axis::Axis;
 use super::drawing::{Anchor, Drawing, Figure, Ink, Paint, WIDTH, Words};
 use crate::escape::shorten;
-use crate::prepared::Prepared;
-use crate::value::{count, percent, tick, time};
+use crate::prepared::{Prepared, TOTAL};
+use crate::value::{count, metric, percent, tick, time};
 use isodyne_core::summary::PhaseSummary;
 
 const LEFT: f64 = 104.0;
@@ -18,7 +18,7 @@ pub(super) fn waterfall(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
     let mut at = 4.0;
     for cell in run.with_total().filter(|cell| !cell.summary.phases.is_empty()) {
         let Some(total) = cell.total() else { continue };
-        let head = format!("median total {}, {}", time(total.p50, run.step()), count(total.n, "sample"));
+        let head = format!("median total {}, {}", metric(cell.metric, total.p50, run.step()), count(total.n, "sample"));
         at += ROW;
         drawing.words(
             (0.0, at),
@@ -58,7 +58,7 @@ fn phases(drawing: &mut Drawing, run: &Prepared<'_>, phases: &[PhaseSummary], se
             drawing.words(
                 (x(value), bottom + 15.0),
                 Words { size: 10.0, ..Words::new(Ink::Muted, Anchor::Middle) },
-                &tick(value),
+                &tick(TOTAL, value),
             );
             last_label = x(value);
         }

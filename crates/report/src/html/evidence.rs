@@ -4,7 +4,6 @@ use super::table::table;
 use crate::escape::html_escape as e;
 use crate::prepared::{Prepared, ShownCell};
 use crate::value::{BELOW, NONE, count, percent, time};
-use isodyne_core::sample::{Contamination, Sample};
 use isodyne_core::stats::Sorted;
 use std::collections::BTreeSet;
 
@@ -13,12 +12,7 @@ const MOST_FAILURES: usize = 200;
 
 /// Every failed sample with its evidence.
 pub(super) fn failures(run: &Prepared<'_>) -> String {
-    let failed: Vec<(&ShownCell<'_>, &Sample)> = run
-        .cells
-        .iter()
-        .flat_map(|cell| cell.samples.iter().map(move |sample| (cell, *sample)))
-        .filter(|(_, sample)| sample.is_failed())
-        .collect();
+    let number: u64 = run.cells.iter().map(ShownCell::failed_count).sum();
     let interrupted: u64 = run.cells.iter().map(|cell| cell.summary.samples_interrupted).sum();
     let interrupted = if interrupted == 0 {
         String::new()
@@ -26,33 +20,29 @@ pub(super) fn failures(run: &Prepared<'_>) -> String {
         let attempts = count(interrupted, "attempt");
         format!("<p>{attempts} ended when the run was interrupted: kept, no failure, and in no figure above.</p>\n")
     };
-    if failed.is_empty() {
+    if number == 0 {
         return format!(
             "<section id=\"failures\">\n<h2>Failures</h2>\n<p>No sample failed.</p>\n{interrupted}</section>\n"
         );
     }
-    let rows: Vec<Vec<String>> = failed
+    let rows: Vec<Vec<String>> = run
+        .cells
         .iter()
+        .flat_map(|cell| cell.failures().map(move |(row, failure)| (cell, row, failure)))
         .take(MOST_FAILURES)
-        .filter_map(|(cell, sample)| {
-            let failure = sample.failure.as_ref()?;
-            let files: Vec<String> = failure
-                .evidence
-                .iter()
-                .chain(sample.logs.iter().filter(|log| !failure.evidence.contains(log)))
-                .map(|file| format!("<code>{}</code>", e(file)))
-                .collect();
-            Some(vec![
+        .map(|(cell, row, failure)| {
+            let files: Vec<String> = failure.evidence.iter().map(|file| format!("<code>{}</code>", e(file))).collect();
+            vec![
                 e(&cell.label),
-                format!("{}{}", sample.sequence, if sample.warmup { " (warm-up)" } else { "" }),
+                format!("{}{}", row.sequence, if row.warmup { " (warm-up)" } else { "" }),
                 format!("<span class=\"bad\">{}</span>", failure.class),
                 format!("<span class=\"message\">{}</span>", e(&failure.message)),
                 if files.is_empty() { NONE.to_owned() } else { files.join("<br>") },
-            ])
+            ]
         })
         .collect();
     let headings = [("cell", false), ("sample", true), ("class", false), ("what happened", false), ("evidence", false)];
-    let more = failed.len().saturating_sub(MOST_FAILURES);
+    let more = number.saturating_sub(rows.len() as u64);
     let more =
         if more > 0 { format!("<p>… and {more} more; all are in the raw samples.</p>\n") } else { String::new() };
     format!(
@@ -98,10 +88,8 @@ pub(super) fn contamination(run: &Prepared<'_>) -> String {
     let rows: Vec<Vec<String>> = run
         .cells
         .iter()
-        .filter_map(|cell| {
-            let valid: Vec<&Sample> = cell.samples.iter().copied().filter(|sample| sample.counts()).collect();
-            if valid.is_empty() { None } else { Some(contamination_row(run, cell, &valid)) }
-        })
+        .filter(|cell| cell.columns.valid().next().is_some())
+        .map(|cell| contamination_row(run, cell))
         .collect();
     if rows.is_empty() {
         return String::new();
@@ -115,36 +103,33 @@ pub(super) fn contamination(run: &Prepared<'_>) -> String {
     )
 }
 
-fn contamination_row(run: &Prepared<'_>, cell: &ShownCell<'_>, valid: &[&Sample]) -> Vec<String> {
-    let times = |pick: fn(&Contamination) -> Option<u64>| {
+fn contamination_row(run: &Prepared<'_>, cell: &ShownCell<'_>) -> Vec<String> {
+    let times = |name: &str| {
         // 0 is a reading of a counter here, not of the clock: nothing was stolen.
-        let show = |ns: f64| if ns == 0.0 { "0".to_owned() } else { time(ns, run.step()) };
-        spread(valid, |host| pick(host).map(|ns| ns as f64), show)
+        spread(cell, name, |ns| if ns == 0.0 { "0".to_owned() } else { time(ns, run.step()) })
     };
-    let counts = |pick: fn(&Contamination) -> Option<u64>| {
-        spread(valid, |host| pick(host).map(|number| number as f64), |number| format!("{number:.0}"))
-    };
-    let cache: BTreeSet<&str> = valid.iter().filter_map(|sample| sample.contamination.page_cache.as_deref()).collect();
+    let counts = |name: &str| spread(cell, name, |number| format!("{number:.0}"));
+    let cache: BTreeSet<&str> = cell.columns.page_caches.iter().map(String::as_str).collect();
     let steal_share = cell
         .steal_share(run.view.record.fingerprint.cpu_count)
         .map_or_else(String::new, |share| format!("<br><small>{}</small>", percent(share)));
     vec![
         e(&cell.label),
-        valid.len().to_string(),
-        format!("{}{steal_share}", times(|host| host.steal_ns)),
-        times(|host| host.pressure_cpu_ns),
-        times(|host| host.pressure_memory_ns),
-        times(|host| host.pressure_io_ns),
-        times(|host| host.other_cpu_ns),
-        counts(|host| host.involuntary_switches_count),
-        counts(|host| host.throttled_count),
+        cell.columns.valid().count().to_string(),
+        format!("{}{steal_share}", times("steal_ns")),
+        times("pressure_cpu_ns"),
+        times("pressure_memory_ns"),
+        times("pressure_io_ns"),
+        times("other_cpu_ns"),
+        counts("involuntary_switches_count"),
+        counts("throttled_count"),
         if cache.is_empty() { NONE.to_owned() } else { e(&cache.into_iter().collect::<Vec<_>>().join(", ")) },
     ]
 }
 
-fn spread(valid: &[&Sample], pick: impl Fn(&Contamination) -> Option<f64>, show: impl Fn(f64) -> String) -> String {
-    let values = Sorted::new(valid.iter().filter_map(|sample| pick(&sample.contamination)));
-    let Some(values) = values else { return NONE.to_owned() };
+fn spread(cell: &ShownCell<'_>, name: &str, show: impl Fn(f64) -> String) -> String {
+    let column = cell.columns.contamination.get(name).map(Vec::as_slice).unwrap_or_default();
+    let Some(values) = Sorted::new(cell.columns.counting(column)) else { return NONE.to_owned() };
     match (values.quantile(0.5), values.as_slice().last()) {
         (Some(median), Some(worst)) => {
             let (median, worst) = (show(median), show(*worst));

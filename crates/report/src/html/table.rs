@@ -2,9 +2,8 @@
 
 use crate::answer::meaning;
 use crate::escape::html_escape as e;
-use crate::prepared::{Prepared, ShownCell, TOTAL};
+use crate::prepared::{Prepared, ShownCell, names_metrics};
 use crate::value::{BELOW, NONE, count, median_interval, metric, optional};
-use isodyne_core::cell::BenchmarkName;
 use isodyne_core::summary::CellStatus;
 
 /// A table within a frame that scrolls where the window is narrow.
@@ -33,13 +32,8 @@ pub(super) fn table(headings: &[(&str, bool)], rows: &[Vec<String>]) -> String {
 pub(super) fn results(run: &Prepared<'_>) -> String {
     let step = run.step();
     let mut out = String::new();
-    for benchmark in BenchmarkName::ALL {
-        let cells: Vec<&ShownCell<'_>> =
-            run.cells.iter().filter(|cell| cell.summary.cell.benchmark == *benchmark).collect();
-        if cells.is_empty() {
-            continue;
-        }
-        let headings = [
+    for (benchmark, cells) in run.benchmarks() {
+        let mut headings = vec![
             ("cell", false),
             ("class", false),
             ("n", true),
@@ -51,10 +45,14 @@ pub(super) fn results(run: &Prepared<'_>) -> String {
             ("peak memory", true),
             ("failed", false),
         ];
-        let rows: Vec<Vec<String>> = cells.iter().map(|cell| row(cell, step)).collect();
+        let mut rows: Vec<Vec<String>> = cells.iter().map(|cell| row(cell, step)).collect();
+        if names_metrics(&cells) {
+            headings.insert(1, ("metric", false));
+            rows.iter_mut().zip(&cells).for_each(|(row, cell)| row.insert(1, e(cell.metric)));
+        }
         out.push_str(&format!(
             "<section id=\"result-{benchmark}\">\n<h2>{benchmark}: {}</h2>\n{}</section>\n",
-            e(meaning(*benchmark)),
+            e(meaning(benchmark)),
             table(&headings, &rows)
         ));
     }
@@ -71,7 +69,7 @@ fn row(cell: &ShownCell<'_>, step: Option<u64>) -> Vec<String> {
         CellStatus::Measured if cell.is_scripted() => "<span class=\"tag warning\">scripted</span>".to_owned(),
         CellStatus::Measured => e(&cell.class()),
     };
-    let name = if cell.samples.is_empty() {
+    let name = if !cell.has_samples() {
         e(&cell.label)
     } else {
         format!("<i class=\"swatch s{}\"></i>{}", cell.series % 8, e(&cell.label))
@@ -85,12 +83,12 @@ fn row(cell: &ShownCell<'_>, step: Option<u64>) -> Vec<String> {
     vec![
         format!("<span title=\"{}\">{name}</span>{}", e(cell.summary.cell.id.as_str()), reason.unwrap_or_default()),
         class,
-        if cell.samples.is_empty() { NONE.to_owned() } else { cell.summary.samples_valid.to_string() },
-        total.map_or_else(|| NONE.to_owned(), |found| format!("<b>{}</b>", metric(TOTAL, found.p50, step))),
-        total.map_or_else(|| NONE.to_owned(), |found| median_interval(TOTAL, found, step)),
-        optional(TOTAL, total.and_then(|found| found.p90), step),
-        optional(TOTAL, total.and_then(|found| found.p99), step),
-        optional(TOTAL, total.map(|found| found.max), step),
+        if !cell.has_samples() { NONE.to_owned() } else { cell.summary.samples_valid.to_string() },
+        total.map_or_else(|| NONE.to_owned(), |found| format!("<b>{}</b>", metric(cell.metric, found.p50, step))),
+        total.map_or_else(|| NONE.to_owned(), |found| median_interval(cell.metric, found, step)),
+        optional(cell.metric, total.and_then(|found| found.p90), step),
+        optional(cell.metric, total.and_then(|found| found.p99), step),
+        optional(cell.metric, total.map(|found| found.max), step),
         memory.map_or_else(|| NONE.to_owned(), |found| metric("peak_memory_bytes", found.p50, step)),
         failed,
     ]

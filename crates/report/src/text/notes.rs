@@ -143,14 +143,16 @@ fn failures(cell: &ShownCell<'_>) -> Vec<String> {
     }
     // The first of each class tells enough here; the report lists all.
     let mut classes = BTreeMap::new();
-    let failed = cell.samples.iter().filter(|sample| !sample.warmup && sample.is_failed());
-    for failure in failed.filter_map(|sample| sample.failure.as_ref()) {
+    for (_, failure) in cell.failures().filter(|(row, _)| !row.warmup) {
         classes.entry(failure.class).or_insert(failure);
     }
-    for (class, first) in classes {
-        let number = cell.summary.samples_failed.get(&class).copied().unwrap_or(0);
-        let evidence = first.evidence.first().map(|file| format!(" · {}", plain(file))).unwrap_or_default();
-        out.push(format!("{}: {number} failed: {class} ({}){evidence}", cell.label, plain(&first.message)));
+    for (class, number) in &cell.summary.samples_failed {
+        // After very many failures only their classes are kept.
+        let words = classes.get(class).map_or_else(String::new, |first| {
+            let evidence = first.evidence.first().map(|file| format!(" · {}", plain(file))).unwrap_or_default();
+            format!(" ({}){evidence}", plain(&first.message))
+        });
+        out.push(format!("{}: {number} failed: {class}{words}", cell.label));
     }
     if cell.summary.samples_interrupted > 0 {
         let attempts = count(cell.summary.samples_interrupted, "attempt");

@@ -7,7 +7,7 @@ use super::{Style, paragraph};
 use crate::answer::meaning;
 use crate::command::{again, seed_text};
 use crate::escape::plain;
-use crate::prepared::{Prepared, ShownCell, TOTAL};
+use crate::prepared::{Prepared, ShownCell, names_metrics};
 use crate::value::{NONE, count, median_interval, metric, optional};
 use crate::{RunView, SCRIPTED};
 use isodyne_core::cell::BenchmarkName;
@@ -27,13 +27,11 @@ pub fn run_table(view: RunView<'_>, style: Style) -> String {
     if run.is_scripted() {
         lines.push(style.warning(SCRIPTED));
     }
-    for benchmark in BenchmarkName::ALL {
-        let cells: Vec<&ShownCell<'_>> =
-            run.cells.iter().filter(|cell| cell.summary.cell.benchmark == *benchmark).collect();
-        if cells.is_empty() {
-            continue;
+    for (benchmark, cells) in run.benchmarks() {
+        if lines.len() > 1 {
+            lines.push(String::new());
         }
-        lines.extend(title(&run, *benchmark, style));
+        lines.extend(title(&run, benchmark, style));
         lines.push(String::new());
         lines.extend(table(&run, &cells, style));
         lines.extend(phase_lines(&cells, run.step(), style));
@@ -51,8 +49,11 @@ pub fn run_table(view: RunView<'_>, style: Style) -> String {
 fn title(run: &Prepared<'_>, benchmark: BenchmarkName, style: Style) -> Vec<String> {
     let record = run.view.record;
     let left = format!("{benchmark}: {}", meaning(benchmark));
-    let right =
-        format!("{}, interleaved, seed {}", count(u64::from(record.plan.samples), "round"), seed_text(record.seed));
+    let right = if benchmark == BenchmarkName::Imported {
+        "not measured by Isodyne".to_owned()
+    } else {
+        format!("{}, interleaved, seed {}", count(u64::from(record.plan.samples), "round"), seed_text(record.seed))
+    };
     let room = style.columns().saturating_sub(left.chars().count() + right.chars().count());
     if room >= 2 {
         vec![format!("{}{}{}", style.strong(&left), " ".repeat(room), style.quiet(&right))]
@@ -63,8 +64,8 @@ fn title(run: &Prepared<'_>, benchmark: BenchmarkName, style: Style) -> Vec<Stri
 
 fn table(run: &Prepared<'_>, cells: &[&ShownCell<'_>], style: Style) -> Vec<String> {
     // Skipped and pending cells have no figures; the notes name them with their reasons.
-    let shown: Vec<&&ShownCell<'_>> =
-        cells.iter().filter(|cell| !matches!(cell.summary.status, CellStatus::Skipped | CellStatus::Pending)).collect();
+    let has_figures = |cell: &&ShownCell<'_>| !matches!(cell.summary.status, CellStatus::Skipped | CellStatus::Pending);
+    let shown: Vec<&ShownCell<'_>> = cells.iter().copied().filter(has_figures).collect();
     if shown.is_empty() {
         return vec!["  no cell has a sample".to_owned()];
     }
@@ -105,7 +106,7 @@ fn layout<T>(columns: &[Column], with: impl Fn(&[Heading], &[Vec<String>]) -> T)
     with(&headings, &rows)
 }
 
-fn columns(run: &Prepared<'_>, cells: &[&&ShownCell<'_>]) -> Vec<Column> {
+fn columns(run: &Prepared<'_>, cells: &[&ShownCell<'_>]) -> Vec<Column> {
     let step = run.step();
     let column = |heading: Heading, expendable: u8, show: &dyn Fn(&ShownCell<'_>) -> String| Column {
         heading,
@@ -113,15 +114,15 @@ fn columns(run: &Prepared<'_>, cells: &[&&ShownCell<'_>]) -> Vec<Column> {
         expendable,
     };
     let total = |cell: &ShownCell<'_>, pick: &dyn Fn(&isodyne_core::summary::MetricSummary) -> Option<f64>| {
-        optional(TOTAL, cell.total().and_then(pick), step)
+        optional(cell.metric, cell.total().and_then(pick), step)
     };
-    vec![
+    let mut columns = vec![
         column(Heading::left("backend"), 0, &|cell| cell.label.clone()),
         column(Heading::left("class"), 1, &|cell| cell.class()),
         column(Heading::right("n"), 0, &|cell| cell.summary.samples_valid.to_string()),
         column(Heading::right("p50"), 0, &|cell| total(cell, &|metric| Some(metric.p50))),
         column(Heading::right("95 % interval"), 0, &|cell| {
-            cell.total().map_or_else(|| NONE.to_owned(), |metric| median_interval(TOTAL, metric, step))
+            cell.total().map_or_else(|| NONE.to_owned(), |metric| median_interval(cell.metric, metric, step))
         }),
         column(Heading::right("p90"), 3, &|cell| total(cell, &|metric| metric.p90)),
         column(Heading::right("p99"), 3, &|cell| total(cell, &|metric| metric.p99)),
@@ -131,5 +132,9 @@ fn columns(run: &Prepared<'_>, cells: &[&&ShownCell<'_>]) -> Vec<Column> {
             memory.map_or_else(|| NONE.to_owned(), |found| metric("peak_memory_bytes", found.p50, step))
         }),
         column(Heading::left("failed"), 0, &|cell| cell.failed()),
-    ]
+    ];
+    if names_metrics(cells) {
+        columns.insert(1, column(Heading::left("metric"), 0, &|cell| cell.metric_label()));
+    }
+    columns
 }

@@ -12,11 +12,11 @@ use crate::paths;
 use isodyne_core::columns::RunColumns;
 use isodyne_core::event::Ending;
 use isodyne_core::record::RunRecord;
-use isodyne_core::sample::Sample;
 use isodyne_core::summary::{RunSummary, summarise};
 use isodyne_engine::lab::{Lab, LabOptions};
 use isodyne_engine::ownership::sweep;
 use isodyne_engine::schedule::Interrupt;
+use isodyne_report::RunView;
 use isodyne_store::RunDirectory;
 use resolve::Target;
 use serde_json::json;
@@ -37,7 +37,8 @@ pub fn run(options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
     }
     if let Some(done) = target.resumed.as_ref().filter(|resumed| resume::is_complete(resumed)) {
         output.say("this run is complete: nothing is measured");
-        return conclude(&target.out, &done.record, &done.samples, Ending::Complete, options, output);
+        let columns = RunColumns::of(&done.samples);
+        return conclude(&target.out, &done.record, &columns, Ending::Complete, options, output);
     }
     let interrupt = Interrupt::listen().map_err(Trouble::unexpected)?;
     for survivor in sweep(&target.run_id) {
@@ -119,20 +120,22 @@ fn open_lab(target: &Target, output: &Output) -> Result<Lab, Trouble> {
 fn conclude(
     path: &Path,
     record: &RunRecord,
-    samples: &[Sample],
+    columns: &RunColumns,
     ending: Ending,
     options: &RunOptions,
     output: &Output,
 ) -> Result<Exit, Trouble> {
-    let summary = summarise(record, &RunColumns::of(samples));
+    let summary = summarise(record, columns);
+    let location = path.display().to_string();
+    let view = RunView { record, columns, summary: &summary, location: Some(&location) };
     if options.json {
         output.json(&summary)?;
     } else if !options.streams_events() {
-        super::show::table(record, samples, &summary, path, output)?;
+        super::show::table(view, output)?;
     }
-    if !options.no_report && samples.iter().any(Sample::counts) {
+    if !options.no_report && summary.cells.iter().any(|cell| cell.samples_valid > 0) {
         let file = path.join("report.html");
-        super::report::write_html(record, samples, &summary, path, &file)?;
+        super::report::write_html(view, &file)?;
         output.say(&format!("report  {}", file.display()));
     }
     Ok(exit(&summary, record, ending))

@@ -6,6 +6,7 @@ use crate::exit::{Exit, Trouble};
 use crate::listener::event_log::EventLog;
 use crate::listener::progress::Progress;
 use crate::output::Output;
+use isodyne_core::columns::RunColumns;
 use isodyne_core::event::{Ending, RunEvent};
 use isodyne_core::record::{RunEnd, RunRecord};
 use isodyne_core::sample::Sample;
@@ -32,13 +33,13 @@ pub fn session(lab: Lab, prepared: Prepared, session: Session<'_>, output: &Outp
     let Session { mut directory, mut record, earlier, options, interrupt } = session;
     let mut log = options.events.as_deref().map(EventLog::open).transpose()?;
     let mut progress = Progress::new();
-    let mut samples = earlier.clone();
+    let mut columns = RunColumns::of(&earlier);
     let path = directory.path().to_owned();
     directory.reopen().map_err(Trouble::unexpected)?;
     let mut listen = |event: &RunEvent| -> Result<(), Trouble> {
         if let RunEvent::SampleTaken { sample } = event {
             directory.append(sample).map_err(Trouble::unexpected)?;
-            samples.push(sample.as_ref().clone());
+            columns.add(sample);
         }
         if let Some(log) = &mut log {
             log.hear(event)?;
@@ -75,5 +76,5 @@ pub fn session(lab: Lab, prepared: Prepared, session: Session<'_>, output: &Outp
     } else {
         output.say(&format!("to go on: isodyne run --resume --out {}", path.display()));
     }
-    super::conclude(&path, &record, &samples, outcome.ending, options, output)
+    super::conclude(&path, &record, &columns, outcome.ending, options, output)
 }
