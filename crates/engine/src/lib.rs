@@ -4,6 +4,7 @@
 //! consume. There is no async runtime here: threads, file descriptors and deadlines.
 
 pub mod backend;
+pub mod build;
 pub mod channel;
 pub mod clock;
 #[cfg(any(test, fuzzing))]
