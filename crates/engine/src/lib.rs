@@ -5,6 +5,7 @@
 
 pub mod backend;
 pub mod calibrate;
+pub mod build;
 pub mod channel;
 pub mod clock;
 #[cfg(any(test, fuzzing))]

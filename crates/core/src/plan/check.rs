@@ -1,11 +1,11 @@
 //! The check: from the tree of a plan to the plan, or to everything that is wrong with it.
 
 use super::findings::{Findings, Place};
-use super::key::{DefaultValue, Key};
+use super::key::{DefaultValue, Key, Kind};
 use super::table::{CONFLICTS, PLAN_KEYS, backend_keys, benchmark_keys};
 use super::tree::{Entry, Node, Raw};
 use super::variant::{self, StatedVariant};
-use super::{BenchmarkPlan, MAX_CELLS, Plan, StatedFactors, budget, cells, unknown, value};
+use super::{BenchmarkPlan, MAX_CELLS, Plan, StatedFactors, budget, build, cells, unknown, value};
 use crate::cell::{BackendName, BenchmarkName};
 use crate::diagnostic::{hint_for, quoted};
 use crate::factor::FactorValue;
@@ -32,7 +32,7 @@ struct Backend {
 /// Checks the whole tree. `None`, or findings, if anything is wrong.
 pub(super) fn check(root: &[Entry], findings: &mut Findings<'_>) -> Option<Plan> {
     let (mut top, mut benchmarks, mut backends) = (Stated::new(), Vec::new(), Vec::new());
-    let (mut budgets, mut variants, mut all_known) = (Vec::new(), Vec::new(), true);
+    let (mut budgets, mut builds, mut variants, mut all_known) = (Vec::new(), Vec::new(), Vec::new(), true);
     for entry in root {
         if let Some(key) = PLAN_KEYS.iter().find(|key| key.name == entry.key) {
             top.extend(value::read(key, key.name, &entry.node, findings).map(|values| (key.name, values)));
@@ -42,6 +42,8 @@ pub(super) fn check(root: &[Entry], findings: &mut Findings<'_>) -> Option<Plan>
             backends = check_backends(entry, findings);
         } else if entry.key == "budget" {
             budgets = budget::read(entry, findings);
+        } else if entry.key == "build" {
+            builds = build::check(entry, findings);
         } else if entry.key == "variant" {
             variants = variant::check(entry, findings);
         } else {
@@ -58,7 +60,8 @@ pub(super) fn check(root: &[Entry], findings: &mut Findings<'_>) -> Option<Plan>
     if !findings.is_empty() {
         return None;
     }
-    let plan = Plan { budgets, ..assemble(&top, &benchmarks, &backends, &variants) };
+    check_builds(&backends, &variants, &builds, findings);
+    let plan = Plan { budgets, builds, ..assemble(&top, &benchmarks, &backends, &variants) };
     variant::check_conflicts(&variants, &plan, findings);
     check_size(&plan, &benchmarks, findings);
     Some(plan)
@@ -179,6 +182,28 @@ fn check_use(
     variant::check_use(variants, &measured, narrowed, findings);
 }
 
+/// Finds values that name builds which the plan has not.
+fn check_builds(
+    backends: &[Backend],
+    variants: &[StatedVariant],
+    builds: &[build::Build],
+    findings: &mut Findings<'_>,
+) {
+    for backend in backends {
+        for (key, values) in &backend.stated {
+            let path = format!("backend.{}.{key}", backend.name);
+            for (value, at) in values.iter().filter(|_| is_path(backend_keys(backend.name), key)) {
+                build::check_reference(value, &path, at, builds, findings);
+            }
+        }
+    }
+    variant::check_builds(variants, builds, findings);
+}
+
+fn is_path(keys: &[Key], name: &str) -> bool {
+    keys.iter().any(|key| key.name == name && key.kind == Kind::Path)
+}
+
 fn check_size(plan: &Plan, benchmarks: &[Benchmark], findings: &mut Findings<'_>) {
     let count = cells::count(plan);
     if count > MAX_CELLS {
@@ -217,6 +242,7 @@ fn assemble(top: &Stated, benchmarks: &[Benchmark], backends: &[Backend], varian
             .collect(),
         backends: backends.iter().map(|backend| (backend.name, without_places(&backend.stated))).collect(),
         variants: variant::without_places(variants),
+        builds: Vec::new(),
         budgets: Vec::new(),
     }
 }

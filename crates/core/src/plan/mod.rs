@@ -5,6 +5,7 @@
 //! reference are made from the same tables.
 
 pub mod budget;
+pub mod build;
 mod cells;
 mod check;
 mod findings;
@@ -28,6 +29,7 @@ use crate::cell::{BackendName, BenchmarkName, Cell};
 use crate::diagnostic::{Diagnostic, hint_for, quoted};
 use crate::factor::{FactorValue, Factors};
 use crate::gate::Budget;
+use build::Build;
 use findings::{Findings, Place};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -57,6 +59,9 @@ pub struct Plan {
     /// What is compared, paired, with what the plan states elsewhere (the variant `base`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Variant>,
+    /// What is made from git repositories before the run, for values to name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub builds: Vec<Build>,
     /// What the gate holds the run to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<Budget>,

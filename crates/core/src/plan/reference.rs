@@ -1,6 +1,7 @@
 //! The reference of all keys as Markdown, made from the tables.
 
 use super::budget::BUDGET_KEYS;
+use super::build::BUILD_KEYS;
 use super::key::{BYTE_UNITS, Key, Kind, TIME_UNITS};
 use super::table::{CONFLICTS, PLAN_KEYS, backend_keys, benchmark_keys};
 use crate::cell::{BackendName, BenchmarkName};
@@ -25,6 +26,7 @@ pub fn markdown() -> String {
         text.push_str(&table(&format!("`[backend.{backend}]`"), note, backend_keys(*backend)));
     }
     text.push_str(VARIANT);
+    text.push_str(&table("`[[build]]`", "", BUILD_KEYS));
     text.push_str("### `[[budget]]`\n\n| key | |\n| --- | --- |\n");
     for (key, doc) in BUDGET_KEYS {
         text.push_str(&format!("| `{key}` | {doc} |\n"));

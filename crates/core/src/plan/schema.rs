@@ -3,6 +3,7 @@
 //! It knows single values; that combinations are possible and cells are few enough, only the loader knows.
 
 use super::budget::BUDGET_KEYS;
+use super::build::BUILD_KEYS;
 use super::key::{BYTE_UNITS, DefaultValue, Key, Kind, TIME_UNITS};
 use super::table::{PLAN_KEYS, backend_keys, benchmark_keys};
 use crate::cell::{BackendName, BenchmarkName};
@@ -23,6 +24,7 @@ pub fn json_schema() -> Value {
     );
     properties.insert("budget".to_owned(), json!({ "type": "array", "items": budget() }));
     properties.insert("variant".to_owned(), variants());
+    properties.insert("build".to_owned(), json!({ "type": "array", "items": section(BUILD_KEYS) }));
     let any_benchmark: Vec<Value> =
         BenchmarkName::ALL.iter().map(|name| json!({ "required": [name.as_str()] })).collect();
     json!({

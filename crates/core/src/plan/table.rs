@@ -74,6 +74,16 @@ const MEMORY_LIMIT: Key = factor(
     "Limit of the sandbox's memory (cgroup).",
 );
 
+/// The backend's own program; `by_name` is what stands for it otherwise.
+const fn program(by_name: &'static str) -> Key {
+    factor(
+        "program",
+        Kind::Path,
+        DefaultValue::Absent(by_name),
+        "The program: a path relative to the working directory, a name that is looked up in PATH, or `build:NAME`.",
+    )
+}
+
 const LIFECYCLE: Key = factor(
     "lifecycle",
     Kind::Choice(&["run", "split"]),
@@ -91,9 +101,12 @@ const PROCESS: &[Key] = &[
     MEMORY_LIMIT,
 ];
 
-const OCI: &[Key] = &[LIFECYCLE, MEMORY_LIMIT];
+const RUNC: &[Key] = &[program("`runc` in PATH"), LIFECYCLE, MEMORY_LIMIT];
+
+const CRUN: &[Key] = &[program("`crun` in PATH"), LIFECYCLE, MEMORY_LIMIT];
 
 const RUNSC: &[Key] = &[
+    program("`runsc` in PATH"),
     factor(
         "platform",
         Kind::Choice(&["auto", "ptrace", "systrap", "kvm"]),
@@ -105,6 +118,7 @@ const RUNSC: &[Key] = &[
 ];
 
 const PODMAN: &[Key] = &[
+    program("`podman` in PATH"),
     factor(
         "runtime",
         Kind::Choice(&["auto", "runc", "crun"]),
@@ -117,6 +131,7 @@ const PODMAN: &[Key] = &[
 const DOCKER: &[Key] = &[MEMORY_LIMIT];
 
 const QEMU: &[Key] = &[
+    program("`qemu-system-x86_64` in PATH"),
     factor("machine", Kind::Choice(&["q35", "pc", "microvm"]), DefaultValue::Text("q35"), "The machine type."),
     factor(
         "accel",
@@ -136,7 +151,7 @@ const QEMU: &[Key] = &[
         "kernel",
         Kind::Path,
         DefaultValue::Absent("the kernel of `isodyne setup`"),
-        "The guest's kernel (bzImage or ELF); a path is relative to the working directory.",
+        "The guest's kernel (bzImage or ELF): a path relative to the working directory, or `build:NAME`.",
     ),
     factor(
         "entry",
@@ -191,7 +206,8 @@ const SCRIPTED: &[Key] = &[
 pub fn backend_keys(backend: BackendName) -> &'static [Key] {
     match backend {
         BackendName::Process => PROCESS,
-        BackendName::Runc | BackendName::Crun => OCI,
+        BackendName::Runc => RUNC,
+        BackendName::Crun => CRUN,
         BackendName::Runsc => RUNSC,
         BackendName::Podman => PODMAN,
         BackendName::Docker => DOCKER,

@@ -3,6 +3,7 @@
 //! A variant names keys by their paths (`"backend.qemu.cmdline" = "+quiet"`), and each value is checked by the table of
 //! the key it stands for.
 
+use super::build::{Build, check_reference};
 use super::findings::{Findings, Place};
 use super::key::{Key, Kind};
 use super::table::{CONFLICTS, PLAN_KEYS, backend_keys, benchmark_keys};
@@ -317,6 +318,17 @@ pub(super) fn check_conflicts(variants: &[StatedVariant], plan: &Plan, findings:
             let path = format!("backend.{}.{}", conflict.backend, value.key.name);
             findings.add(&value.at, &path, message, Some(conflict.hint.to_owned()));
         }
+    }
+}
+
+/// Finds values that name builds which the plan has not.
+pub(super) fn check_builds(variants: &[StatedVariant], builds: &[Build], findings: &mut Findings<'_>) {
+    for value in variants.iter().flat_map(|variant| &variant.values).filter(|value| value.key.kind == Kind::Path) {
+        let path = match value.home {
+            Home::Backend(backend) => format!("backend.{backend}.{}", value.key.name),
+            Home::Benchmark(benchmark) => format!("{benchmark}.{}", value.key.name),
+        };
+        check_reference(&value.value, &path, &value.at, builds, findings);
     }
 }
 

@@ -22,6 +22,7 @@ pub mod notify;
 pub mod oci;
 pub mod podman;
 pub mod process;
+pub(crate) mod program;
 pub mod qemu;
 pub mod scripted;
 pub mod unsupported;

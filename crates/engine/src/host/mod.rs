@@ -17,7 +17,7 @@ pub mod storage;
 pub mod tools;
 
 pub use cgroup::{CgroupKind, CgroupLayout};
-pub use tools::{find_tool, inspect_tool};
+pub use tools::{find_tool, inspect_tool, sha256_of};
 
 use isodyne_core::fingerprint::{Fingerprint, KvmState};
 use root::HostRoot;

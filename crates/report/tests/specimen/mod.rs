@@ -297,6 +297,7 @@ fn record(rounds: u32) -> RunRecord {
             }],
             backends: BTreeMap::new(),
             variants: Vec::new(),
+            builds: Vec::new(),
             budgets: Vec::new(),
         },
         seed: 0x7f3a,

@@ -39,7 +39,8 @@ pub fn prepare(plan: &Plan, lab: &Lab, output: &Output) -> Result<Prepared, Trou
     for cell in plan.cells() {
         let backend = backend::find(cell.backend);
         let probe = probes.entry(cell.backend).or_insert_with(|| backend.probe(lab));
-        if let Probe::Unavailable { reason, hint, .. } = probe {
+        // What the probe says is of the program in PATH: a cell that names another is tried by itself.
+        if let (Probe::Unavailable { reason, hint, .. }, false) = (probe, cell.factors.contains_key("program")) {
             prepared.skipped.push(SkippedCell { cell, reason: reason.clone(), hint: hint.clone() });
             continue;
         }

@@ -16,7 +16,7 @@ mod trial;
 
 pub use remove::{list, list_with_prefix, remove};
 
-use super::{Backend, Launcher, PrepareError};
+use super::{Backend, Launcher, PrepareError, program};
 use crate::channel::agent_binary;
 use crate::host::inspect_tool;
 use crate::image::rootfs::Rootfs;
@@ -65,7 +65,8 @@ impl OciBackend {
     }
 
     fn runtime(&self, cell: Option<&Cell>, lab: &Lab) -> Result<Runtime, PrepareError> {
-        let Some(tool) = inspect_tool(self.name.as_str(), &["--version"]) else {
+        let stated = cell.map(program::stated).transpose()?.flatten();
+        let Some(tool) = stated.or_else(|| inspect_tool(self.name.as_str(), &["--version"])) else {
             let (reason, hint) = self.missing();
             return Err(PrepareError::Unavailable { reason, hint });
         };
@@ -143,7 +144,8 @@ impl Backend for OciBackend {
             other => return Err(invalid("lifecycle", format!("unknown lifecycle `{other}`"), "use `run` or `split`")),
         };
         let memory_bytes = memory_limit(cell, lab)?;
-        if cell.factors.contains_key("platform") {
+        // The probe has tried what PATH holds, with its defaults.
+        if cell.factors.contains_key("platform") || cell.factors.contains_key("program") {
             trial::run(&runtime, lab).map_err(|(reason, hint)| PrepareError::Unavailable { reason, hint })?;
         }
         let (rootfs, asset) = rootfs(lab, "rootfs")?;

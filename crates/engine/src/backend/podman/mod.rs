@@ -12,21 +12,21 @@ mod store;
 pub use remove::{list_with_prefix, remove};
 
 use super::oci;
-use super::{Backend, Launcher, PrepareError};
+use super::{Backend, Launcher, PrepareError, program};
 use crate::host::inspect_tool;
 use crate::lab::Lab;
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::probe::{Capabilities, Probe, Tool};
 use isodyne_core::sample::Accuracy;
 use launcher::PodmanLauncher;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use store::Store;
 
 /// The backend.
 pub struct PodmanBackend;
 
-/// What was tried: scratch directory, wish, and the outcome.
+/// What was tried: the store's directory, wish, and the outcome.
 type Trial = (PathBuf, String, Result<Store, Refusal>);
 
 /// The runtimes that have been tried in this process.
@@ -42,17 +42,23 @@ fn podman() -> Result<Tool, Refusal> {
 }
 
 /// The store with a runtime that starts containers here. `auto` tries crun, podman's own choice, and then runc.
-fn working_store(podman: &Tool, wish: &str, lab: &Lab) -> Result<Store, Refusal> {
+/// Another podman than the one in PATH gets a store of its own: versions do not read each other's.
+fn working_store(podman: &Tool, own_store: bool, wish: &str, lab: &Lab) -> Result<Store, Refusal> {
+    let digest = podman.sha256.as_deref().filter(|_| own_store);
+    let directory = match digest.and_then(|digest| digest.get(..8)) {
+        Some(digest) => lab.scratch.join(format!("podman-{digest}")),
+        None => lab.scratch.join("podman"),
+    };
     let mut tried = TRIED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((.., known)) = tried.iter().find(|(scratch, asked, _)| *scratch == lab.scratch && asked == wish) {
+    if let Some((.., known)) = tried.iter().find(|(tried, asked, _)| *tried == directory && asked == wish) {
         return known.clone();
     }
-    let outcome = try_runtimes(podman, wish, lab);
-    tried.push((lab.scratch.clone(), wish.to_owned(), outcome.clone()));
+    let outcome = try_runtimes(podman, &directory, wish, lab);
+    tried.push((directory, wish.to_owned(), outcome.clone()));
     outcome
 }
 
-fn try_runtimes(podman: &Tool, wish: &str, lab: &Lab) -> Result<Store, Refusal> {
+fn try_runtimes(podman: &Tool, directory: &Path, wish: &str, lab: &Lab) -> Result<Store, Refusal> {
     let candidates = if wish == "auto" { vec!["crun", "runc"] } else { vec![wish] };
     let mut refusals = Vec::new();
     for candidate in candidates {
@@ -60,7 +66,7 @@ fn try_runtimes(podman: &Tool, wish: &str, lab: &Lab) -> Result<Store, Refusal> 
             refusals.push(format!("{candidate}: there is no such program"));
             continue;
         };
-        let store = Store::new(podman.clone(), runtime, lab);
+        let store = Store::at(podman.clone(), runtime, directory.to_owned(), lab.host.root);
         match launcher::trial(&store, lab) {
             Ok(()) => return Ok(store),
             Err(reason) => refusals.push(format!("{candidate}: {reason}")),
@@ -85,7 +91,7 @@ impl Backend for PodmanBackend {
             Err((reason, hint)) => return Probe::Unavailable { reason, hint, version: None },
         };
         let version = oci::version_of(&tool);
-        match working_store(&tool, "auto", lab) {
+        match working_store(&tool, false, "auto", lab) {
             Err((reason, hint)) => Probe::Unavailable { reason, hint, version },
             Ok(store) => {
                 let mut notes = vec![format!("runtime {}, in a store of its own", store.runtime.name)];
@@ -100,9 +106,11 @@ impl Backend for PodmanBackend {
 
     fn prepare(&self, cell: &Cell, lab: &Lab) -> Result<Box<dyn Launcher>, PrepareError> {
         let unavailable = |(reason, hint)| PrepareError::Unavailable { reason, hint };
-        let tool = podman().map_err(unavailable)?;
+        let stated = program::stated(cell)?;
+        let own_store = stated.is_some();
+        let tool = stated.map_or_else(podman, Ok).map_err(unavailable)?;
         let wish = cell.factors.get("runtime").and_then(|value| value.as_text()).unwrap_or("auto");
-        let store = working_store(&tool, wish, lab).map_err(unavailable)?;
+        let store = working_store(&tool, own_store, wish, lab).map_err(unavailable)?;
         let memory_bytes = oci::memory_limit(cell, lab)?;
         let (rootfs, asset) = oci::rootfs(lab, "podman-rootfs")?;
         let opened = store

@@ -29,10 +29,6 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(podman: Tool, runtime: Tool, lab: &Lab) -> Self {
-        Self::at(podman, runtime, lab.scratch.join("podman"), lab.host.root)
-    }
-
     pub(super) fn at(podman: Tool, runtime: Tool, directory: PathBuf, root: bool) -> Self {
         Self { podman, runtime, directory, root }
     }

@@ -1,7 +1,7 @@
 //! QEMU: a virtual machine on an emulated PC or a minimal machine, by KVM or by translation, driven over QMP.
 
-use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step};
-use crate::host::{find_tool, inspect_tool};
+use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, program};
+use crate::host::inspect_tool;
 use crate::image::{self, GuestAssets, SetupError};
 use crate::lab::Lab;
 use config::{Accelerator, Channel, Config, Entry, Wish};
@@ -58,7 +58,7 @@ impl Backend for QemuBackend {
 
     fn prepare(&self, cell: &Cell, lab: &Lab) -> Result<Box<dyn Launcher>, PrepareError> {
         let wish = Wish::from_factors(&cell.factors, lab.host.kvm())?;
-        let Some(tool) = find_tool(PROGRAM).and_then(|_| inspect_tool(PROGRAM, &["--version"])) else {
+        let Some(tool) = program::stated(cell)?.or_else(|| inspect_tool(PROGRAM, &["--version"])) else {
             let reason = format!("there is no `{PROGRAM}` on this host");
             return Err(PrepareError::Unavailable { reason, hint: INSTALL_HINT.to_owned() });
         };
