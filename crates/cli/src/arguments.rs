@@ -55,6 +55,8 @@ pub enum Command {
     Show(ShowOptions),
     /// Write a run's report: one HTML file that opens offline
     Report(ReportOptions),
+    /// Make a run of another tool's files
+    Import(ImportOptions),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -220,6 +222,29 @@ pub struct ReportOptions {
     /// Also write every figure as SVG and PNG into this directory
     #[arg(long, value_name = "DIR")]
     pub figures: Option<PathBuf>,
+}
+
+/// Options of `import`.
+#[derive(Debug, Args)]
+pub struct ImportOptions {
+    /// The file or directory (`-` for standard input)
+    #[arg(required_unless_present = "list")]
+    pub source: Option<PathBuf>,
+    /// The format, instead of recognising it (see --list)
+    #[arg(long, value_name = "NAME")]
+    pub format: Option<String>,
+    /// What the columns of a CSV file are (`total_ns=col:duration_ms*1e6,cell=col:name`), or a TOML file that says so
+    #[arg(long, value_name = "MAPPING")]
+    pub map: Vec<String>,
+    /// The run directory [default: runs/<time>-<format>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// List the formats
+    #[arg(long, conflicts_with_all = ["source", "format", "map", "out"])]
+    pub list: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A seed as results print it. A plan's seed is a signed integer of TOML, so the last bit is not for use.

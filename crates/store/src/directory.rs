@@ -9,13 +9,15 @@ use isodyne_core::record::{RunEnd, RunRecord};
 use isodyne_core::sample::Sample;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use std::fs::{DirBuilder, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A process that has just been killed holds the lock until the kernel has removed it; nobody else gives it up soon.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+/// How much is written at once where many samples are.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// A run that this process writes. Held by a lock until it is dropped.
 #[derive(Debug)]
@@ -133,6 +135,39 @@ impl RunDirectory {
                 Err(StoreError::io("write", &path, error))
             }
         }
+    }
+
+    /// Adds samples that are all there already (an import, a merge): written in large pieces and synced once, at the end.
+    /// Returns how many there were.
+    ///
+    /// # Errors
+    /// As [`RunDirectory::append`]: the file is then as it was before.
+    pub fn append_all(&mut self, samples: impl IntoIterator<Item = Sample>) -> Result<u64, StoreError> {
+        let outcome = self.write_all(samples);
+        if outcome.is_err() {
+            // Should this fail too, a line without an end is cut off by the next writer.
+            let _ = self.samples.set_len(self.length);
+        }
+        let (count, length) = outcome?;
+        self.length += length;
+        Ok(count)
+    }
+
+    /// Writes samples at the end of the file; returns how many, and how many bytes they take.
+    fn write_all(&mut self, samples: impl IntoIterator<Item = Sample>) -> Result<(u64, u64), StoreError> {
+        let path = self.path.join(SAMPLES_FILE);
+        let mut pieces = BufWriter::with_capacity(PIECE_BYTES, &self.samples);
+        let (mut count, mut length) = (0, 0);
+        for sample in samples {
+            let line = encode_sample(&sample)?;
+            pieces.write_all(&line).map_err(|error| StoreError::io("write", &path, error))?;
+            count += 1;
+            length += line.len() as u64;
+        }
+        pieces.flush().map_err(|error| StoreError::io("write", &path, error))?;
+        drop(pieces);
+        self.samples.sync_data().map_err(|error| StoreError::io("write", &path, error))?;
+        Ok((count, length))
     }
 
     /// Notes that the run has ended well.

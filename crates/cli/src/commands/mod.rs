@@ -4,6 +4,7 @@ pub mod calibrate;
 pub mod check;
 pub mod doctor;
 pub mod guardian;
+pub mod import;
 pub mod list;
 pub mod manual;
 pub mod plans;

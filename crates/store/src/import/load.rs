@@ -26,7 +26,7 @@ pub fn load(path: &Path) -> Result<Vec<SourceFile>, ImportError> {
 /// # Errors
 /// As [`load`].
 pub fn load_noting(path: &Path, notes: &mut Vec<String>) -> Result<Vec<SourceFile>, ImportError> {
-    let shown = path.display().to_string();
+    let shown = printable(path);
     let fail = |message: String| ImportError::new(&shown, message);
     let status = path.metadata().map_err(|error| fail(format!("cannot be read: {error}")))?;
     let mut room = IMPORT_LIMIT_BYTES;
@@ -40,18 +40,24 @@ pub fn load_noting(path: &Path, notes: &mut Vec<String>) -> Result<Vec<SourceFil
     if paths.is_empty() {
         return Err(fail("there is no file in it".to_owned()));
     }
-    let name = |path_of_file: &Path| path_of_file.strip_prefix(path).unwrap_or(path_of_file).display().to_string();
+    let name = |path_of_file: &Path| printable(path_of_file.strip_prefix(path).unwrap_or(path_of_file));
     let mut files = Vec::with_capacity(paths.len());
     for path_of_file in paths {
-        let bytes = read(&path_of_file, &path_of_file.display().to_string(), &mut room)?;
+        let bytes = read(&path_of_file, &printable(&path_of_file), &mut room)?;
         files.push(SourceFile { name: name(&path_of_file), bytes });
     }
     Ok(files)
 }
 
+/// A path as it may be shown: its names may be anybody's.
+fn printable(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.chars().any(char::is_control) { text.escape_debug().to_string() } else { text }
+}
+
 /// Finds the files, in the order of their names.
 fn walk(directory: &Path, depth: usize, found: &mut Vec<PathBuf>, notes: &mut Vec<String>) -> Result<(), ImportError> {
-    let fail = |message: String| ImportError::new(directory.display().to_string(), message);
+    let fail = |message: String| ImportError::new(printable(directory), message);
     if depth > DEPTH_LIMIT {
         return Err(fail(format!("directories are nested more than {DEPTH_LIMIT} deep")));
     }
@@ -73,7 +79,7 @@ fn walk(directory: &Path, depth: usize, found: &mut Vec<PathBuf>, notes: &mut Ve
         } else if status.is_file() {
             found.push(path);
         } else {
-            notes.push(format!("{}: passed over, it is not a regular file", path.display()));
+            notes.push(format!("{}: passed over, it is not a regular file", printable(&path)));
         }
     }
     Ok(())

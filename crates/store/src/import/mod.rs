@@ -2,19 +2,26 @@
 //!
 //! One module a format, one line in [`IMPORTERS`] each. A parser is a pure function from bytes to [`Parsed`]; it trusts
 //! nothing, has limits on everything, and never fails by panicking. What parsers share: [`text`] (bytes as text), [`json`]
-//! (values by key path), [`table`] (rows by column), [`number`] (numbers and durations), [`when`] (times of the clock).
+//! (values by key path), [`table`] (rows by column), [`number`] (numbers and durations), [`units`] (units in names), [`when`] (times of the clock).
 
+pub mod csv;
+mod docker_cr;
+mod ivshmem;
 pub mod json;
 mod load;
+mod luminaguard;
+mod microbench;
 pub mod number;
 mod parsed;
+mod picoshare;
 mod run;
 pub mod table;
 pub mod text;
+pub mod units;
 pub mod when;
 
 pub use load::{load, load_noting};
-pub use parsed::{Parsed, ParsedSample, SourceFile, text_factor};
+pub use parsed::{Parsed, ParsedSample, Rounds, SourceFile, text_factor};
 pub use run::{ImportContext, ImportedSamples, into_run};
 
 /// One format.
@@ -31,7 +38,14 @@ pub struct Importer {
 }
 
 /// All formats, the most particular first: the first that recognises a file reads it.
-pub const IMPORTERS: &[Importer] = &[];
+pub const IMPORTERS: &[Importer] = &[
+    picoshare::IMPORTER,
+    microbench::IMPORTER,
+    docker_cr::IMPORTER,
+    ivshmem::IMPORTER,
+    luminaguard::IMPORTER,
+    csv::IMPORTER,
+];
 
 /// The files of one import are not larger, all together.
 pub const IMPORT_LIMIT_BYTES: u64 = 256 << 20;

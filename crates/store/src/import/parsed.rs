@@ -138,6 +138,36 @@ impl Parsed {
     }
 }
 
+impl ParsedSample {
+    /// A valid sample without values.
+    pub fn new(cell: usize, accuracy: Accuracy) -> Self {
+        let metrics = BTreeMap::new();
+        Self { cell, round: 0, warmup: false, started_ns: None, failure: None, accuracy, metrics }
+    }
+
+    /// Sets a value; one that is not a finite number is absent.
+    pub fn set(&mut self, metric: &str, value: f64) {
+        if value.is_finite() {
+            self.metrics.insert(metric.to_owned(), value);
+        }
+    }
+}
+
+/// Counts rounds within each cell, for files that know of none.
+#[derive(Clone, Debug, Default)]
+pub struct Rounds(Vec<u32>);
+
+impl Rounds {
+    /// The next round of a cell, from 0.
+    pub fn next(&mut self, cell: usize) -> u32 {
+        if self.0.len() <= cell {
+            self.0.resize(cell + 1, 0);
+        }
+        self.0[cell] += 1;
+        self.0[cell] - 1
+    }
+}
+
 /// A text for one line: control characters are escaped, what is too long is cut.
 fn one_line(text: &str) -> String {
     let mut line = String::new();

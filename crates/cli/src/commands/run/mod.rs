@@ -1,7 +1,7 @@
 //! `isodyne run`: from plan to report.
 
 mod prepare;
-mod resolve;
+pub mod resolve;
 mod resume;
 mod session;
 

@@ -94,7 +94,7 @@ fn resumed(options: &RunOptions) -> Result<Target, Trouble> {
 }
 
 /// Randomness for names and seeds, from the system.
-fn fresh_random() -> u64 {
+pub fn fresh_random() -> u64 {
     let mut bytes = [0_u8; 8];
     match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
         Ok(8) => u64::from_ne_bytes(bytes),
