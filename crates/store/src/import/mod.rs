@@ -4,12 +4,23 @@
 //! nothing, has limits on everything, and never fails by panicking. What parsers share: [`text`] (bytes as text), [`json`]
 //! (values by key path), [`table`] (rows by column), [`number`] (numbers and durations), [`when`] (times of the clock).
 
+mod criterion;
+mod criu;
+mod fio;
+mod firecracker;
+pub(crate) mod hdr;
+mod hyperfine;
+mod iperf3;
 pub mod json;
 mod load;
 pub mod number;
 mod parsed;
+mod parts;
+mod phoronix;
 mod run;
 pub mod table;
+#[cfg(test)]
+mod testing;
 pub mod text;
 pub mod when;
 
@@ -31,7 +42,46 @@ pub struct Importer {
 }
 
 /// All formats, the most particular first: the first that recognises a file reads it.
-pub const IMPORTERS: &[Importer] = &[];
+pub const IMPORTERS: &[Importer] = &[
+    Importer {
+        name: "hyperfine",
+        summary: "hyperfine's --export-json",
+        recognise: hyperfine::recognise,
+        parse: hyperfine::parse,
+    },
+    Importer {
+        name: "criterion",
+        summary: "a directory target/criterion of criterion.rs",
+        recognise: criterion::recognise,
+        parse: criterion::parse,
+    },
+    Importer {
+        name: "fio",
+        summary: "fio's --output-format=json or json+",
+        recognise: fio::recognise,
+        parse: fio::parse,
+    },
+    Importer { name: "iperf3", summary: "iperf3's -J", recognise: iperf3::recognise, parse: iperf3::parse },
+    Importer {
+        name: "firecracker",
+        summary: "Firecracker's metrics, one flush a line",
+        recognise: firecracker::recognise,
+        parse: firecracker::parse,
+    },
+    Importer {
+        name: "phoronix",
+        summary: "composite.xml of the Phoronix Test Suite, or its JSON",
+        recognise: phoronix::recognise,
+        parse: phoronix::parse,
+    },
+    Importer {
+        name: "criu",
+        summary: "CRIU's stats-dump and stats-restore, or what crit decodes of them",
+        recognise: criu::recognise,
+        parse: criu::parse,
+    },
+    Importer { name: "hdr", summary: "logs of HdrHistogram", recognise: hdr::recognise, parse: hdr::parse },
+];
 
 /// The files of one import are not larger, all together.
 pub const IMPORT_LIMIT_BYTES: u64 = 256 << 20;
