@@ -4,8 +4,8 @@
 //! consume. There is no async runtime here: threads, file descriptors and deadlines.
 
 pub mod backend;
-pub mod calibrate;
 pub mod build;
+pub mod calibrate;
 pub mod channel;
 pub mod clock;
 #[cfg(any(test, fuzzing))]

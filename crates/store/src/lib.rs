@@ -12,6 +12,7 @@ mod check;
 mod directory;
 mod error;
 mod file;
+mod hdr;
 pub mod import;
 mod lines;
 mod list;

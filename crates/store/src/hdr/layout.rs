@@ -46,8 +46,11 @@ impl Layout {
     pub fn bucket(self, index: usize, count: u64) -> Option<Bucket> {
         let index = index as u64;
         let (power, part) = (index >> self.half, index & ((1 << self.half) - 1));
-        let (shift, part) =
-            if power == 0 { (u64::from(self.unit), part) } else { (power - 1 + u64::from(self.unit), part + (1 << self.half)) };
+        let (shift, part) = if power == 0 {
+            (u64::from(self.unit), part)
+        } else {
+            (power - 1 + u64::from(self.unit), part + (1 << self.half))
+        };
         if shift + u64::from(self.half) + 1 > 63 {
             return None;
         }

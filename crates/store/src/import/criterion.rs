@@ -1,7 +1,7 @@
 //! criterion.rs: `target/criterion/**/new/{sample,estimates,benchmark}.json`.
 
-use super::parts::{file_name, head, holds, remark, sample, unread};
-use super::tree::{Place, json, short};
+use super::json::{self, Node};
+use super::parts::{file_name, head, holds, numbers, sample, short, text_at, unread};
 use super::{ImportError, Parsed, SourceFile, text_factor};
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::Factors;
@@ -67,17 +67,17 @@ fn add(parsed: &mut Parsed, directory: &str, group: &Group<'_>) -> Result<(), Im
     let mut per_iteration = None;
     match group.benchmark {
         Some(file) => {
-            let tree = json(file)?;
-            let root = Place::root(&file.name, &tree);
+            let tree = json::parse(file)?;
+            let root = Node::root(&file.name, &tree);
             for (key, factor) in [("group_id", "group"), ("function_id", "function"), ("value_str", "value")] {
-                factors.extend(root.text_at(key).map(|text| (factor.to_owned(), text_factor(text))));
+                factors.extend(text_at(&root, key).map(|text| (factor.to_owned(), text_factor(text))));
             }
             per_iteration = throughput(parsed, &root)?;
         }
         None => {
             let path = directory.trim_end_matches('/').trim_end_matches("/new");
             factors.insert("path".to_owned(), text_factor(if path.is_empty() { &first.name } else { path }));
-            remark(parsed, format!("`{}` has no benchmark.json beside it: its name is its path", short(&first.name)));
+            parsed.remark(format!("`{}` has no benchmark.json beside it: its name is its path", short(&first.name)));
         }
     }
     let cell = parsed.cell(&first.name, BackendName::Imported, factors)?;
@@ -91,7 +91,7 @@ fn add(parsed: &mut Parsed, directory: &str, group: &Group<'_>) -> Result<(), Im
 }
 
 /// What one iteration processes, as a metric of a rate.
-fn throughput(parsed: &mut Parsed, root: &Place<'_>) -> Result<Option<(&'static str, f64)>, ImportError> {
+fn throughput(parsed: &mut Parsed, root: &Node<'_>) -> Result<Option<(&'static str, f64)>, ImportError> {
     let Some(throughput) = root.get("throughput") else { return Ok(None) };
     let mut found = None;
     for (kind, amount) in throughput.entries()? {
@@ -100,7 +100,7 @@ fn throughput(parsed: &mut Parsed, root: &Place<'_>) -> Result<Option<(&'static 
             "Bits" => Some(("throughput_bytes_per_s", amount.number()? / 8.0)),
             "Elements" => Some(("elements_per_s", amount.number()?)),
             other => {
-                remark(parsed, format!("a throughput of `{}` is not understood", short(other)));
+                parsed.remark(format!("a throughput of `{}` is not understood", short(other)));
                 found
             }
         };
@@ -114,15 +114,15 @@ fn add_samples(
     file: &SourceFile,
     per_iteration: Option<(&'static str, f64)>,
 ) -> Result<(), ImportError> {
-    let tree = json(file)?;
-    let root = Place::root(&file.name, &tree);
-    let (iterations, times) = (root.need("iters")?.numbers()?, root.need("times")?.numbers()?);
+    let tree = json::parse(file)?;
+    let root = Node::root(&file.name, &tree);
+    let (iterations, times) = (numbers(&root.need("iters")?)?, numbers(&root.need("times")?)?);
     if iterations.len() != times.len() {
-        return Err(root.wrong(format_args!("{} `iters` for {} `times`", iterations.len(), times.len())));
+        return Err(root.fail(format_args!("{} `iters` for {} `times`", iterations.len(), times.len())));
     }
     for (index, (iterations, ns)) in iterations.iter().zip(&times).enumerate() {
         if *iterations < 1.0 || *ns < 0.0 {
-            return Err(root.wrong(format_args!("sample {index} has {iterations} iterations in {ns} ns")));
+            return Err(root.fail(format_args!("sample {index} has {iterations} iterations in {ns} ns")));
         }
         let each = ns / iterations;
         let rate = per_iteration.filter(|_| each > 0.0).map(|(name, amount)| (name, amount * 1e9 / each));
@@ -131,25 +131,24 @@ fn add_samples(
     }
     let most = iterations.iter().copied().fold(0.0, f64::max);
     if most > 1.0 {
-        remark(
-            parsed,
+        parsed.remark(
             "a sample of criterion.rs is the mean over its iterations (`iterations_count`): its spread is not the spread \
              of single iterations, and its quantiles are not theirs",
         );
     }
-    match root.text_at("sampling_mode") {
+    match text_at(&root, "sampling_mode") {
         Some(mode @ ("Linear" | "Flat")) => {
-            drop(parsed.facts.insert("sampling_mode".to_owned(), mode.to_lowercase()));
+            parsed.fact("sampling_mode", mode.to_lowercase());
         }
-        other => remark(parsed, format!("sampling mode `{}` is not known", short(other.unwrap_or_default()))),
+        other => parsed.remark(format!("sampling mode `{}` is not known", short(other.unwrap_or_default()))),
     }
     unread(parsed, "sample.", root.entries()?.map(|(key, _)| key), &["sampling_mode", "iters", "times"]);
     Ok(())
 }
 
 fn add_estimates(parsed: &mut Parsed, cell: usize, file: &SourceFile) -> Result<(), ImportError> {
-    let tree = json(file)?;
-    let root = Place::root(&file.name, &tree);
+    let tree = json::parse(file)?;
+    let root = Node::root(&file.name, &tree);
     for (key, statistic) in [
         ("mean", Statistic::Mean),
         ("median", Statistic::Median),
@@ -196,6 +195,6 @@ mod tests {
         let text = r#"{"sampling_mode": "Flat", "iters": [0.0], "times": [5.0]}"#;
         let file = SourceFile { name: "sample.json".into(), bytes: text.into() };
         let error = parse(&[file]).unwrap_err();
-        assert_eq!(error.to_string(), "sample.json: the file: sample 0 has 0 iterations in 5 ns");
+        assert_eq!(error.to_string(), "sample.json: sample 0 has 0 iterations in 5 ns");
     }
 }

@@ -2,8 +2,8 @@
 
 mod image;
 
-use super::parts::{head, holds, remark, sample};
-use super::tree::{Place, json};
+use super::json::{self, Node};
+use super::parts::{Rounds, head, holds, sample};
 use super::{ImportError, Parsed, SourceFile, text_factor};
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::Factors;
@@ -74,27 +74,28 @@ pub(super) fn parse(files: &[SourceFile]) -> Result<Parsed, ImportError> {
         title: "checkpoints and restores by CRIU".to_owned(),
         ..Parsed::default()
     };
-    parsed.facts.insert("clock".to_owned(), "gettimeofday".to_owned());
-    remark(&mut parsed, "CRIU takes its times from the wall clock (gettimeofday), in microseconds of 32 bits");
+    parsed.fact("clock", "gettimeofday");
+    parsed.remark("CRIU takes its times from the wall clock (gettimeofday), in microseconds of 32 bits");
+    let mut rounds = Rounds::default();
     let several = files.len() > 1;
     for file in files.iter().filter(|file| !several || is_one(file)) {
         if is_json(file) {
-            add_json(&mut parsed, file)?;
+            add_json(&mut parsed, file, &mut rounds)?;
         } else {
-            add_image(&mut parsed, file)?;
+            add_image(&mut parsed, file, &mut rounds)?;
         }
     }
     Ok(parsed)
 }
 
-fn add_image(parsed: &mut Parsed, file: &SourceFile) -> Result<(), ImportError> {
+fn add_image(parsed: &mut Parsed, file: &SourceFile, rounds: &mut Rounds) -> Result<(), ImportError> {
     let fail = |message: String| ImportError::new(&file.name, message);
     let payload = image::payload(&file.bytes)
         .ok_or_else(|| fail("it does not begin with the magic number of CRIU's statistics".to_owned()))?;
     let outer = image::fields(image::entry(payload).map_err(fail)?).map_err(fail)?;
     for (number, value) in outer {
         let Some((name, _, known)) = ENTRIES.iter().find(|(_, known, _)| *known == number) else {
-            remark(parsed, format!("field {number} of the entry is not understood and was left out"));
+            parsed.remark(format!("field {number} of the entry is not understood and was left out"));
             continue;
         };
         let image::Value::Bytes(bytes) = value else {
@@ -105,47 +106,52 @@ fn add_image(parsed: &mut Parsed, file: &SourceFile) -> Result<(), ImportError> 
             match (known.iter().find(|field| field.number == number), value) {
                 (Some(field), image::Value::Number(value)) => values.push((field.metric, value as f64 * field.scale)),
                 (Some(field), _) => return Err(fail(format!("`{name}.{}` is no number", field.name))),
-                (None, _) => remark(parsed, format!("field {number} of `{name}` is not understood and was left out")),
+                (None, _) => parsed.remark(format!("field {number} of `{name}` is not understood and was left out")),
             }
         }
-        add(parsed, &file.name, name, &values)?;
+        add(parsed, &file.name, name, &values, rounds)?;
     }
     Ok(())
 }
 
-fn add_json(parsed: &mut Parsed, file: &SourceFile) -> Result<(), ImportError> {
-    let tree = json(file)?;
-    let root = Place::root(&file.name, &tree);
+fn add_json(parsed: &mut Parsed, file: &SourceFile, rounds: &mut Rounds) -> Result<(), ImportError> {
+    let tree = json::parse(file)?;
+    let root = Node::root(&file.name, &tree);
     if root.need("magic")?.text()? != "STATS" {
-        return Err(root.need("magic")?.wrong("is not STATS: another image of CRIU"));
+        return Err(root.need("magic")?.fail("is not STATS: another image of CRIU"));
     }
     for entry in root.need("entries")?.items()? {
         for (name, inner) in entry.entries()? {
             let Some((_, _, known)) = ENTRIES.iter().find(|(known, _, _)| *known == name) else {
-                remark(parsed, format!("`{}` is not understood and was left out", inner.path));
+                parsed.remark(format!("`{}` is not understood and was left out", inner.path()));
                 continue;
             };
             let mut values = Vec::new();
             for (key, value) in inner.entries()? {
                 match known.iter().find(|field| field.name == key) {
                     Some(field) => values.push((field.metric, value.number()? * field.scale)),
-                    None => remark(parsed, format!("`{}` is not understood and was left out", value.path)),
+                    None => parsed.remark(format!("`{}` is not understood and was left out", value.path())),
                 }
             }
-            add(parsed, &file.name, name, &values)?;
+            add(parsed, &file.name, name, &values, rounds)?;
         }
     }
     Ok(())
 }
 
-fn add(parsed: &mut Parsed, file: &str, operation: &str, values: &[(&'static str, f64)]) -> Result<(), ImportError> {
+fn add(
+    parsed: &mut Parsed,
+    file: &str,
+    operation: &str,
+    values: &[(&'static str, f64)],
+    rounds: &mut Rounds,
+) -> Result<(), ImportError> {
     if let Some((metric, _)) = values.iter().find(|(_, value)| *value < 0.0) {
         return Err(ImportError::new(file, format!("`{metric}` is negative")));
     }
     let factors = Factors::from([("operation".to_owned(), text_factor(operation))]);
     let cell = parsed.cell(file, BackendName::Imported, factors)?;
-    let round = parsed.samples.iter().filter(|sample| sample.cell == cell).count();
-    parsed.add(file, sample(cell, round, Accuracy::Process, values.iter().copied()))
+    parsed.add(file, sample(cell, rounds.next(cell), Accuracy::Process, values.iter().copied()))
 }
 
 #[cfg(test)]

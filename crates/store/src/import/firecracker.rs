@@ -4,9 +4,9 @@
 //! snapshots, least and greatest latencies) stay until they are replaced: a flush that repeats one has not measured it
 //! again, so it is left out there. 0 is what a value is before anything happened: such values are left out.
 
-use super::parts::{head, holds, remark, rfc3339_of_ms, sample};
-use super::tree::{Place, json_of, short};
-use super::{ImportError, Parsed, SourceFile, text_factor};
+use super::json::{self, Node};
+use super::parts::{head, holds, rfc3339_of_ms, sample, short, text_at};
+use super::{ImportError, Parsed, SourceFile, text, text_factor};
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::Factors;
 use isodyne_core::failure::{Failure, FailureClass};
@@ -30,18 +30,18 @@ pub(super) fn parse(files: &[SourceFile]) -> Result<Parsed, ImportError> {
         title: "metrics of Firecracker".to_owned(),
         ..Parsed::default()
     };
-    remark(&mut parsed, "Firecracker runs on KVM: the accuracy class is `kvm`; whether that was nested is not said");
-    remark(&mut parsed, "values of 0 and stored values that a flush only repeats were left out");
+    parsed.remark("Firecracker runs on KVM: the accuracy class is `kvm`; whether that was nested is not said");
+    parsed.remark("values of 0 and stored values that a flush only repeats were left out");
     for file in files {
         let mut cells = HashMap::new();
         let mut first_ms = None;
-        for (index, line) in file.bytes.split(|byte| *byte == b'\n').enumerate() {
+        for (index, line) in text::utf8(file)?.lines().enumerate() {
             let number = index as u64 + 1;
-            if line.iter().all(u8::is_ascii_whitespace) {
+            if line.trim().is_empty() {
                 continue;
             }
-            let tree = json_of(&file.name, line, number)?;
-            let root = Place::root(&file.name, &tree);
+            let tree = json::parse_text(&file.name, number, line)?;
+            let root = Node::root(&file.name, &tree);
             add_flush(&mut parsed, &file.name, &root, &mut cells, &mut first_ms)
                 .map_err(|error| ImportError::at(error.file, number, error.message))?;
         }
@@ -59,7 +59,7 @@ struct Machine {
 fn add_flush(
     parsed: &mut Parsed,
     file: &str,
-    root: &Place<'_>,
+    root: &Node<'_>,
     machines: &mut HashMap<usize, Machine>,
     first_ms: &mut Option<f64>,
 ) -> Result<(), ImportError> {
@@ -69,7 +69,7 @@ fn add_flush(
         parsed.created_at = rfc3339_of_ms(first_ms);
     }
     let mut factors = Factors::new();
-    if let Some(id) = root.text_at("id") {
+    if let Some(id) = text_at(&root, "id") {
         factors.insert("id".to_owned(), text_factor(id));
     }
     if let Some(properties) = root.get("properties") {
@@ -87,7 +87,7 @@ fn add_flush(
     machine.flushes += 1;
     made.started_ns = (at_ms >= first_ms).then_some(((at_ms - first_ms) * 1e6) as u64);
     made.failure = failure(&values);
-    for found in values.into_iter().filter(|found| found.value > 0.0) {
+    for found in values.into_iter().filter(|found| found.value > 0.0 && found.value.is_finite()) {
         if found.kind != Kind::Counter && machine.stored.insert(found.key.clone(), found.value) == Some(found.value) {
             continue;
         }
@@ -125,26 +125,26 @@ fn collect(
     parsed: &mut Parsed,
     values: &mut Vec<Found>,
     section: &str,
-    place: &Place<'_>,
+    place: &Node<'_>,
     depth: u8,
 ) -> Result<(), ImportError> {
-    if place.value.is_object() && depth < 3 {
+    if place.value().is_object() && depth < 3 {
         for (key, inner) in place.entries()? {
             collect(parsed, values, &format!("{section}.{key}"), &inner, depth + 1)?;
         }
         return Ok(());
     }
-    if !place.value.is_number() {
-        remark(parsed, format!("`{}` is no number and was left out", place.path));
+    if !place.value().is_number() {
+        parsed.remark(format!("`{}` is no number and was left out", place.path()));
         return Ok(());
     }
     if values.len() >= VALUES_LIMIT {
-        return Err(place.wrong(format_args!("more than {VALUES_LIMIT} values in one flush")));
+        return Err(place.fail(format_args!("more than {VALUES_LIMIT} values in one flush")));
     }
     let (metric, scale, kind) = named(section);
     let value = place.number()?;
     if value < 0.0 {
-        return Err(place.wrong("a metric of Firecracker is not negative"));
+        return Err(place.fail("a metric of Firecracker is not negative"));
     }
     values.push(Found { key: short(section), metric, value: value * scale, kind });
     Ok(())
@@ -208,7 +208,7 @@ mod tests {
         let parsed = parse(&[fixture("firecracker.json")]).unwrap();
         assert_eq!(parsed.cells.len(), 1);
         assert_eq!(parsed.cells[0].backend, BackendName::Firecracker);
-        assert_eq!(parsed.created_at.as_deref(), Some("2018-11-07T11:45:55.180Z"));
+        assert_eq!(parsed.created_at.as_deref(), Some("2018-11-07T11:45:55.18Z"));
         let [first, second, third] = &parsed.samples[..] else { panic!("three flushes") };
         assert_eq!(first.metrics["api_server_process_startup_time_ns"], 9_400_000.0);
         assert_eq!(second.started_ns, Some(60_000_000_000));
@@ -217,7 +217,8 @@ mod tests {
         assert_eq!(second.metrics["block_rootfs_read_bytes"], 4_096_000.0);
         assert_eq!(second.metrics["vcpu_exit_io_in_count"], 12.0);
         assert_eq!(second.metrics["vcpu_exit_io_in_agg_sum_ns"], 36_000.0);
-        let least = parsed.claims.iter().find(|claim| claim.statistic == Statistic::Min).unwrap();
+        let least = parsed.claims.iter().find(|claim| claim.field == "vcpu.exit_io_in_agg.min_us").unwrap();
+        assert_eq!(least.statistic, Statistic::Min);
         assert_eq!((least.metric.as_str(), least.value), ("vcpu_exit_io_in_agg_ns", 2_000.0));
         assert_eq!(third.failure.as_ref().unwrap().class, FailureClass::Crash);
     }
@@ -225,7 +226,7 @@ mod tests {
     #[test]
     fn errors_have_the_line() {
         let file = SourceFile { name: "m".into(), bytes: b"{\"utc_timestamp_ms\":1}\n\n{\"x\":1}\n".to_vec() };
-        assert_eq!(parse(&[file]).unwrap_err().to_string(), "m:3: the file: key `utc_timestamp_ms` is missing");
+        assert_eq!(parse(&[file]).unwrap_err().to_string(), "m:3: key `utc_timestamp_ms` is missing");
         let file = SourceFile { name: "m".into(), bytes: b"{\"utc_timestamp_ms\":1,\"vmm\":{\"a\":-1}}".to_vec() };
         assert!(parse(&[file]).unwrap_err().to_string().starts_with("m:1: `vmm.a`: a metric"));
     }

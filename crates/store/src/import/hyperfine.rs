@@ -1,10 +1,10 @@
 //! hyperfine's `--export-json`: wall-clock times of commands.
 
-use super::parts::{head, holds, ns_of_seconds, remark, reported, sample, unread};
-use super::tree::{Place, json};
+use super::json::{self, Node};
+use super::parts::{Rounds, head, holds, length, ns_of_seconds, numbers, reported, sample, unread};
 use super::{ImportError, Parsed, SourceFile, text_factor};
-use isodyne_core::factor::Factors;
 use isodyne_core::cell::BackendName;
+use isodyne_core::factor::Factors;
 use isodyne_core::imported::Statistic;
 use isodyne_core::sample::Accuracy;
 
@@ -22,11 +22,12 @@ pub(super) fn parse(files: &[SourceFile]) -> Result<Parsed, ImportError> {
         title: "commands timed by hyperfine".to_owned(),
         ..Parsed::default()
     };
+    let mut rounds = Rounds::default();
     for file in files {
-        let tree = json(file)?;
-        let root = Place::root(&file.name, &tree);
+        let tree = json::parse(file)?;
+        let root = Node::root(&file.name, &tree);
         for result in root.need("results")?.items()? {
-            add_result(&mut parsed, &file.name, &result)?;
+            add_result(&mut parsed, &file.name, &result, &mut rounds)?;
         }
         unread(&mut parsed, "", root.entries()?.map(|(key, _)| key), &["results"]);
     }
@@ -34,11 +35,21 @@ pub(super) fn parse(files: &[SourceFile]) -> Result<Parsed, ImportError> {
 }
 
 const KEYS: &[&str] = &[
-    "command", "mean", "stddev", "median", "user", "system", "min", "max", "times", "memory_usage_byte", "exit_codes",
+    "command",
+    "mean",
+    "stddev",
+    "median",
+    "user",
+    "system",
+    "min",
+    "max",
+    "times",
+    "memory_usage_byte",
+    "exit_codes",
     "parameters",
 ];
 
-fn add_result(parsed: &mut Parsed, file: &str, result: &Place<'_>) -> Result<(), ImportError> {
+fn add_result(parsed: &mut Parsed, file: &str, result: &Node<'_>, rounds: &mut Rounds) -> Result<(), ImportError> {
     let command = result.need("command")?.text()?;
     let mut factors = Factors::from([("command".to_owned(), text_factor(command))]);
     if let Some(parameters) = result.get("parameters") {
@@ -50,37 +61,41 @@ fn add_result(parsed: &mut Parsed, file: &str, result: &Place<'_>) -> Result<(),
     let before = parsed.cells.len();
     let cell = parsed.cell(file, BackendName::Imported, factors)?;
     if parsed.cells.len() == before {
-        remark(parsed, format!("`{}`: this command stands more than once; its samples are one cell", result.path));
+        parsed.remark(format!("`{}`: this command stands more than once; its samples are one cell", result.path()));
     }
-    add_samples(parsed, file, cell, result)?;
+    add_samples(parsed, file, cell, result, rounds)?;
     add_claims(parsed, cell, result)?;
     unread(parsed, "results[].", result.entries()?.map(|(key, _)| key), KEYS);
     Ok(())
 }
 
-fn add_samples(parsed: &mut Parsed, file: &str, cell: usize, result: &Place<'_>) -> Result<(), ImportError> {
+fn add_samples(
+    parsed: &mut Parsed,
+    file: &str,
+    cell: usize,
+    result: &Node<'_>,
+    rounds: &mut Rounds,
+) -> Result<(), ImportError> {
     let Some(times) = result.get("times") else {
-        remark(parsed, format!("`{}` has no single times, only figures", result.path));
+        parsed.remark(format!("`{}` has no single times, only figures", result.path()));
         return Ok(());
     };
-    let values = times.numbers()?;
+    let values = numbers(&times)?;
     if let Some(index) = values.iter().position(|value| *value < 0.0) {
-        return Err(times.wrong(format_args!("time {index} is negative")));
+        return Err(times.fail(format_args!("time {index} is negative")));
     }
     let codes = same_length(result, "exit_codes", values.len())?;
-    let memory = same_length(result, "memory_usage_byte", values.len())?.map(|place| place.numbers()).transpose()?;
-    // A command that stands twice goes on with its rounds.
-    let first = parsed.samples.iter().filter(|sample| sample.cell == cell).count();
+    let memory = same_length(result, "memory_usage_byte", values.len())?.map(|place| numbers(&place)).transpose()?;
     for (index, seconds) in values.iter().enumerate() {
-        let mut made = sample(cell, first + index, Accuracy::Process, [("total_ns", ns_of_seconds(*seconds))]);
+        let mut made = sample(cell, rounds.next(cell), Accuracy::Process, [("total_ns", ns_of_seconds(*seconds))]);
         let bytes = memory.as_ref().and_then(|memory| memory.get(index).copied());
         made.metrics.extend(bytes.map(|bytes| ("peak_memory_bytes".to_owned(), bytes)));
         if let Some(codes) = &codes {
-            made.failure = match codes.value.get(index) {
+            made.failure = match codes.value().get(index) {
                 Some(code) if code.is_null() => Some(reported("the command was ended by a signal")),
                 Some(code) if code.as_i64() == Some(0) => None,
                 Some(code) if code.is_i64() => Some(reported(format!("the command ended with code {code}"))),
-                _ => return Err(codes.wrong(format_args!("code {index} is no whole number"))),
+                _ => return Err(codes.fail(format_args!("code {index} is no whole number"))),
             };
         }
         parsed.add(file, made)?;
@@ -89,17 +104,17 @@ fn add_samples(parsed: &mut Parsed, file: &str, cell: usize, result: &Place<'_>)
 }
 
 /// An array that goes with the times; an empty one counts as absent.
-fn same_length<'a>(result: &Place<'a>, key: &str, wanted: usize) -> Result<Option<Place<'a>>, ImportError> {
+fn same_length<'a>(result: &Node<'a>, key: &str, wanted: usize) -> Result<Option<Node<'a>>, ImportError> {
     let Some(place) = result.get(key) else { return Ok(None) };
-    match place.length()? {
+    match length(&place)? {
         0 => Ok(None),
         found if found == wanted => Ok(Some(place)),
-        found => Err(place.wrong(format_args!("{found} entries for {wanted} times"))),
+        found => Err(place.fail(format_args!("{found} entries for {wanted} times"))),
     }
 }
 
-fn add_claims(parsed: &mut Parsed, cell: usize, result: &Place<'_>) -> Result<(), ImportError> {
-    let n = result.get("times").and_then(|times| Some(times.value.as_array()?.len() as u64));
+fn add_claims(parsed: &mut Parsed, cell: usize, result: &Node<'_>) -> Result<(), ImportError> {
+    let n = result.get("times").and_then(|times| Some(times.value().as_array()?.len() as u64));
     for (key, metric, statistic) in [
         ("mean", "total_ns", Statistic::Mean),
         ("stddev", "total_ns", Statistic::Stddev),
@@ -109,8 +124,8 @@ fn add_claims(parsed: &mut Parsed, cell: usize, result: &Place<'_>) -> Result<()
         ("user", "cpu_user_ns", Statistic::Mean),
         ("system", "cpu_system_ns", Statistic::Mean),
     ] {
-        if let Some(seconds) = result.number_at(key)? {
-            parsed.claim(cell, metric, statistic, ns_of_seconds(seconds), n, &format!("{}.{key}", result.path));
+        if let Some(seconds) = result.number_of(key)? {
+            parsed.claim(cell, metric, statistic, ns_of_seconds(seconds), n, &format!("{}.{key}", result.path()));
         }
     }
     Ok(())
@@ -153,7 +168,7 @@ mod tests {
             read(r#"{"results": [{"command": "a", "times": [1, -2]}]}"#).unwrap_err(),
             "h.json: `results[0].times`: time 1 is negative"
         );
-        assert_eq!(read(r#"{"results": {}}"#).unwrap_err(), "h.json: `results`: expected an array, found an object");
-        assert_eq!(read("[]").unwrap_err(), "h.json: the file: key `results` is missing");
+        assert_eq!(read(r#"{"results": {}}"#).unwrap_err(), "h.json: `results`: {} is no list");
+        assert_eq!(read("[]").unwrap_err(), "h.json: key `results` is missing");
     }
 }

@@ -1,7 +1,7 @@
 //! iperf3's `-J`: throughput by interval.
 
-use super::parts::{head, holds, remark, reported, rfc3339_of_ms, sample, unread};
-use super::tree::{Place, json, short};
+use super::json::{self, Node};
+use super::parts::{count_at, head, holds, reported, rfc3339_of_ms, sample, short, text_at, unread};
 use super::{ImportError, Parsed, SourceFile, text_factor};
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::{FactorValue, Factors};
@@ -31,8 +31,8 @@ pub(super) fn parse(files: &[SourceFile]) -> Result<Parsed, ImportError> {
                 "this was written with --json-stream, one event a line: use -J, which writes one document",
             ));
         }
-        let tree = json(file)?;
-        add(&mut parsed, &file.name, &Place::root(&file.name, &tree))?;
+        let tree = json::parse(file)?;
+        add(&mut parsed, &file.name, &Node::root(&file.name, &tree))?;
     }
     Ok(parsed)
 }
@@ -40,13 +40,13 @@ pub(super) fn parse(files: &[SourceFile]) -> Result<Parsed, ImportError> {
 /// The sums that an interval or the end may have: their keys, and the direction as a factor.
 const SUMS: &[(&str, &str)] = &[("sum", "forward"), ("sum_bidir_reverse", "reverse")];
 
-fn add(parsed: &mut Parsed, file: &str, root: &Place<'_>) -> Result<(), ImportError> {
+fn add(parsed: &mut Parsed, file: &str, root: &Node<'_>) -> Result<(), ImportError> {
     let start = root.need("start")?;
-    parsed.tool = start.text_at("version").map(short).or(parsed.tool.take());
-    if let Some(host) = start.text_at("system_info") {
-        parsed.facts.insert("host".to_owned(), short(host));
+    parsed.tool = text_at(&start, "version").map(short).or(parsed.tool.take());
+    if let Some(host) = text_at(&start, "system_info") {
+        parsed.fact("host", host);
     }
-    if let Some(seconds) = start.get("timestamp").map(|at| at.number_at("timesecs")).transpose()?.flatten() {
+    if let Some(seconds) = start.get("timestamp").map(|at| at.number_of("timesecs")).transpose()?.flatten() {
         parsed.created_at = rfc3339_of_ms(seconds * 1e3);
     }
     let factors = factors(&start)?;
@@ -72,17 +72,17 @@ fn add(parsed: &mut Parsed, file: &str, root: &Place<'_>) -> Result<(), ImportEr
     Ok(())
 }
 
-fn factors(start: &Place<'_>) -> Result<Factors, ImportError> {
+fn factors(start: &Node<'_>) -> Result<Factors, ImportError> {
     let mut factors = Factors::new();
     let Some(test) = start.get("test_start") else { return Ok(factors) };
-    if let Some(protocol) = test.text_at("protocol") {
+    if let Some(protocol) = text_at(&test, "protocol") {
         factors.insert("protocol".to_owned(), text_factor(protocol));
     }
     for (key, factor) in [("num_streams", "streams"), ("reverse", "reverse"), ("target_bitrate", "target_bits_per_s")] {
-        let count = test.value.get(key).and_then(serde_json::Value::as_u64);
+        let count = count_at(&test, key);
         factors.extend(count.map(|count| (factor.to_owned(), FactorValue::Count(count))));
     }
-    let block = test.value.get("blksize").and_then(serde_json::Value::as_u64);
+    let block = count_at(&test, "blksize");
     factors.extend(block.map(|bytes| ("block".to_owned(), FactorValue::Bytes(bytes))));
     Ok(factors)
 }
@@ -98,7 +98,7 @@ fn add_interval(
     file: &str,
     factors: &Factors,
     round: usize,
-    interval: &Place<'_>,
+    interval: &Node<'_>,
 ) -> Result<(), ImportError> {
     let mut found = false;
     for (key, direction) in SUMS {
@@ -115,25 +115,24 @@ fn add_interval(
             ("lost_percent", "lost_ratio", 0.01),
             ("jitter_ms", "jitter_ns", 1e6),
         ] {
-            values.extend(sum.number_at(key)?.map(|value| (metric, value * scale)));
+            values.extend(sum.number_of(key)?.map(|value| (metric, value * scale)));
         }
         let mut made = sample(cell, round, Accuracy::Process, values);
-        made.started_ns = sum.number_at("start")?.filter(|start| *start >= 0.0).map(|start| (start * 1e9) as u64);
-        made.warmup = sum.value.get("omitted").and_then(serde_json::Value::as_bool).unwrap_or(false);
+        made.started_ns = sum.number_of("start")?.filter(|start| *start >= 0.0).map(|start| (start * 1e9) as u64);
+        made.warmup = sum.value().get("omitted").and_then(serde_json::Value::as_bool).unwrap_or(false);
         parsed.add(file, made)?;
     }
     if !found {
-        remark(parsed, format!("`{}` has no sum and was left out", interval.path));
+        parsed.remark(format!("`{}` has no sum and was left out", interval.path()));
     } else {
-        remark(
-            parsed,
+        parsed.remark(
             "intervals of one connection follow one another: they are correlated, and not repeated measurements",
         );
     }
     Ok(())
 }
 
-fn add_claims(parsed: &mut Parsed, file: &str, factors: &Factors, end: &Place<'_>) -> Result<(), ImportError> {
+fn add_claims(parsed: &mut Parsed, file: &str, factors: &Factors, end: &Node<'_>) -> Result<(), ImportError> {
     for (key, direction) in [
         ("sum_sent", "forward"),
         ("sum_received", "forward"),
@@ -148,16 +147,16 @@ fn add_claims(parsed: &mut Parsed, file: &str, factors: &Factors, end: &Place<'_
             ("retransmits", "retransmits_total_count", Statistic::Value, 1.0),
             ("lost_percent", "lost_ratio", Statistic::Mean, 0.01),
         ] {
-            if let Some(value) = sum.number_at(name)? {
-                parsed.claim(cell, metric, statistic, value * scale, None, &format!("{}.{name}", sum.path));
+            if let Some(value) = sum.number_of(name)? {
+                parsed.claim(cell, metric, statistic, value * scale, None, &format!("{}.{name}", sum.path()));
             }
         }
     }
     if let Some(cpu) = end.get("cpu_utilization_percent") {
         let Some(cell) = parsed.cells.first().map(|_| 0) else { return Ok(()) };
         for (key, metric) in [("host_total", "cpu_own_ratio"), ("remote_total", "cpu_remote_ratio")] {
-            if let Some(percent) = cpu.number_at(key)? {
-                parsed.claim(cell, metric, Statistic::Value, percent / 100.0, None, &format!("{}.{key}", cpu.path));
+            if let Some(percent) = cpu.number_of(key)? {
+                parsed.claim(cell, metric, Statistic::Value, percent / 100.0, None, &format!("{}.{key}", cpu.path()));
             }
         }
     }
@@ -173,7 +172,7 @@ mod tests {
     fn intervals_are_samples_and_bits_become_bytes() {
         let parsed = parse(&[fixture("iperf3.json")]).unwrap();
         assert_eq!(parsed.tool.as_deref(), Some("iperf 3.12"));
-        assert_eq!(parsed.created_at.as_deref(), Some("2024-03-09T16:00:00.000Z"));
+        assert_eq!(parsed.created_at.as_deref(), Some("2024-03-09T16:00:00Z"));
         assert_eq!(
             parsed.cells[0].id.as_str(),
             "imported/imported[block=128KiB,direction=forward,protocol=TCP,reverse=0,streams=2]"

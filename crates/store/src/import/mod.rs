@@ -4,8 +4,15 @@
 //! nothing, has limits on everything, and never fails by panicking. What parsers share: [`text`] (bytes as text), [`json`]
 //! (values by key path), [`table`] (rows by column), [`number`] (numbers and durations), [`units`] (units in names), [`when`] (times of the clock).
 
+mod criterion;
+mod criu;
 pub mod csv;
 mod docker_cr;
+mod fio;
+mod firecracker;
+pub(crate) mod hdr;
+mod hyperfine;
+mod iperf3;
 mod ivshmem;
 pub mod json;
 mod load;
@@ -13,9 +20,13 @@ mod luminaguard;
 mod microbench;
 pub mod number;
 mod parsed;
+mod parts;
+mod phoronix;
 mod picoshare;
 mod run;
 pub mod table;
+#[cfg(test)]
+mod testing;
 pub mod text;
 pub mod units;
 pub mod when;
@@ -44,6 +55,44 @@ pub const IMPORTERS: &[Importer] = &[
     docker_cr::IMPORTER,
     ivshmem::IMPORTER,
     luminaguard::IMPORTER,
+    Importer {
+        name: "hyperfine",
+        summary: "hyperfine's --export-json",
+        recognise: hyperfine::recognise,
+        parse: hyperfine::parse,
+    },
+    Importer {
+        name: "criterion",
+        summary: "a directory target/criterion of criterion.rs",
+        recognise: criterion::recognise,
+        parse: criterion::parse,
+    },
+    Importer {
+        name: "fio",
+        summary: "fio's --output-format=json or json+",
+        recognise: fio::recognise,
+        parse: fio::parse,
+    },
+    Importer { name: "iperf3", summary: "iperf3's -J", recognise: iperf3::recognise, parse: iperf3::parse },
+    Importer {
+        name: "firecracker",
+        summary: "Firecracker's metrics, one flush a line",
+        recognise: firecracker::recognise,
+        parse: firecracker::parse,
+    },
+    Importer {
+        name: "phoronix",
+        summary: "composite.xml of the Phoronix Test Suite, or its JSON",
+        recognise: phoronix::recognise,
+        parse: phoronix::parse,
+    },
+    Importer {
+        name: "criu",
+        summary: "CRIU's stats-dump and stats-restore, or what crit decodes of them",
+        recognise: criu::recognise,
+        parse: criu::parse,
+    },
+    Importer { name: "hdr", summary: "logs of HdrHistogram", recognise: hdr::recognise, parse: hdr::parse },
     csv::IMPORTER,
 ];
 

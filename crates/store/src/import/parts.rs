@@ -1,12 +1,11 @@
 //! What parsers share when they build up what they found.
 
-use super::{Parsed, ParsedSample, SourceFile};
+use super::json::Node;
+use super::{ImportError, Parsed, ParsedSample, SourceFile};
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::sample::Accuracy;
-use std::collections::BTreeMap;
-
-/// No import makes more remarks; one more says that there would be.
-const REMARKS_LIMIT: usize = 100;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
 
 /// A sample of a cell with its values; what is not a finite number is left out.
 pub(super) fn sample<'a>(
@@ -33,22 +32,57 @@ pub(super) fn reported(message: impl Into<String>) -> Failure {
     Failure::new(FailureClass::Reported, message)
 }
 
-/// Adds a remark, once, as long as there are not too many.
-pub(super) fn remark(parsed: &mut Parsed, text: impl Into<String>) {
-    let text = text.into();
-    if parsed.remarks.len() < REMARKS_LIMIT {
-        if !parsed.remarks.contains(&text) {
-            parsed.remarks.push(text);
-        }
-    } else if parsed.remarks.len() == REMARKS_LIMIT {
-        parsed.remarks.push("more remarks are left out".to_owned());
-    }
-}
-
 /// Adds what keys nobody read, once each.
 pub(super) fn unread<'a>(parsed: &mut Parsed, place: &str, keys: impl Iterator<Item = &'a str>, known: &[&str]) {
     for key in keys.filter(|key| !known.contains(key)) {
-        remark(parsed, format!("`{place}{}` is not understood and was left out", super::tree::short(key)));
+        parsed.remark(format!("`{place}{}` is not understood and was left out", short(key)));
+    }
+}
+
+/// Foreign text for a message: one line, without control characters, not long.
+pub(super) fn short(text: &str) -> String {
+    let mut cut: String = text.chars().take(120).collect::<String>().escape_debug().to_string();
+    if text.chars().nth(120).is_some() {
+        cut.push('…');
+    }
+    cut
+}
+
+/// The text at a key; anything else counts as absent.
+pub(super) fn text_at<'a>(node: &Node<'a>, key: &str) -> Option<&'a str> {
+    node.value().get(key)?.as_str()
+}
+
+/// The whole number at a key, for a factor; anything else counts as absent.
+pub(super) fn count_at(node: &Node<'_>, key: &str) -> Option<u64> {
+    node.value().get(key)?.as_u64()
+}
+
+/// How many items the array has that stands here.
+pub(super) fn length(node: &Node<'_>) -> Result<usize, ImportError> {
+    node.value().as_array().map(Vec::len).ok_or_else(|| node.fail("expected an array"))
+}
+
+/// The numbers of the array that stands here. There may be millions: no path is made for each.
+pub(super) fn numbers(node: &Node<'_>) -> Result<Vec<f64>, ImportError> {
+    let items = node.value().as_array().ok_or_else(|| node.fail("expected an array of numbers"))?;
+    let number = |(index, item): (usize, &Value)| {
+        let number = item.as_f64().filter(|number| number.is_finite());
+        number.ok_or_else(|| node.fail(format_args!("item {index} is no number")))
+    };
+    items.iter().enumerate().map(number).collect()
+}
+
+/// Counts the samples of cells: rounds within each.
+#[derive(Debug, Default)]
+pub(super) struct Rounds(HashMap<usize, usize>);
+
+impl Rounds {
+    /// The next round of a cell.
+    pub fn next(&mut self, cell: usize) -> usize {
+        let count = self.0.entry(cell).or_insert(0);
+        *count += 1;
+        *count - 1
     }
 }
 
@@ -58,22 +92,10 @@ pub(super) fn ns_of_seconds(seconds: f64) -> f64 {
     if (ns - ns.round()).abs() < 1e-3 { ns.round() } else { ns }
 }
 
-/// A moment as RFC 3339 in UTC, from milliseconds since 1970; `None` outside the years 1970 to 9999.
-///
-/// The calendar is Howard Hinnant's `civil_from_days`.
+/// A moment as RFC 3339 in UTC, from milliseconds since 1970; `None` for what is no date of these centuries.
 pub(super) fn rfc3339_of_ms(ms: f64) -> Option<String> {
-    let ms = (0.0..253_402_300_800_000.0).contains(&ms).then_some(ms as u64)?;
-    let (days, rest) = (ms / 86_400_000, ms % 86_400_000);
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1_000 % 60);
-    Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", rest % 1_000))
+    let ms = (0.0..253_402_207_200_000.0).contains(&ms).then_some(ms as i64)?;
+    Some(jiff::Timestamp::from_millisecond(ms).ok()?.to_string())
 }
 
 /// The first bytes of a file, for a cheap look.
@@ -97,20 +119,13 @@ mod tests {
 
     #[test]
     fn moments_are_dates() {
-        // From `date -u -d @… +%FT%T`.
-        assert_eq!(rfc3339_of_ms(0.0).as_deref(), Some("1970-01-01T00:00:00.000Z"));
-        assert_eq!(rfc3339_of_ms(951_782_400_000.0).as_deref(), Some("2000-02-29T00:00:00.000Z"));
-        assert_eq!(rfc3339_of_ms(1_541_591_155_180.0).as_deref(), Some("2018-11-07T11:45:55.180Z"));
-        assert_eq!(rfc3339_of_ms(253_402_300_799_999.0).as_deref(), Some("9999-12-31T23:59:59.999Z"));
-        assert_eq!(rfc3339_of_ms(253_402_300_800_000.0), None);
-        assert_eq!(rfc3339_of_ms(-1.0), None);
-        assert_eq!(rfc3339_of_ms(f64::NAN), None);
+        assert_eq!(rfc3339_of_ms(1_541_591_155_180.0).as_deref(), Some("2018-11-07T11:45:55.18Z"));
+        assert_eq!([-1.0, f64::NAN, 1e300].map(rfc3339_of_ms), [None, None, None]);
     }
 
     #[test]
-    fn remarks_do_not_grow_without_end() {
-        let mut parsed = Parsed::default();
-        (0..1_000).for_each(|index| remark(&mut parsed, index.to_string()));
-        assert_eq!(parsed.remarks.len(), REMARKS_LIMIT + 1);
+    fn seconds_become_whole_nanoseconds_where_they_were() {
+        assert_eq!(ns_of_seconds(0.01120435), 11_204_350.0);
+        assert_eq!(ns_of_seconds(0.000_000_000_25), 0.25);
     }
 }

@@ -104,7 +104,8 @@ mod tests {
     fn the_wire_format_is_read() {
         // 150 as the format's own documentation encodes it, a text, and fixed numbers.
         let bytes = [0x08, 0x96, 0x01, 0x12, 2, b'h', b'i', 0x1d, 1, 0, 0, 0, 0x21, 2, 0, 0, 0, 0, 0, 0, 0];
-        let expected = [(1, Value::Number(150)), (2, Value::Bytes(b"hi")), (3, Value::Number(1)), (4, Value::Number(2))];
+        let expected =
+            [(1, Value::Number(150)), (2, Value::Bytes(b"hi")), (3, Value::Number(1)), (4, Value::Number(2))];
         assert_eq!(fields(&bytes).unwrap(), expected);
         let largest = [0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
         assert_eq!(fields(&largest).unwrap(), [(1, Value::Number(u64::MAX))]);
@@ -113,7 +114,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         assert!(fields(&[0x08]).unwrap_err().contains("cut off"));
-        assert!(fields(&[0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]).unwrap_err().contains("64"));
+        assert!(
+            fields(&[0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]).unwrap_err().contains("64")
+        );
         assert!(fields(&[0x12, 9, 1]).unwrap_err().contains("cut off"));
         assert!(fields(&[0x0b]).unwrap_err().contains("wire type 3"));
         assert!(fields(&[8, 0].repeat(FIELDS_LIMIT + 1)).unwrap_err().contains("more than"));

@@ -1,6 +1,6 @@
 //! One line of a log.
 
-use super::super::tree::short;
+use super::super::parts::short;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -56,7 +56,8 @@ pub(super) fn read(line: &str) -> Result<Line<'_>, String> {
     let [start, length, max, histogram] = fields[..] else {
         return Err(format!("expected start, length, greatest value and histogram, found {} fields", fields.len()));
     };
-    let number = |name: &str, text: &str| finite(text).ok_or_else(|| format!("the {name} `{}` is no number", short(text)));
+    let number =
+        |name: &str, text: &str| finite(text).ok_or_else(|| format!("the {name} `{}` is no number", short(text)));
     let start_s = number("start", start)?;
     number("length", length)?;
     let max = number("greatest value", max)?;

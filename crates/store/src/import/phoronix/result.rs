@@ -1,7 +1,6 @@
 //! One result of one system, whichever form it was written in.
 
-use super::super::parts::{remark, sample};
-use super::super::tree::short;
+use super::super::parts::{Rounds, sample, short};
 use super::super::{ImportError, Parsed, text_factor};
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::Factors;
@@ -45,7 +44,13 @@ pub(super) fn numbers(text: &str) -> Option<Vec<f64>> {
 }
 
 /// Adds it.
-pub(super) fn add(parsed: &mut Parsed, file: &str, test: &Test<'_>, outcome: &Outcome<'_>) -> Result<(), ImportError> {
+pub(super) fn add(
+    parsed: &mut Parsed,
+    file: &str,
+    test: &Test<'_>,
+    outcome: &Outcome<'_>,
+    rounds: &mut Rounds,
+) -> Result<(), ImportError> {
     let mut factors = Factors::new();
     for (key, text) in [
         ("test", test.identifier),
@@ -73,20 +78,19 @@ pub(super) fn add(parsed: &mut Parsed, file: &str, test: &Test<'_>, outcome: &Ou
                 let statistic = if n > 0 { Statistic::Mean } else { Statistic::Value };
                 parsed.claim(cell, metric, statistic, number * factor, (n > 0).then_some(n), &field);
             }
-            Err(_) if value.is_empty() => remark(parsed, format!("`{field}` of `{}` is empty", short(outcome.system))),
+            Err(_) if value.is_empty() => parsed.remark(format!("`{field}` of `{}` is empty", short(outcome.system))),
             Err(_) => {
                 let display = short(test.display);
-                remark(parsed, format!("`{field}` is no number (display format `{display}`) and was left out"));
+                parsed.remark(format!("`{field}` is no number (display format `{display}`) and was left out"));
                 return Ok(());
             }
         },
     }
-    let first = parsed.samples.iter().rev().take_while(|sample| sample.cell == cell).count();
     let whole = outcome.run_seconds.len() == outcome.raw.len();
     for (index, value) in outcome.raw.iter().enumerate() {
         let run = outcome.run_seconds.get(index).filter(|_| whole).map(|seconds| ("test_run_ns", seconds * 1e9));
         let values = [(metric, value * factor)].into_iter().chain(run);
-        parsed.add(file, sample(cell, first + index, Accuracy::Process, values))?;
+        parsed.add(file, sample(cell, rounds.next(cell), Accuracy::Process, values))?;
     }
     Ok(())
 }
@@ -115,7 +119,9 @@ fn unit(scale: &str) -> (&'static str, f64) {
         "GiB/s" => ("result_bytes_per_s", 1_073_741_824.0),
         "MB" | "Megabytes" => ("result_bytes", 1e6),
         "MiB" => ("result_bytes", 1_048_576.0),
-        other if other.ends_with("Per Second") || other.ends_with("/sec") || other.ends_with("/s") => ("result_per_s", 1.0),
+        other if other.ends_with("Per Second") || other.ends_with("/sec") || other.ends_with("/s") => {
+            ("result_per_s", 1.0)
+        }
         _ => ("result_count", 1.0),
     }
 }

@@ -1,8 +1,7 @@
 //! `composite.xml`. Entities of its own and a DTD are refused; nothing outside the file is looked at.
 
-use super::super::parts::{remark, unread};
-use super::super::tree::{Place, json_of, short};
-use super::super::{ImportError, Parsed, SourceFile};
+use super::super::parts::{Rounds, short, text_at, unread};
+use super::super::{ImportError, Parsed, SourceFile, json, text, when};
 use super::result::{Outcome, Test, add as add_result, numbers};
 use roxmltree::{Document, Node, ParsingOptions};
 
@@ -11,34 +10,45 @@ const NODES_LIMIT: u32 = 5_000_000;
 /// No element lies deeper; a result has a depth of 5.
 const DEPTH_LIMIT: usize = 64;
 
-pub(super) fn add(parsed: &mut Parsed, file: &SourceFile) -> Result<(), ImportError> {
-    let text = std::str::from_utf8(&file.bytes).map_err(|error| {
-        ImportError::new(&file.name, format!("byte {} is not UTF-8, which XML is here", error.valid_up_to()))
-    })?;
+pub(super) fn add(parsed: &mut Parsed, file: &SourceFile, rounds: &mut Rounds) -> Result<(), ImportError> {
+    let text = text::utf8(file)?;
     if let Some(line) = too_deep(text) {
         return Err(ImportError::at(&file.name, line, format!("elements lie deeper than {DEPTH_LIMIT}")));
     }
     let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES_LIMIT, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text, options).map_err(|error| {
-        ImportError::at(&file.name, u64::from(error.pos().row), format!("not the XML it should be: {}", short(&error.to_string())))
+        ImportError::at(
+            &file.name,
+            u64::from(error.pos().row),
+            format!("not the XML it should be: {}", short(&error.to_string())),
+        )
     })?;
     let root = document.root_element();
     if root.tag_name().name() != "PhoronixTestSuite" {
         let name = short(root.tag_name().name());
-        return Err(ImportError::new(&file.name, format!("the outermost element is `{name}`, not `PhoronixTestSuite`")));
+        return Err(ImportError::new(
+            &file.name,
+            format!("the outermost element is `{name}`, not `PhoronixTestSuite`"),
+        ));
     }
     for (index, element) in root.children().filter(Node::is_element).enumerate() {
         match element.tag_name().name() {
             "Generated" => {
-                parsed.title = Some(child(element, "Title")).filter(|text| !text.is_empty()).map_or_else(|| parsed.title.clone(), short);
+                parsed.title = Some(child(element, "Title"))
+                    .filter(|text| !text.is_empty())
+                    .map_or_else(|| parsed.title.clone(), short);
                 parsed.tool = Some(short(child(element, "TestClient"))).filter(|text| !text.is_empty());
             }
-            "System" if !parsed.facts.contains_key("host") => {
-                parsed.facts.insert("host".to_owned(), short(child(element, "Hardware")));
+            "System" => {
+                parsed.fact("host", child(element, "Hardware"));
+                parsed.fact("software", child(element, "Software"));
+                if let Some(time) = when::rfc3339(child(element, "TimeStamp")) {
+                    parsed.remark("the time of a system has no zone and was taken for UTC");
+                    parsed.created_at.get_or_insert(time);
+                }
             }
-            "System" => {}
-            "Result" => add_element(parsed, &file.name, element, index)?,
-            other => remark(parsed, format!("element `{}` is not understood and was left out", short(other))),
+            "Result" => add_element(parsed, &file.name, element, index, rounds)?,
+            other => parsed.remark(format!("element `{}` is not understood and was left out", short(other))),
         }
     }
     Ok(())
@@ -69,7 +79,13 @@ fn child<'a>(element: Node<'a, '_>, name: &str) -> &'a str {
     found.and_then(|child| child.text()).unwrap_or_default().trim()
 }
 
-fn add_element(parsed: &mut Parsed, file: &str, element: Node<'_, '_>, index: usize) -> Result<(), ImportError> {
+fn add_element(
+    parsed: &mut Parsed,
+    file: &str,
+    element: Node<'_, '_>,
+    index: usize,
+    rounds: &mut Rounds,
+) -> Result<(), ImportError> {
     let test = Test {
         identifier: child(element, "Identifier"),
         description: child(element, "Description"),
@@ -79,19 +95,28 @@ fn add_element(parsed: &mut Parsed, file: &str, element: Node<'_, '_>, index: us
         path: format!("PhoronixTestSuite.{index}.Result"),
     };
     if test.identifier.is_empty() {
-        remark(parsed, format!("`{}` has no identifier and was left out", test.path));
+        parsed.remark(format!("`{}` has no identifier and was left out", test.path));
         return Ok(());
     }
     let known = [
-        "Identifier", "Title", "AppVersion", "Arguments", "Description", "Scale", "Proportion", "DisplayFormat",
-        "Annotation", "Parent", "Data",
+        "Identifier",
+        "Title",
+        "AppVersion",
+        "Arguments",
+        "Description",
+        "Scale",
+        "Proportion",
+        "DisplayFormat",
+        "Annotation",
+        "Parent",
+        "Data",
     ];
     unread(parsed, "Result.", element.children().filter(Node::is_element).map(|inner| inner.tag_name().name()), &known);
     let entries = element.children().filter(|inner| inner.has_tag_name("Data")).flat_map(|data| data.children());
     for entry in entries.filter(|inner| inner.has_tag_name("Entry")) {
         let raw = child(entry, "RawString");
         let raw = numbers(raw).unwrap_or_else(|| {
-            remark(parsed, format!("`{}.RawString` is no list of numbers and was left out", test.path));
+            parsed.remark(format!("`{}.RawString` is no list of numbers and was left out", test.path));
             Vec::new()
         });
         let outcome = Outcome {
@@ -100,7 +125,7 @@ fn add_element(parsed: &mut Parsed, file: &str, element: Node<'_, '_>, index: us
             raw,
             run_seconds: run_seconds(file, child(entry, "JSON"))?,
         };
-        add_result(parsed, file, &test, &outcome)?;
+        add_result(parsed, file, &test, &outcome, rounds)?;
     }
     Ok(())
 }
@@ -110,8 +135,8 @@ fn run_seconds(file: &str, text: &str) -> Result<Vec<f64>, ImportError> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
-    let tree = json_of(file, text.as_bytes(), 1)
+    let tree = json::parse_text(file, 1, text)
         .map_err(|error| ImportError::new(file, format!("the JSON in an entry: {}", error.message)))?;
-    let times = Place::root(file, &tree).text_at("test-run-times").map(numbers);
+    let times = text_at(&json::Node::root(file, &tree), "test-run-times").map(numbers);
     Ok(times.flatten().unwrap_or_default())
 }
