@@ -1,10 +1,27 @@
 //! The auditor: rules that look for the ways in which numbers lie, over our own runs and other tools' files.
+//!
+//! A rule is pure, small and named; [`RULES`] is the table of all of them, and `docs/auditing.md` says for people what
+//! each looks for and when it speaks. A rule says `void` only if a number cannot be true or does not mean what its
+//! name says, and every criterion that rests on chance is set so that clean runs of any size do not trigger it.
+
+mod case;
+mod finding;
+mod rules;
+mod series;
+#[cfg(test)]
+mod testing;
+mod word;
+
+pub use finding::{Finding, Weight};
+pub use rules::RULES;
 
 use crate::calibration::Calibration;
-use crate::cell::CellId;
 use crate::columns::RunColumns;
 use crate::record::RunRecord;
-use serde::{Deserialize, Serialize};
+use case::Case;
+
+/// The most findings of one rule that are listed; the rest is counted in one more.
+pub const FINDINGS_OF_A_RULE: usize = 12;
 
 /// What is looked at.
 #[derive(Clone, Copy)]
@@ -17,31 +34,74 @@ pub struct Audited<'a> {
     pub calibration: Option<&'a Calibration>,
 }
 
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Weight {
-    /// The number cannot be true, or does not mean what its name says.
-    Void,
-    /// The number may be an artefact; somebody should look.
-    Suspect,
-    /// Worth knowing when the number is read.
-    Note,
+/// One way in which numbers lie, and how it is recognised.
+#[derive(Clone, Copy)]
+pub struct Rule {
+    /// Its stable name: `beyond-ceiling`.
+    pub name: &'static str,
+    /// What it looks for, in one line.
+    pub summary: &'static str,
+    /// Why that makes a number unbelievable, in one line.
+    pub why: &'static str,
+    /// Looks.
+    check: fn(&Case<'_>) -> Vec<Finding>,
 }
 
-/// What the auditor says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
-    /// How bad.
-    pub weight: Weight,
-    /// The rule by its stable name: `beyond-ceiling`.
-    pub rule: String,
-    /// The cell it is about; absent if it is about the whole run.
-    pub cell: Option<CellId>,
-    /// The metric it is about.
-    pub metric: Option<String>,
-    /// One sentence: what was found, with its figures.
-    pub message: String,
-    /// The figures behind it, one line each.
-    pub evidence: Vec<String>,
+/// Applies every rule: the worst first, then in the order of [`RULES`], then in the order of the run's cells.
+///
+/// The same run gives the same findings in the same order. No rule lists more than [`FINDINGS_OF_A_RULE`].
+pub fn audit(audited: &Audited<'_>) -> Vec<Finding> {
+    let case = Case::new(*audited);
+    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| bounded(rule, (rule.check)(&case))).collect();
+    findings.sort_by_key(|finding| finding.weight);
+    findings
+}
+
+/// The findings of one rule, signed by it, the worst first; what is beyond the limit becomes one line.
+fn bounded(rule: &Rule, mut found: Vec<Finding>) -> Vec<Finding> {
+    found.sort_by_key(|finding| finding.weight);
+    let rest = found.split_off(found.len().min(FINDINGS_OF_A_RULE));
+    if let Some(worst) = rest.iter().map(|finding| finding.weight).min() {
+        found.push(Finding::new(worst, format!("{} more of the same kind are not listed", rest.len())));
+    }
+    found.into_iter().map(|finding| Finding { rule: rule.name.to_owned(), ..finding }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::Made;
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_rule_has_its_own_name_and_stands_in_the_documentation() {
+        let documentation = include_str!("../../../../docs/auditing.md");
+        let names: BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
+        assert_eq!(names.len(), RULES.len());
+        for rule in RULES {
+            assert!(documentation.contains(&format!("| `{}` |", rule.name)), "{} is not documented", rule.name);
+            assert!(!rule.summary.is_empty() && !rule.why.is_empty());
+        }
+    }
+
+    #[test]
+    fn nothing_has_no_findings() {
+        let made = Made::measured();
+        assert_eq!(made.audit(), []);
+    }
+
+    #[test]
+    fn findings_are_bounded_ordered_and_the_same_each_time() {
+        let mut made = Made::imported();
+        for index in 0..40 {
+            let cell = made.cell(&format!("many{index}"));
+            made.samples(&cell, "copy_bytes_per_s", &[5e12, 5.1e12, 5.2e12]);
+        }
+        let found = made.audit();
+        let absurd = || found.iter().filter(|finding| finding.rule == "beyond-physics");
+        assert_eq!(absurd().count(), FINDINGS_OF_A_RULE + 1);
+        assert!(absurd().any(|finding| finding.message.starts_with("28 more") && finding.weight == Weight::Void));
+        assert!(found.is_sorted_by_key(|finding| finding.weight));
+        assert_eq!(found, made.audit());
+    }
 }
