@@ -1,5 +1,16 @@
 //! Comparison: what changed between two variants or two runs, by how much, and how sure that is.
 
+mod cells;
+pub(crate) mod metric;
+pub(crate) mod sides;
+#[cfg(test)]
+mod tests;
+pub(crate) mod trust;
+pub(crate) mod words;
+
+pub(crate) use cells::variant_of;
+pub use cells::{BASE, CompareError, CompareOptions, ComparedRun, HEADLINE, MARGIN, compare_runs, compare_variants};
+
 use crate::cell::CellId;
 use serde::Serialize;
 

@@ -1,6 +1,20 @@
 //! The gate: budgets, and the verdicts on them.
 
-use crate::cell::{UnknownName, named};
+mod absolute;
+mod evaluate;
+mod one_sided;
+mod quantile_change;
+mod relative;
+pub mod selfcheck;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use evaluate::{default_budgets, evaluate};
+pub use settings::Settings;
+
+use crate::cell::{CellId, UnknownName, named};
+use crate::compare::{Direction, direction};
 use crate::factor::Factors;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -71,6 +85,45 @@ pub enum Limit {
     },
 }
 
+impl Figure {
+    /// As users write it: `p50`, `max`, `failures`.
+    pub fn text(self) -> String {
+        match self {
+            Self::Quantile(q) => format!("p{}", (q * 1e6).round() / 1e4),
+            Self::Max => "max".to_owned(),
+            Self::FailureShare => "failures".to_owned(),
+        }
+    }
+}
+
+impl Budget {
+    /// A verdict on this budget, with nothing but its words.
+    fn verdict(&self, cell: &CellId, verdict: Verdict, words: String) -> BudgetVerdict {
+        let worse = if direction(&self.metric) == Direction::LowerIsBetter { 1.0 } else { -1.0 };
+        let allowed = match &self.limit {
+            Limit::Ceiling(bound) | Limit::Floor(bound) => *bound,
+            Limit::AgainstRun(share) | Limit::AgainstVariant { share, .. } => worse * *share,
+        };
+        BudgetVerdict {
+            budget: self.name.clone(),
+            cell: cell.clone(),
+            metric: self.metric.clone(),
+            figure: self.figure.text(),
+            verdict,
+            observed: None,
+            observed_ci95: None,
+            allowed,
+            baseline: None,
+            change: None,
+            change_ci95: None,
+            grade: None,
+            minimum_detectable: None,
+            samples_needed: None,
+            words,
+        }
+    }
+}
+
 impl Limit {
     /// Whether it needs something to be held against.
     pub fn is_relative(&self) -> bool {
@@ -84,7 +137,7 @@ pub struct BudgetVerdict {
     /// The budget's name.
     pub budget: String,
     /// The cell.
-    pub cell: crate::cell::CellId,
+    pub cell: CellId,
     /// The metric.
     pub metric: String,
     /// Which figure, as users write it (`p50`).

@@ -1,0 +1,243 @@
+//! Which cells are compared with which: variants of one run, or two runs.
+
+use super::metric::{decide, metric, phases, sides};
+use super::sides::Pairing;
+use super::trust::{incomparable, other_host, other_parts};
+use super::words::words;
+use super::{CellComparison, Change, Comparison};
+use crate::cell::{Cell, CellId};
+use crate::columns::{CellColumns, RunColumns};
+use crate::diagnostic::{hint_for, quoted};
+use crate::record::RunRecord;
+use crate::sample::Provenance;
+use std::collections::BTreeMap;
+
+/// The name of what a plan states outside its variants.
+pub const BASE: &str = "base";
+/// The margin under which a change does not matter, unless the user says otherwise.
+pub const MARGIN: f64 = 0.02;
+/// The metric that speaks for a cell.
+pub const HEADLINE: &str = "total_ns";
+
+/// What is compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompareOptions {
+    /// Only these metrics; all if empty.
+    pub metrics: Vec<String>,
+    /// Only cells whose id holds one of these texts; all if empty.
+    pub cells: Vec<String>,
+    /// The margin under which a change does not matter, relative.
+    pub margin: f64,
+}
+
+impl Default for CompareOptions {
+    fn default() -> Self {
+        Self { metrics: Vec::new(), cells: Vec::new(), margin: MARGIN }
+    }
+}
+
+/// One side of a comparison of runs.
+#[derive(Clone, Copy)]
+pub struct ComparedRun<'a> {
+    /// What it is, for people: its path.
+    pub name: &'a str,
+    /// What it set out to do.
+    pub record: &'a RunRecord,
+    /// Its samples.
+    pub columns: &'a RunColumns,
+}
+
+/// Why nothing could be compared.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompareError {
+    /// The run has one variant only.
+    #[error("the run has no variants to compare")]
+    NoVariants,
+    /// There is no such variant.
+    #[error("the run has no variant {name}")]
+    UnknownBaseline {
+        /// What was asked for, quoted.
+        name: String,
+        /// What was probably meant, or all that there are.
+        hint: String,
+    },
+    /// No cell is left.
+    #[error("no cell has samples on both sides")]
+    NothingInCommon {
+        /// What each side has and the other has not.
+        unmatched: Vec<String>,
+    },
+    /// A metric was asked for that no cell has on both sides.
+    #[error("no cell has the metric {name} on both sides")]
+    UnknownMetric {
+        /// What was asked for, quoted.
+        name: String,
+        /// What was probably meant, or all that there are.
+        hint: String,
+    },
+}
+
+/// Compares the variants of one run with one of them, round by round.
+///
+/// # Errors
+/// If there is nothing to compare.
+pub fn compare_variants(
+    run: ComparedRun<'_>,
+    baseline: &str,
+    options: &CompareOptions,
+) -> Result<Comparison, CompareError> {
+    let cells = &run.record.cells;
+    let mut names: Vec<&str> = cells.iter().map(variant_of).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.len() < 2 {
+        return Err(CompareError::NoVariants);
+    }
+    if !names.contains(&baseline) {
+        let hint = hint_for(baseline, names);
+        return Err(CompareError::UnknownBaseline { name: quoted(baseline), hint });
+    }
+    let measures: BTreeMap<&str, &Cell> =
+        cells.iter().filter(|cell| variant_of(cell) == baseline).map(|cell| (cell.base_id(), cell)).collect();
+    let mut comparison = begin(format!("{} {baseline}", run.name), "its other variants".to_owned());
+    for cell in cells.iter().filter(|cell| variant_of(cell) != baseline && chosen(&cell.id, options)) {
+        let Some(measure) = measures.get(cell.base_id()) else {
+            comparison.unmatched.push(format!("{}: there is no {baseline} of it", cell.id));
+            continue;
+        };
+        match (run.columns.cells.get(&measure.id), run.columns.cells.get(&cell.id)) {
+            (Some(one), Some(other)) => {
+                let pairing = Pairing::of(one, other);
+                let reasons = incomparable(one, other, Provenance::Measured);
+                comparison.cells.push(cells_of(
+                    [&measure.id, &cell.id],
+                    [one, other],
+                    Some(&pairing),
+                    reasons,
+                    options,
+                ));
+            }
+            (None, _) => comparison.unmatched.push(format!("{}: no sample of {}", cell.id, measure.id)),
+            (_, None) => comparison.unmatched.push(format!("{}: no sample", cell.id)),
+        }
+    }
+    let skipped = run.record.skipped.iter().filter(|skipped| chosen(&skipped.cell.id, options));
+    comparison.unmatched.extend(skipped.map(|skipped| format!("{}: skipped: {}", skipped.cell.id, skipped.reason)));
+    finish(comparison, options)
+}
+
+/// Compares two separate runs, cell by cell of the same id.
+///
+/// # Errors
+/// If there is nothing to compare.
+pub fn compare_runs(
+    baseline: ComparedRun<'_>,
+    candidate: ComparedRun<'_>,
+    options: &CompareOptions,
+) -> Result<Comparison, CompareError> {
+    let mut comparison = begin(baseline.name.to_owned(), candidate.name.to_owned());
+    let host = other_host(baseline.record, candidate.record);
+    comparison.warnings.push(
+        "two separate runs, not interleaved: drift of the host between them is part of the difference".to_owned(),
+    );
+    comparison.warnings.extend(host.iter().cloned());
+    comparison.warnings.extend(other_parts(baseline.record, candidate.record));
+    for (id, one) in baseline.columns.cells.iter().filter(|(id, _)| chosen(id, options)) {
+        let Some(other) = candidate.columns.cells.get(id) else {
+            comparison.unmatched.push(format!("{id}: only in the baseline{}", why(candidate.record, id)));
+            continue;
+        };
+        let reasons = host.iter().cloned().chain(incomparable(one, other, Provenance::Measured)).collect();
+        comparison.cells.push(cells_of([id, id], [one, other], None, reasons, options));
+    }
+    for id in candidate.columns.cells.keys().filter(|id| chosen(id, options)) {
+        if !baseline.columns.cells.contains_key(id) {
+            comparison.unmatched.push(format!("{id}: only in the candidate{}", why(baseline.record, id)));
+        }
+    }
+    finish(comparison, options)
+}
+
+/// The variant of a cell, `base` for what the plan states outside its variants.
+pub(crate) fn variant_of(cell: &Cell) -> &str {
+    cell.variant.as_deref().unwrap_or(BASE)
+}
+
+fn chosen(id: &CellId, options: &CompareOptions) -> bool {
+    options.cells.is_empty() || options.cells.iter().any(|text| id.as_str().contains(text))
+}
+
+fn why(record: &RunRecord, id: &CellId) -> String {
+    let skipped = record.skipped.iter().find(|skipped| skipped.cell.id == *id);
+    skipped.map(|skipped| format!(", skipped in the other: {}", skipped.reason)).unwrap_or_default()
+}
+
+fn begin(baseline: String, candidate: String) -> Comparison {
+    Comparison {
+        schema: "isodyne-comparison".to_owned(),
+        version: 1,
+        baseline,
+        candidate,
+        cells: Vec::new(),
+        unmatched: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn cells_of(
+    ids: [&CellId; 2],
+    columns: [&CellColumns; 2],
+    pairing: Option<&Pairing>,
+    incomparable: Vec<String>,
+    options: &CompareOptions,
+) -> CellComparison {
+    let [one, other] = columns;
+    let mut names: Vec<&String> = one.metrics.keys().filter(|name| other.metrics.contains_key(*name)).collect();
+    names.sort_by_key(|name| (name.as_str() != HEADLINE, *name));
+    let incomplete = pairing.map_or(0, |pairing| pairing.incomplete);
+    let mut total_ns = None;
+    let wanted = |name: &str| options.metrics.is_empty() || options.metrics.iter().any(|metric| metric == name);
+    let mut metrics = Vec::new();
+    for name in names {
+        let Some(sides) = (wanted(name) || name == HEADLINE).then(|| sides(pairing, one, other, name)).flatten() else {
+            continue;
+        };
+        if name == HEADLINE {
+            let shift = sides.in_own_unit().shift(super::metric::CONFIDENCE);
+            total_ns = shift.filter(|shift| shift.low > 0.0 || shift.high < 0.0).map(|shift| shift.value);
+        }
+        metrics.extend(wanted(name).then(|| metric(name, &sides, incomplete, options.margin)).flatten());
+    }
+    CellComparison {
+        baseline: ids[0].clone(),
+        candidate: ids[1].clone(),
+        metrics,
+        phases: phases(pairing, one, other, total_ns),
+        incomparable,
+        words: String::new(),
+    }
+}
+
+fn finish(mut comparison: Comparison, options: &CompareOptions) -> Result<Comparison, CompareError> {
+    if comparison.cells.is_empty() {
+        return Err(CompareError::NothingInCommon { unmatched: comparison.unmatched });
+    }
+    for name in &options.metrics {
+        let mut there = comparison.cells.iter().flat_map(|cell| &cell.metrics);
+        if !there.any(|metric| metric.metric == *name) {
+            return Err(CompareError::UnknownMetric {
+                name: quoted(name),
+                hint: "isodyne show RUN --json names the metrics of every cell".to_owned(),
+            });
+        }
+    }
+    decide(comparison.cells.iter_mut().flat_map(|cell| &mut cell.metrics));
+    for cell in &mut comparison.cells {
+        // A phase moves only within a total: where the total surely stays as it is, its parts are of no account.
+        if cell.metrics.iter().any(|one| one.metric == HEADLINE && one.verdict == Change::Same) {
+            cell.phases.iter_mut().for_each(|phase| phase.share = None);
+        }
+        cell.words = words(cell);
+    }
+    Ok(comparison)
+}

@@ -1,0 +1,226 @@
+//! The two sides of a comparison: which values belong together, and how far apart they are.
+
+use super::Design;
+use crate::columns::CellColumns;
+use crate::stats::{
+    Estimate, Sorted, autocorrelation, effective_n, mann_whitney_p, normal_cdf, normal_quantile, rank_sum_shift,
+    signed_rank_p, signed_rank_shift,
+};
+
+/// An autocorrelation of the differences beyond this many standard errors is taken for real. Under randomised order it
+/// is there in 1 of 100 comparisons by chance.
+const REAL_AUTOCORRELATION: f64 = 2.326;
+
+/// Which rows of two cells belong together.
+pub(crate) struct Pairing {
+    /// Rows of the same round that both count, in the order of the rounds.
+    pub rows: Vec<(usize, usize)>,
+    /// Rounds in which only one side has a sample that counts.
+    pub incomplete: u64,
+}
+
+impl Pairing {
+    /// Pairs by round.
+    pub fn of(baseline: &CellColumns, candidate: &CellColumns) -> Self {
+        let by_round = |cell: &CellColumns| {
+            let mut rows: Vec<(u32, usize)> = cell.valid().map(|row| (cell.rows[row].round, row)).collect();
+            rows.sort_unstable();
+            // A round has one sample of a cell; a foreign file may hold more, of which the last is taken.
+            rows.dedup_by(|later, earlier| {
+                let same = later.0 == earlier.0;
+                if same {
+                    earlier.1 = later.1;
+                }
+                same
+            });
+            rows
+        };
+        let (one, other) = (by_round(baseline), by_round(candidate));
+        let (mut left, mut right, mut rows) = (0, 0, Vec::with_capacity(one.len().min(other.len())));
+        while let (Some((round, row)), Some((other_round, other_row))) = (one.get(left), other.get(right)) {
+            if round == other_round {
+                rows.push((*row, *other_row));
+            }
+            left += usize::from(round <= other_round);
+            right += usize::from(other_round <= round);
+        }
+        let incomplete = (one.len() + other.len() - 2 * rows.len()) as u64;
+        Self { rows, incomplete }
+    }
+}
+
+/// How a difference becomes a relative change.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Scale {
+    /// Differences are logarithms of candidate over baseline.
+    Log,
+    /// Differences are in the values' own unit; the change is relative to this median of the baseline. For values that
+    /// are not all positive.
+    Share(f64),
+    /// Differences are in the values' own unit, and stay so.
+    Plain,
+}
+
+impl Scale {
+    /// A difference as a relative change (0.05 is +5 %).
+    pub fn change(self, difference: f64) -> f64 {
+        match self {
+            Self::Log => difference.exp_m1(),
+            Self::Share(median) => difference / median,
+            Self::Plain => difference,
+        }
+    }
+
+    /// A relative change as a difference. `None` for a change that no positive value can have.
+    pub fn difference(self, change: f64) -> Option<f64> {
+        match self {
+            Self::Log => (change > -1.0).then(|| change.ln_1p()),
+            Self::Share(median) => Some(change * median),
+            Self::Plain => Some(change),
+        }
+    }
+}
+
+/// The values of both sides.
+#[derive(Clone, Debug)]
+pub(crate) struct Sides {
+    pub design: Design,
+    /// In time order; with the same index in `candidate` for pairs.
+    pub baseline: Vec<f64>,
+    pub candidate: Vec<f64>,
+    pub scale: Scale,
+    /// How much larger the variance is than that of independent values; 1 or more.
+    pub inflation: f64,
+    /// Differences of pairs on the scale; empty for separate runs.
+    differences: Vec<f64>,
+}
+
+impl Sides {
+    /// Pairs of two columns. `None` for no pair, or where no relative change means anything (a median of 0).
+    pub fn paired(pairing: &Pairing, baseline: &[f64], candidate: &[f64]) -> Option<Self> {
+        let pairs =
+            pairing.rows.iter().filter_map(|(one, other)| Some((*baseline.get(*one)?, *candidate.get(*other)?)));
+        let (baseline, candidate): (Vec<f64>, Vec<f64>) =
+            pairs.filter(|(one, other)| one.is_finite() && other.is_finite()).unzip();
+        let scale = relative_scale(&baseline, &candidate)?;
+        Some(Self::new(Design::Paired, baseline, candidate, scale))
+    }
+
+    /// The values of two separate runs.
+    pub fn separate(baseline: Vec<f64>, candidate: Vec<f64>) -> Option<Self> {
+        let scale = relative_scale(&baseline, &candidate)?;
+        Some(Self::new(Design::Separate, baseline, candidate, scale))
+    }
+
+    /// The same values, their differences taken in their own unit.
+    pub fn in_own_unit(&self) -> Self {
+        Self::new(self.design, self.baseline.clone(), self.candidate.clone(), Scale::Plain)
+    }
+
+    /// Pairs in their own unit, for phases: a phase may be 0 long.
+    pub fn plain(
+        pairing: Option<&Pairing>,
+        baseline: &CellColumns,
+        candidate: &CellColumns,
+        columns: [&[f64]; 2],
+    ) -> Self {
+        let (design, one, other) = match pairing {
+            Some(pairing) => {
+                let pairs = pairing.rows.iter().map(|(one, other)| (columns[0][*one], columns[1][*other]));
+                let (one, other) = pairs.filter(|(one, other)| one.is_finite() && other.is_finite()).unzip();
+                (Design::Paired, one, other)
+            }
+            None => (Design::Separate, baseline.counting(columns[0]), candidate.counting(columns[1])),
+        };
+        Self::new(design, one, other, Scale::Plain)
+    }
+
+    fn new(design: Design, baseline: Vec<f64>, candidate: Vec<f64>, scale: Scale) -> Self {
+        let differences: Vec<f64> = match (design, scale) {
+            (Design::Separate, _) => Vec::new(),
+            (_, Scale::Log) => baseline.iter().zip(&candidate).map(|(one, other)| (other / one).ln()).collect(),
+            _ => baseline.iter().zip(&candidate).map(|(one, other)| other - one).collect(),
+        };
+        let inflation = match design {
+            Design::Paired => inflation_of_pairs(&differences),
+            Design::Separate => inflation(&baseline).max(inflation(&candidate)),
+        };
+        Self { design, baseline, candidate, scale, inflation, differences }
+    }
+
+    /// Pairs, or the smaller number of values.
+    pub fn n(&self) -> usize {
+        self.baseline.len().min(self.candidate.len())
+    }
+
+    /// The Hodges–Lehmann shift on the scale, with its interval. `None` where n cannot carry it.
+    pub fn shift(&self, confidence: f64) -> Option<Estimate> {
+        match self.design {
+            Design::Paired => {
+                let found = signed_rank_shift(&self.differences, confidence)?;
+                let wider = self.inflation.sqrt();
+                let low = found.value - (found.value - found.low) * wider;
+                let high = found.value + (found.high - found.value) * wider;
+                Some(Estimate { low, high, ..found })
+            }
+            Design::Separate => {
+                let (one, other) = (self.on_scale(&self.baseline), self.on_scale(&self.candidate));
+                rank_sum_shift(&one, &other, confidence, self.inflation)
+            }
+        }
+    }
+
+    /// The two-sided p-value of "no change".
+    pub fn p_value(&self) -> Option<f64> {
+        let p = match self.design {
+            Design::Paired => signed_rank_p(&self.differences)?,
+            Design::Separate => mann_whitney_p(&self.baseline, &self.candidate)?,
+        };
+        if self.inflation <= 1.0 {
+            return Some(p);
+        }
+        // The normal score of the p-value, as if there were as few values as are independent.
+        Some((2.0 * normal_cdf(normal_quantile(p / 2.0) / self.inflation.sqrt())).min(1.0))
+    }
+
+    fn on_scale(&self, values: &[f64]) -> Vec<f64> {
+        match self.scale {
+            Scale::Log => values.iter().map(|value| value.ln()).collect(),
+            _ => values.to_vec(),
+        }
+    }
+}
+
+/// Logarithms where all values are positive; else differences over the baseline's median.
+fn relative_scale(baseline: &[f64], candidate: &[f64]) -> Option<Scale> {
+    if baseline.is_empty() || candidate.is_empty() {
+        return None;
+    }
+    if baseline.iter().chain(candidate).all(|value| *value > 0.0) {
+        return Some(Scale::Log);
+    }
+    let median = median(baseline)?;
+    (median > 0.0).then_some(Scale::Share(median))
+}
+
+/// The median, type 7.
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
+    Sorted::new(values.iter().copied())?.quantile(0.5)
+}
+
+/// By how much the correlation of a series in time inflates the variance of its level: n over the effective n.
+pub(crate) fn inflation(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    effective_n(values).map_or(1.0, |effective| (n / effective.max(1.0)).max(1.0))
+}
+
+/// Differences of pairs taken in random order are not correlated in time under "no change", whatever the host does: the
+/// order gives each a random sign. Where they surely are, something other than the host's drift belongs to a side, and
+/// they count for as many as are independent.
+fn inflation_of_pairs(differences: &[f64]) -> f64 {
+    let real = REAL_AUTOCORRELATION / (differences.len().max(1) as f64).sqrt();
+    match autocorrelation(differences, 1) {
+        Some(found) if found > real => inflation(differences),
+        _ => 1.0,
+    }
+}
