@@ -137,6 +137,7 @@ impl Made {
             version: CALIBRATION_VERSION,
             measured_at: String::new(),
             fingerprint,
+            skipped: Vec::new(),
             limits: Vec::new(),
         });
         calibration.limits.push(Limit {
