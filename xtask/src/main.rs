@@ -1,5 +1,6 @@
 //! What developers run: `cargo xtask <task>`. One file per task.
 
+mod coverage;
 mod dependencies;
 mod fuzz;
 mod layers;
@@ -18,6 +19,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Simulate how often intervals hold the truth, and write the tables into docs/statistics.md. Use a release build.
+    Coverage {
+        /// Write nothing; fail if the tables are not up to date.
+        #[arg(long)]
+        check: bool,
+    },
     /// Check that the default build is made of little, and of nothing that may not be in it.
     Dependencies,
     /// Check that every fuzz target is listed and described.
@@ -35,6 +42,7 @@ enum Task {
 fn main() -> Result<()> {
     let root = root()?;
     match Arguments::parse().task {
+        Task::Coverage { check } => coverage::run(&root, check),
         Task::Dependencies => dependencies::run(&root),
         Task::Fuzz => fuzz::run(&root),
         Task::Layers => layers::run(&root),

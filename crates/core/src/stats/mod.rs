@@ -16,6 +16,7 @@ mod normal;
 mod pairs;
 mod power;
 mod quantile;
+mod radix;
 mod rank;
 mod rank_sum;
 mod sequential;
@@ -50,7 +51,10 @@ pub use warmup::warmup_suspected;
 /// Ten is a convention of this lab, stated with the count wherever it is shown. Zero for a median that is not positive.
 pub fn stall_count(values: &Sorted) -> u64 {
     match stall_threshold(values) {
-        Some(threshold) => values.as_slice().iter().filter(|value| **value > threshold).count() as u64,
+        Some(threshold) => {
+            let all = values.as_slice();
+            (all.len() - all.partition_point(|value| *value <= threshold)) as u64
+        }
         None => 0,
     }
 }

@@ -1,5 +1,7 @@
 //! Sorted values, their quantiles and their empirical distribution.
 
+use super::radix::sort_keys;
+
 /// The type of every quantile that is printed as a point, in the numbering of Hyndman and Fan.
 pub const QUANTILE_TYPE: u8 = 7;
 
@@ -20,7 +22,7 @@ impl Sorted {
         if !finite {
             return None;
         }
-        keys.sort_unstable();
+        sort_keys(&mut keys);
         Some(Self(keys.into_iter().map(from_key).collect()))
     }
 

@@ -8,6 +8,7 @@ use super::estimate::Estimate;
 use super::normal::{normal_cdf, normal_quantile};
 use super::pairs::PairSums;
 use super::rank::Ranks;
+use super::series::LEAST_FOR_INTERVAL;
 
 /// Up to so many values on either side the distribution of the statistic is exact: its counts fit 128 bits.
 const EXACT: usize = 50;
@@ -17,7 +18,8 @@ const EXACT: usize = 50;
 ///
 /// It assumes two distributions of one shape, and independent values. Where those are correlated in time, `inflation`
 /// (1 or more: the variance of the statistic over that of independent values, about n / n_effective) widens the interval
-/// to the normal approximation with that variance, if that is wider. The confidence of the result is the one that is
+/// to the normal approximation with that variance, if that is wider, and for 15 values a side or more to the whole range of
+/// differences at most; [`super::inflation`] measures it. The confidence of the result is the one that is
 /// reached, exactly up to 50 values a side and without inflation; else the nominal one. `None` if the sizes cannot carry
 /// the interval, if a value is not finite, for a confidence outside (0, 1), or an inflation under 1.
 pub fn rank_sum_shift(baseline: &[f64], candidate: &[f64], confidence: f64, inflation: f64) -> Option<Estimate> {
@@ -62,7 +64,10 @@ fn critical_rank(m: usize, n: usize, confidence: f64, inflation: f64) -> Option<
     let (m, n) = (m as f64, n as f64);
     let deviation = (inflation * m * n * (m + n + 1.0) / 12.0).sqrt();
     let approximate = (m * n / 2.0 + 0.5 + normal_quantile(tail) * deviation).floor().max(0.0) as u64;
-    let rank = exact.map_or(approximate, |(rank, _)| rank.min(approximate));
+    // Of enough values the whole range is an honest answer; refusing it would leave only the intervals of those samples
+    // whose correlation came out too low by chance.
+    let least = u64::from(m.min(n) >= LEAST_FOR_INTERVAL as f64);
+    let rank = exact.map_or(approximate, |(rank, _)| rank.min(approximate.max(least)));
     (rank >= 1).then_some((rank, confidence))
 }
 

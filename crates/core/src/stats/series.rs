@@ -6,6 +6,7 @@
 //! computed from ranks, so it is the same for every distribution of the values. `docs/statistics.md` has its coverage
 //! and its width on series of known correlation; `cargo xtask coverage` makes that table.
 
+use super::correlation::of_lags;
 use super::interval::{QuantileInterval, quantile_interval_at};
 use super::normal::normal_quantile;
 use super::quantile::Sorted;
@@ -76,20 +77,9 @@ fn of_ranks(ranks: &[f64]) -> f64 {
     let fitted = (n * 2.0 * (PI * first / 6.0).sin() + 1.0) / (n - 3.0).max(1.0);
     let error = ((1.0 - fitted * fitted).max(0.05) / n).sqrt();
     let modelled = of_indicator((fitted + CAUTION * error).clamp(0.0, MOST_CORRELATED));
-    let corrected = |found: f64| found + (1.0 + 3.0 * found.max(0.0)) / n;
-    let most = (ranks.len() / 4).clamp(3, MOST_LAGS);
-    let noise = (2.0 / n).sqrt();
-    let mut previous = 1.0 + corrected(first);
-    let mut sum = previous;
-    for at in (2..most).step_by(2).take_while(|at| at + 1 < ranks.len()) {
-        let pair = (corrected(lag(at)) + corrected(lag(at + 1))).min(previous);
-        if pair <= noise {
-            break;
-        }
-        sum += pair;
-        previous = pair;
-    }
-    modelled.max(2.0 * sum - 1.0).clamp(1.0, n)
+    // A pair of lags needs one value more than its later lag.
+    let most = (ranks.len() / 4).clamp(3, MOST_LAGS).min(ranks.len() - 1);
+    modelled.max(of_lags(n, most, |at| if at == 1 { first } else { lag(at) })).clamp(1.0, n)
 }
 
 /// 1 + 2·Σ (2/π) arcsin φᵏ: the inflation of the indicator "below the median" of a Gaussian AR(1) process.
