@@ -169,7 +169,9 @@ fn what_is_no_history_of_ours_is_refused_with_a_way_out() {
     // Damaged in the middle: whatever is found first is said, and nothing panics.
     let damaged = directory.path().join("damaged");
     let mut history = History::open(&damaged).unwrap();
-    (0..40).for_each(|number| drop(add(&mut history, number, 1e6)));
+    for number in 0..40 {
+        add(&mut history, number, 1e6);
+    }
     history.compact(&Retention::default()).unwrap();
     drop(history);
     let mut bytes = std::fs::read(&damaged).unwrap();
