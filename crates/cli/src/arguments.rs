@@ -1,6 +1,7 @@
 //! The command line: parsed here, acted upon elsewhere.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use isodyne_core::schedule::Shard;
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "\
@@ -57,6 +58,12 @@ pub enum Command {
     Report(ReportOptions),
     /// Make a run of another tool's files
     Import(ImportOptions),
+    /// Keep the figures of runs, list them, remove them
+    History(HistoryOptions),
+    /// Show a metric over all runs in the history, and where its level changed
+    Trend(TrendOptions),
+    /// Put shards of one plan, or parts of one run, into one run
+    Merge(MergeOptions),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -186,6 +193,12 @@ pub struct RunOptions {
     /// Do not write report.html at the end
     #[arg(long)]
     pub no_report: bool,
+    /// Do not add the run to the history
+    #[arg(long)]
+    pub no_history: bool,
+    /// Measure only this part of the plan's cells, such as 1/4; `isodyne merge` puts the parts together
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
 }
 
 impl RunOptions {
@@ -245,6 +258,79 @@ pub struct ImportOptions {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `history`.
+#[derive(Debug, Args)]
+pub struct HistoryOptions {
+    /// What to do
+    #[command(subcommand)]
+    pub action: HistoryAction,
+}
+
+/// What can be done with the history.
+#[derive(Debug, Subcommand)]
+pub enum HistoryAction {
+    /// Add runs; adding one again replaces its figures
+    Add {
+        /// The run directories
+        #[arg(required = true, value_name = "RUN")]
+        runs: Vec<PathBuf>,
+    },
+    /// List the runs that are kept
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove runs; their directories stay
+    Remove {
+        /// Names of runs as `list` prints them, or run directories
+        #[arg(required = true, value_name = "RUN")]
+        runs: Vec<String>,
+    },
+    /// Remove what is old, and make the file small again
+    Compact {
+        /// Remove runs that were begun more days ago than this
+        #[arg(long, value_name = "N")]
+        keep_days: Option<u32>,
+        /// Keep only so many of the latest runs of each cell on each kind of host
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        keep_per_cell: Option<u32>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Options of `trend`.
+#[derive(Debug, Args)]
+pub struct TrendOptions {
+    /// The metric, such as total_ns
+    pub metric: String,
+    /// Only cells that are so; `*` stands for anything (`boot/qemu*`)
+    #[arg(long, value_name = "GLOB", default_value = "*")]
+    pub cell: String,
+    /// The kind of host: its id, `this` or `all`
+    #[arg(long, value_name = "ID", default_value = "this")]
+    pub host: String,
+    /// Print JSON
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print Markdown
+    #[arg(long = "md")]
+    pub markdown: bool,
+}
+
+/// Options of `merge`.
+#[derive(Debug, Args)]
+pub struct MergeOptions {
+    /// The run directories
+    #[arg(required = true, value_name = "DIR")]
+    pub parts: Vec<PathBuf>,
+    /// The directory of the run that is made
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// A seed as results print it. A plan's seed is a signed integer of TOML, so the last bit is not for use.

@@ -32,10 +32,14 @@ pinned! {
     help_of_doctor: ["doctor", "--help"];
     help_of_setup: ["setup", "--help"];
     help_of_list: ["list", "--help"];
+    help_of_calibrate: ["calibrate", "--help"];
     help_of_check: ["check", "--help"];
     help_of_run: ["run", "--help"];
     help_of_show: ["show", "--help"];
     help_of_report: ["report", "--help"];
+    help_of_history: ["history", "--help"];
+    help_of_trend: ["trend", "--help"];
+    help_of_merge: ["merge", "--help"];
     no_command: [];
     list_benchmarks: ["list", "benchmarks"];
     list_backends: ["list", "backends"];

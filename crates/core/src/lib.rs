@@ -22,4 +22,5 @@ pub mod sample;
 pub mod schedule;
 pub mod stats;
 pub mod summary;
+pub mod trend;
 pub mod unit;

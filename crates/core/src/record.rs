@@ -47,6 +47,12 @@ pub struct RunRecord {
     pub assets: Vec<Asset>,
     /// Resolution and cost of each signal, as measured at the beginning of the run.
     pub signals: Vec<SignalCost>,
+    /// Which part of the plan's cells it is (`1/3`), for a shard; the other cells are not part of this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
+    /// Set for a run that was put together by `isodyne merge`: what it was made from, in the order of its samples.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged_from: Vec<MergedPart>,
     /// What this host can do, as `isodyne calibrate` measured it before the run; the auditor holds results against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
@@ -56,6 +62,51 @@ pub struct RunRecord {
     /// Set when the run has ended well; absent while it runs, after a crash and after an interrupt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<RunEnd>,
+}
+
+/// A run that became a part of another by `isodyne merge`, with what the merged `run.json` would otherwise lose.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MergedPart {
+    /// Its name.
+    pub run_id: String,
+    /// When it was begun (RFC 3339, UTC).
+    pub created_at: String,
+    /// The version of Isodyne that made it.
+    pub isodyne_version: String,
+    /// Which shard it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
+    /// The seed of its order.
+    pub seed: u64,
+    /// Its host.
+    pub fingerprint: Fingerprint,
+    /// Its host's limits, if they were known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+    /// Resolution and cost of each signal on its host.
+    pub signals: Vec<SignalCost>,
+    /// Its programs.
+    pub tools: Vec<Tool>,
+    /// Its files.
+    pub assets: Vec<Asset>,
+    /// What could not run there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<SkippedCell>,
+    /// Its sessions in the merged run: from the first on, so many.
+    pub sessions: Stretch,
+    /// Its rounds in the merged run.
+    pub rounds: Stretch,
+    /// Its samples in the merged run, by sequence.
+    pub samples: Stretch,
+}
+
+/// Numbers that follow one another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// The first.
+    pub first: u64,
+    /// How many.
+    pub count: u64,
 }
 
 /// How a complete run ended.

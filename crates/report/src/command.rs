@@ -30,7 +30,8 @@ pub fn again(view: &RunView<'_>) -> String {
             }
         }
     }
-    if !has_seed {
+    // The order of a merged run was drawn in its parts.
+    if !has_seed && view.record.merged_from.is_empty() {
         words.push("--seed".to_owned());
         words.push(seed_text(view.record.seed));
     }

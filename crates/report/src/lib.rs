@@ -24,7 +24,9 @@ pub use figure::{Figure, Paint, PngError, figure_files, figures};
 pub use html::html;
 pub use json::summary_json;
 pub use markdown::markdown;
-pub use text::{ListedRun, Style, calibration_table, doctor_table, list_table, run_table, runs_table};
+pub use text::{
+    ListedRun, Style, calibration_table, doctor_table, list_table, run_table, runs_table, trend_markdown, trend_text,
+};
 
 use isodyne_core::columns::RunColumns;
 use isodyne_core::record::RunRecord;

@@ -13,9 +13,11 @@ mod directory;
 mod error;
 mod file;
 mod hdr;
+pub mod history;
 pub mod import;
 mod lines;
 mod list;
+pub mod merge;
 mod place;
 mod read;
 

@@ -42,7 +42,9 @@ pub fn doctor(options: &DoctorOptions, output: &Output) -> Result<Exit, Trouble>
         return output.json(&found);
     }
     let limits = match &limits {
-        Ok(calibration) => format!("{} known, measured at {}", calibration.limits.len(), calibration.measured_at),
+        Ok(calibration) => {
+            format!("{} limits known, measured at {}", calibration.limits.len(), calibration.measured_at)
+        }
         Err(reason) => reason.clone(),
     };
     output.data(&doctor_table(

@@ -29,6 +29,7 @@ impl Bench {
             .args(arguments)
             .current_dir(self.directory.path())
             .env("ISODYNE_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("isodyne-cache"))
+            .env("ISODYNE_HISTORY", self.path("history.sqlite"))
             .env("NO_COLOR", "1")
             .stdin(Stdio::null());
         command

@@ -43,6 +43,8 @@ fn record(ended: bool) -> RunRecord {
         tools: Vec::new(),
         assets: Vec::new(),
         signals: Vec::new(),
+        shard: None,
+        merged_from: Vec::new(),
         calibration: None,
         imported: None,
         ended: ended.then(|| RunEnd { at: String::new(), survivors: Vec::new(), abandoned: Vec::new() }),

@@ -7,11 +7,13 @@ mod list;
 pub(crate) mod notes;
 mod phases;
 mod run;
+mod trend;
 
 pub use calibration::calibration_table;
 pub use doctor::doctor_table;
 pub use list::{ListedRun, list_table, runs_table};
 pub use run::run_table;
+pub use trend::{trend_markdown, trend_text};
 
 use anstyle::{AnsiColor, Effects};
 

@@ -69,6 +69,18 @@ pub(crate) fn sentences(run: &Prepared<'_>) -> Vec<Note> {
     for survivor in &summary.survivors {
         say(Weight::Bad, Topic::Trouble, format!("survived the run: {}", plain(survivor)));
     }
+    let parts = &run.view.record.merged_from;
+    if !parts.is_empty() {
+        let mut hosts: Vec<String> = parts.iter().map(|part| part.fingerprint.id()).collect();
+        hosts.sort();
+        hosts.dedup();
+        let hosts = if hosts.len() > 1 { format!(" on {} kinds of hosts", hosts.len()) } else { String::new() };
+        let text = format!(
+            "merged from {} runs{hosts}: what is in different parts was not measured side by side.",
+            parts.len()
+        );
+        say(Weight::Warning, Topic::Trouble, text);
+    }
     if summary.samples_foreign > 0 {
         let found = count(summary.samples_foreign, "sample");
         say(Weight::Bad, Topic::Trouble, format!("{found} of cells that this run does not have: not shown."));

@@ -355,6 +355,8 @@ fn record(rounds: u32) -> RunRecord {
                 method: "200 processes that end at once".to_owned(),
             },
         ],
+        shard: None,
+        merged_from: Vec::new(),
         calibration: None,
         imported: None,
         ended: Some(RunEnd { at: "2026-11-22T04:09:10Z".to_owned(), survivors: Vec::new(), abandoned: Vec::new() }),

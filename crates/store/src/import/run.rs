@@ -77,6 +77,8 @@ pub fn into_run(parsed: Parsed, files: &[SourceFile], context: &ImportContext) -
         tools: Vec::new(),
         assets: Vec::new(),
         signals: Vec::new(),
+        shard: None,
+        merged_from: Vec::new(),
         calibration: None,
         imported: Some(ImportRecord {
             format: parsed.format,

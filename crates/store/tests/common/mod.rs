@@ -54,6 +54,8 @@ pub fn record() -> RunRecord {
             cost_ns: 0.1 + 0.2,
             method: "tried".to_owned(),
         }],
+        shard: None,
+        merged_from: Vec::new(),
         calibration: None,
         imported: None,
         ended: None,

@@ -23,6 +23,8 @@ use serde_json::json;
 use std::path::Path;
 use std::process::Command;
 
+pub use resolve::fresh_run_id;
+
 /// Runs a plan or a benchmark, or goes on with a run.
 pub fn run(options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
     if options.json && options.streams_events() {
@@ -46,7 +48,13 @@ pub fn run(options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
     }
     let lab = open_lab(&target, output)?;
     interrupt.ends(lab.owner.clone());
-    let prepared = prepare::prepare(&target.plan, &lab, output);
+    let prepared = prepare::prepare(&target.plan, target.shard, &lab, output);
+    if let (Some(shard), Ok(prepared)) = (target.shard, &prepared)
+        && prepared.work.is_empty()
+        && prepared.skipped.is_empty()
+    {
+        output.say(&format!("shard {shard} of this plan has no cell"));
+    }
     if interrupt.is_asked() {
         // What the probes have found is worth nothing: they were interrupted too.
         drop(prepared);
@@ -75,7 +83,7 @@ pub fn run(options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
 /// Says exactly what would be run and sent.
 fn dry_run(target: &Target, options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
     let lab = open_lab(target, output)?;
-    let prepared = prepare::prepare(&target.plan, &lab, output)?;
+    let prepared = prepare::prepare(&target.plan, target.shard, &lab, output)?;
     let described = prepare::describe(&prepared, &lab);
     let skipped = prepared.skipped.clone();
     let nothing = prepared.work.is_empty();
@@ -138,6 +146,9 @@ fn conclude(
         super::report::write_html(view, &file)?;
         output.say(&format!("report  {}", file.display()));
     }
+    if ending == Ending::Complete && !options.no_history {
+        super::history::keep(record, &summary, path, output);
+    }
     Ok(exit(&summary, record, ending))
 }
 
@@ -147,6 +158,8 @@ pub fn exit(summary: &RunSummary, record: &RunRecord, ending: Ending) -> Exit {
     let survivors = record.ended.as_ref().is_some_and(|end| !end.survivors.is_empty() || !end.abandoned.is_empty());
     match ending {
         Ending::Interrupted => Exit::Interrupted,
+        // With more shards than cells some have nothing to do, and nothing is wrong with that.
+        Ending::Complete if record.cells.is_empty() && record.skipped.is_empty() && record.shard.is_some() => Exit::Ok,
         Ending::Complete if record.cells.is_empty() => Exit::NothingRan,
         Ending::Complete if failed || survivors => Exit::CellsFailed,
         Ending::Complete => Exit::Ok,

@@ -8,6 +8,7 @@ use isodyne_core::factor::FactorValue;
 use isodyne_core::plan::Plan;
 use isodyne_core::probe::{Probe, ProbedBackend, Tool};
 use isodyne_core::record::{Asset, RUN_SCHEMA, RUN_VERSION, RunRecord, SkippedCell};
+use isodyne_core::schedule::{Shard, shard};
 use isodyne_engine::backend::{self, Description, Place, PrepareError, Step};
 use isodyne_engine::host::signals;
 use isodyne_engine::lab::Lab;
@@ -29,14 +30,18 @@ pub struct Prepared {
     pub backends: Vec<ProbedBackend>,
 }
 
-/// Probes the plan's backends and resolves its cells.
+/// Probes the plan's backends and resolves its cells, or those of one shard.
 ///
 /// # Errors
 /// If the plan asks for something that cannot be, such as a kernel that is none.
-pub fn prepare(plan: &Plan, lab: &Lab, output: &Output) -> Result<Prepared, Trouble> {
+pub fn prepare(plan: &Plan, part: Option<Shard>, lab: &Lab, output: &Output) -> Result<Prepared, Trouble> {
     let mut probes: BTreeMap<BackendName, Probe> = BTreeMap::new();
     let mut prepared = Prepared { work: Vec::new(), skipped: Vec::new(), backends: Vec::new() };
-    for cell in plan.cells() {
+    let cells = match part {
+        Some(part) => shard(&plan.cells(), part),
+        None => plan.cells(),
+    };
+    for cell in cells {
         let backend = backend::find(cell.backend);
         let probe = probes.entry(cell.backend).or_insert_with(|| backend.probe(lab));
         // What the probe says is of the program in PATH: a cell that names another is tried by itself.
@@ -110,6 +115,8 @@ pub fn record(target: &Target, prepared: &Prepared, lab: &Lab, output: &Output) 
         tools,
         assets,
         signals: signals::measure(lab.clock, &lab.scratch),
+        shard: target.shard.map(|shard| shard.to_string()),
+        merged_from: Vec::new(),
         calibration: calibration.ok().filter(|_| measures),
         imported: None,
         ended: None,

@@ -7,6 +7,7 @@ use crate::paths;
 use isodyne_core::plan::Plan;
 use isodyne_core::record::RunRecord;
 use isodyne_core::sample::Sample;
+use isodyne_core::schedule::Shard;
 use isodyne_store::RunDirectory;
 use std::path::PathBuf;
 
@@ -18,6 +19,8 @@ pub struct Target {
     pub run_id: String,
     /// The seed of the order.
     pub seed: u64,
+    /// The part of the plan's cells that is measured; all of them without.
+    pub shard: Option<Shard>,
     /// The run directory.
     pub out: PathBuf,
     /// The run to go on with.
@@ -56,14 +59,14 @@ fn fresh(options: &RunOptions) -> Result<Target, Trouble> {
         return Err(Trouble::usage("nothing to run", "name a benchmark or a plan: isodyne run boot --on process,runc"));
     };
     let plan = plans::load(what, options)?;
-    let run_id = format!("{:08x}", fresh_random() as u32);
+    let run_id = fresh_run_id();
     let name = plans::short_name(what);
     let out = options.out.clone().unwrap_or_else(|| {
         let now = jiff::Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
         isodyne_store::default_location(&paths::runs(), &name, &run_id, &now)
     });
     let seed = plan.seed.unwrap_or_else(|| fresh_random() >> 32);
-    Ok(Target { plan, run_id, seed, out, resumed: None })
+    Ok(Target { plan, run_id, seed, shard: options.shard, out, resumed: None })
 }
 
 fn resumed(options: &RunOptions) -> Result<Target, Trouble> {
@@ -72,6 +75,24 @@ fn resumed(options: &RunOptions) -> Result<Target, Trouble> {
     };
     let (directory, contents) = RunDirectory::open_for_resume(&out).map_err(Trouble::unexpected)?;
     let record = contents.record;
+    if !record.merged_from.is_empty() {
+        return Err(Trouble::usage(
+            format!("the run in {} was put together by `isodyne merge`", out.display()),
+            "go on with its parts, and merge them again",
+        ));
+    }
+    let shard: Option<Shard> = record.shard.as_ref().and_then(|shard| shard.parse().ok());
+    if options.shard.is_some() && options.shard != shard {
+        let own = record.shard.as_deref().unwrap_or("the whole plan");
+        return Err(Trouble::usage(
+            format!(
+                "the run in {} is {own}, not shard {}",
+                out.display(),
+                options.shard.map_or_else(String::new, |shard| shard.to_string())
+            ),
+            "leave --shard out to go on with it",
+        ));
+    }
     if let Some(what) = &options.what {
         let asked = plans::load(what, options)?;
         if asked.cells() != record.plan.cells()
@@ -88,9 +109,15 @@ fn resumed(options: &RunOptions) -> Result<Target, Trouble> {
         plan: record.plan.clone(),
         run_id: record.run_id.clone(),
         seed: record.seed,
+        shard,
         out,
         resumed: Some(Resumed { directory, record, samples: contents.samples }),
     })
+}
+
+/// A random name for a run.
+pub fn fresh_run_id() -> String {
+    format!("{:08x}", fresh_random() as u32)
 }
 
 /// Randomness for names and seeds, from the system.

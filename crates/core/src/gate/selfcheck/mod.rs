@@ -178,6 +178,8 @@ fn record(pairs: u32) -> RunRecord {
         tools: Vec::new(),
         assets: Vec::new(),
         signals: Vec::new(),
+        shard: None,
+        merged_from: Vec::new(),
         calibration: None,
         imported: None,
         ended: Some(RunEnd { at: String::new(), survivors: Vec::new(), abandoned: Vec::new() }),
