@@ -193,3 +193,17 @@ fn variants_count_as_cells() {
           hint: shorten the lists or drop variants: cells are the product of all lists, and once more for each variant
     "#);
 }
+
+#[test]
+fn values_name_builds_of_the_plan() {
+    let build = "[[build]]\nname = \"fix\"\nrepository = \"../runc\"\ncommand = [\"make\"]\noutput = \"bin/runc\"\n";
+    let text = format!(
+        "[boot]\non = \"runc\"\n{build}[[variant]]\nname = \"new\"\nset.backend.runc.program = \"build:fix\"\n"
+    );
+    let good = plan(&text, &[]);
+    assert_eq!((good.builds[0].revision.as_str(), good.builds[0].commit.as_deref()), ("HEAD", None));
+    assert_eq!(good.builds[0].timeout_ns, 3_600_000_000_000);
+    insta::assert_snapshot!(said(&text.replace("build:fix", "build:fxi")), @"");
+    insta::assert_snapshot!(said("[boot]\non = \"qemu\"\n[backend.qemu]\nkernel = [\"a\", \"build:k\"]\ncmdline = \"build:x\"\n"), @"");
+    insta::assert_snapshot!(said("[boot]\non = \"runc\"\n[[build]]\nname = \"a b\"\nrepository = \"--upload-pack=x\"\nrevision = \"-q\"\noutput = \"../x\"\nbranch = \"x\"\n[[build]]\nname = 3\ntimeout = 5\n"), @"");
+}
