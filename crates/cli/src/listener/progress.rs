@@ -14,6 +14,9 @@ use std::io::IsTerminal;
 /// How many of the last samples a line shows as marks.
 const MARKS: usize = 20;
 
+/// The longest label of a line, in characters.
+const LABEL: usize = 44;
+
 /// Shows how a run goes on.
 pub struct Progress {
     screen: MultiProgress,
@@ -112,13 +115,12 @@ impl Progress {
         total.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
         self.total = Some(total);
         let ids: Vec<&CellId> = ids.collect();
-        let label = |id: &CellId| id.as_str().split_once('/').map_or(id.as_str(), |(_, rest)| rest).to_owned();
-        let width = ids.iter().map(|id| label(id).chars().count()).max().unwrap_or(0).min(44);
+        let width = ids.iter().map(|id| label(id).chars().count()).max().unwrap_or(0);
         for id in ids {
             let bar = self.screen.add(ProgressBar::new(1));
             let style = ProgressStyle::with_template("{prefix:1} {wide_msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            let label = format!("{:width$}", label(id).chars().take(44).collect::<String>());
+            let label = format!("{:width$}", label(id));
             bar.set_message(label.clone());
             let line = Line { bar, label, marks: Vec::new(), totals: Vec::new(), failed: 0, last_failure: None };
             self.lines.insert(id.clone(), line);
@@ -143,6 +145,19 @@ impl Progress {
             _ => None,
         }
     }
+}
+
+/// The cell without its benchmark, shortened in front of its variant: that is what tells it from its neighbours.
+fn label(id: &CellId) -> String {
+    let base = id.base();
+    let variant = &id.as_str()[base.len()..];
+    let base = base.split_once('/').map_or(base, |(_, rest)| rest);
+    let room = LABEL.saturating_sub(variant.chars().count());
+    if base.chars().count() <= room {
+        return format!("{base}{variant}");
+    }
+    let short: String = base.chars().take(room.saturating_sub(1)).collect();
+    format!("{short}…{variant}")
 }
 
 impl Line {
@@ -174,5 +189,20 @@ impl Line {
             median.unwrap_or_default(),
             failed.unwrap_or_default()
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_label_keeps_its_variant() {
+        let base = CellId("boot/qemu[cmdline=\"nokaslr quiet\",machine=microvm]".to_owned());
+        assert_eq!(label(&CellId("boot/runc".to_owned()).of_variant("new")), "runc~new");
+        assert_eq!(label(&base), "qemu[cmdline=\"nokaslr quiet\",machine=microv…");
+        assert_eq!(label(&base.of_variant("no mitigations")), "qemu[cmdline=\"nokaslr quiet\"…~no mitigations");
+        let longest = "x".repeat(40);
+        assert_eq!(label(&base.of_variant(&longest)), format!("qe…~{longest}"));
     }
 }

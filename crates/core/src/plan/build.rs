@@ -116,7 +116,7 @@ fn one(at: &Place, entries: &[Entry], findings: &mut Findings<'_>) -> Option<Bui
             wrong(
                 name,
                 format!("`{name}` cannot be {}", quoted(text)),
-                "it begins with `-` or holds control characters",
+                "do not begin it with `-`, and leave control characters out",
             );
         }
     }

@@ -96,7 +96,8 @@ fn write(
         });
         // The first trouble ends the stream; the whole directory is removed then.
         let mut trouble = None;
-        count += directory.append_all(samples.map_while(|sample| sample.map_err(|error| trouble = Some(error)).ok()))?;
+        count +=
+            directory.append_all(samples.map_while(|sample| sample.map_err(|error| trouble = Some(error)).ok()))?;
         if let Some(error) = trouble {
             return Err(error);
         }

@@ -1,5 +1,6 @@
 //! `isodyne run`: from plan to report.
 
+mod builds;
 mod prepare;
 pub mod resolve;
 mod resume;
@@ -83,18 +84,21 @@ pub fn run(options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
 /// Says exactly what would be run and sent.
 fn dry_run(target: &Target, options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
     let lab = open_lab(target, output)?;
-    let prepared = prepare::prepare(&target.plan, target.shard, &lab, output)?;
+    let prepared = prepare::prepare_dry(&target.plan, target.shard, &lab, output)?;
     let described = prepare::describe(&prepared, &lab);
+    let builds = prepare::describe_builds(&target.plan, &lab);
+    let waiting = prepare::waiting(&target.plan);
     let skipped = prepared.skipped.clone();
-    let nothing = prepared.work.is_empty();
+    let nothing = prepared.work.is_empty() && waiting.is_empty();
     drop(prepared);
     lab.close();
     if options.json {
         output.json(&json!({
-            "schema": "isodyne-dry-run", "version": 1, "cells": described, "skipped": skipped,
+            "schema": "isodyne-dry-run", "version": 1, "builds": builds, "cells": described, "waiting": waiting,
+            "skipped": skipped,
         }))?
     } else {
-        output.data(&prepare::text(&described))?
+        output.data(&prepare::text(&builds, &described, &waiting))?
     };
     Ok(if nothing { Exit::NothingRan } else { Exit::Ok })
 }

@@ -1,15 +1,18 @@
 //! From a plan to cells that can be launched: probe, resolve, skip with reasons.
 
+use super::builds::{Builds, named_by, needed};
 use super::resolve::Target;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::factor::FactorValue;
 use isodyne_core::plan::Plan;
+use isodyne_core::plan::build::Build;
 use isodyne_core::probe::{Probe, ProbedBackend, Tool};
 use isodyne_core::record::{Asset, RUN_SCHEMA, RUN_VERSION, RunRecord, SkippedCell};
 use isodyne_core::schedule::{Shard, shard};
 use isodyne_engine::backend::{self, Description, Place, PrepareError, Step};
+use isodyne_engine::build;
 use isodyne_engine::host::signals;
 use isodyne_engine::lab::Lab;
 use isodyne_engine::ownership::name_prefix;
@@ -28,6 +31,8 @@ pub struct Prepared {
     pub skipped: Vec<SkippedCell>,
     /// What the backends of the plan said.
     pub backends: Vec<ProbedBackend>,
+    /// What was made for them.
+    pub builds: Builds,
 }
 
 /// Probes the plan's backends and resolves its cells, or those of one shard.
@@ -35,12 +40,26 @@ pub struct Prepared {
 /// # Errors
 /// If the plan asks for something that cannot be, such as a kernel that is none.
 pub fn prepare(plan: &Plan, part: Option<Shard>, lab: &Lab, output: &Output) -> Result<Prepared, Trouble> {
-    let mut probes: BTreeMap<BackendName, Probe> = BTreeMap::new();
-    let mut prepared = Prepared { work: Vec::new(), skipped: Vec::new(), backends: Vec::new() };
-    let cells = match part {
+    let builds = Builds::make(plan, lab, output)?;
+    prepare_cells(cells_of(plan, part), builds, lab, output)
+}
+
+/// The same without making anything; the cells that name builds are left out.
+pub fn prepare_dry(plan: &Plan, part: Option<Shard>, lab: &Lab, output: &Output) -> Result<Prepared, Trouble> {
+    let cells = cells_of(plan, part).into_iter().filter(|cell| named_by(cell).is_empty()).collect();
+    prepare_cells(cells, Builds::default(), lab, output)
+}
+
+fn cells_of(plan: &Plan, part: Option<Shard>) -> Vec<Cell> {
+    match part {
         Some(part) => shard(&plan.cells(), part),
         None => plan.cells(),
-    };
+    }
+}
+
+fn prepare_cells(cells: Vec<Cell>, builds: Builds, lab: &Lab, output: &Output) -> Result<Prepared, Trouble> {
+    let mut probes: BTreeMap<BackendName, Probe> = BTreeMap::new();
+    let mut prepared = Prepared { work: Vec::new(), skipped: Vec::new(), backends: Vec::new(), builds };
     for cell in cells {
         let backend = backend::find(cell.backend);
         let probe = probes.entry(cell.backend).or_insert_with(|| backend.probe(lab));
@@ -49,7 +68,7 @@ pub fn prepare(plan: &Plan, part: Option<Shard>, lab: &Lab, output: &Output) -> 
             prepared.skipped.push(SkippedCell { cell, reason: reason.clone(), hint: hint.clone() });
             continue;
         }
-        match backend.prepare(&cell, lab) {
+        match backend.prepare(&prepared.builds.resolve(&cell), lab) {
             Ok(launcher) => {
                 let options = boot_options(&cell);
                 prepared.work.push(Work { cell, launcher, options });
@@ -79,11 +98,13 @@ fn boot_options(cell: &Cell) -> BootOptions {
 }
 
 /// The programs and the files that take part, each once.
-pub fn taking_part(work: &[Work]) -> (Vec<Tool>, Vec<Asset>) {
+pub fn taking_part(prepared: &Prepared) -> (Vec<Tool>, Vec<Asset>) {
+    let work = &prepared.work;
     let mut tools: Vec<Tool> = work.iter().flat_map(|work| work.launcher.tools()).collect();
     tools.sort_by(|a, b| a.path.cmp(&b.path));
     tools.dedup();
     let mut assets: Vec<Asset> = work.iter().flat_map(|work| work.launcher.assets()).collect();
+    assets.extend(prepared.builds.assets().cloned());
     assets.sort_by(|a, b| (&a.role, &a.sha256).cmp(&(&b.role, &b.sha256)));
     assets.dedup();
     (tools, assets)
@@ -91,7 +112,7 @@ pub fn taking_part(work: &[Work]) -> (Vec<Tool>, Vec<Asset>) {
 
 /// What `run.json` says before the first sample.
 pub fn record(target: &Target, prepared: &Prepared, lab: &Lab, output: &Output) -> RunRecord {
-    let (tools, assets) = taking_part(&prepared.work);
+    let (tools, assets) = taking_part(prepared);
     let fingerprint = lab.host.clone().with_storage(&lab.logs).fingerprint;
     // Scripted times have no ceiling.
     let measures = prepared.work.iter().any(|work| work.cell.backend != BackendName::Scripted);
@@ -106,7 +127,7 @@ pub fn record(target: &Target, prepared: &Prepared, lab: &Lab, output: &Output) 
         isodyne_version: env!("CARGO_PKG_VERSION").to_owned(),
         created_at: jiff::Timestamp::now().to_string(),
         command: std::env::args().collect(),
-        plan: target.plan.clone(),
+        plan: prepared.builds.pinned(&target.plan),
         seed: target.seed,
         cells: prepared.work.iter().map(|work| work.cell.clone()).collect(),
         skipped: prepared.skipped.clone(),
@@ -131,6 +152,35 @@ pub struct DescribedCell {
     description: Description,
 }
 
+/// What one build would do.
+#[derive(Debug, Serialize)]
+pub struct DescribedBuild {
+    name: String,
+    #[serde(flatten)]
+    description: Description,
+}
+
+/// What would be made before the run.
+pub fn describe_builds(plan: &Plan, lab: &Lab) -> Vec<DescribedBuild> {
+    let one =
+        |build: &Build| DescribedBuild { name: build.name.clone(), description: build::describe(build, &lab.cache) };
+    needed(plan).into_iter().map(one).collect()
+}
+
+/// A cell whose files are not made yet.
+#[derive(Debug, Serialize)]
+pub struct WaitingCell {
+    cell: Cell,
+    builds: Vec<String>,
+}
+
+/// The cells that name builds.
+pub fn waiting(plan: &Plan) -> Vec<WaitingCell> {
+    let names = |cell: &Cell| named_by(cell).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let cells = plan.cells().into_iter().map(|cell| WaitingCell { builds: names(&cell), cell });
+    cells.filter(|waiting| !waiting.builds.is_empty()).collect()
+}
+
 /// What every cell would do, with a place that stands for all.
 pub fn describe(prepared: &Prepared, lab: &Lab) -> Vec<DescribedCell> {
     let place = Place {
@@ -144,28 +194,37 @@ pub fn describe(prepared: &Prepared, lab: &Lab) -> Vec<DescribedCell> {
 }
 
 /// The same for people.
-pub fn text(cells: &[DescribedCell]) -> String {
+pub fn text(builds: &[DescribedBuild], cells: &[DescribedCell], waiting: &[WaitingCell]) -> String {
     let mut text = String::new();
+    // Writing to a string cannot fail.
+    for build in builds {
+        let _ = writeln!(text, "build {}, unless the cache has it", build.name);
+        text.push_str(&steps(&build.description.steps));
+    }
     for described in cells {
-        // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", described.cell.id);
-        for step in &described.description.steps {
-            let _ = match step {
-                Step::Write { path, content } => writeln!(text, "  write {path}\n{}", indent(content)),
-                Step::Run { argv } => {
-                    writeln!(
-                        text,
-                        "  run   {}",
-                        argv.iter().map(|word| super::quote(word)).collect::<Vec<_>>().join(" ")
-                    )
-                }
-                Step::Request { socket, call, body } => {
-                    let body =
-                        body.as_ref().map(|body| format!("\n{}", indent(&format!("{body:#}")))).unwrap_or_default();
-                    writeln!(text, "  call  {call} on {socket}{body}")
-                }
-            };
-        }
+        text.push_str(&steps(&described.description.steps));
+    }
+    for waiting in waiting {
+        let _ = writeln!(text, "{}\n  known when `{}` is built", waiting.cell.id, waiting.builds.join("`, `"));
+    }
+    text
+}
+
+fn steps(steps: &[Step]) -> String {
+    let mut text = String::new();
+    for step in steps {
+        let _ = match step {
+            Step::Write { path, content } => writeln!(text, "  write {path}\n{}", indent(content)),
+            Step::Run { argv } => {
+                let words: Vec<String> = argv.iter().map(|word| super::quote(word)).collect();
+                writeln!(text, "  run   {}", words.join(" "))
+            }
+            Step::Request { socket, call, body } => {
+                let body = body.as_ref().map(|body| format!("\n{}", indent(&format!("{body:#}")))).unwrap_or_default();
+                writeln!(text, "  call  {call} on {socket}{body}")
+            }
+        };
     }
     text
 }

@@ -31,7 +31,7 @@ pub fn compare(record: &RunRecord, prepared: &mut Prepared, host: &Fingerprint) 
     });
     prepared.skipped.retain(|skipped| record.cells.iter().any(|cell| cell.id == skipped.cell.id));
     let mut changed = host.differences(&record.fingerprint);
-    let (tools, assets) = taking_part(&prepared.work);
+    let (tools, assets) = taking_part(prepared);
     for tool in tools.iter().filter(|tool| !record.tools.contains(tool)) {
         let version = tool.version.as_deref().unwrap_or("of unknown version");
         changed.push(format!("{} is another one now: {} ({version})", tool.name, tool.path));

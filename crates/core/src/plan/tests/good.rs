@@ -101,6 +101,8 @@ fn a_share_of_failures_is_canonical() {
 fn the_ready_plans_are_good() {
     let boot = plan(include_str!("../../../../../plans/boot.toml"), &[]);
     assert_eq!(boot.cells().len(), 8);
+    let compare = plan(include_str!("../../../../../plans/compare.toml"), &[]);
+    assert_eq!((compare.cells().len(), compare.variants.len()), (6, 2));
     let small = plan(include_str!("../../../../../plans/boot-small-vm.toml"), &[]);
     assert!(small.cells().iter().all(|cell| cell.factors["memory"] == FactorValue::Bytes(96 << 20)));
 }

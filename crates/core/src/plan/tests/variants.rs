@@ -193,3 +193,46 @@ fn variants_count_as_cells() {
           hint: shorten the lists or drop variants: cells are the product of all lists, and once more for each variant
     "#);
 }
+
+#[test]
+fn values_name_builds_of_the_plan() {
+    let build = "[[build]]\nname = \"fix\"\nrepository = \"../runc\"\ncommand = [\"make\"]\noutput = \"bin/runc\"\n";
+    let text = format!(
+        "[boot]\non = \"runc\"\n{build}[[variant]]\nname = \"new\"\nset.backend.runc.program = \"build:fix\"\n"
+    );
+    let good = plan(&text, &[]);
+    assert_eq!((good.builds[0].revision.as_str(), good.builds[0].commit.as_deref()), ("HEAD", None));
+    assert_eq!(good.builds[0].timeout_ns, 3_600_000_000_000);
+    insta::assert_snapshot!(said(&text.replace("build:fix", "build:fxi")), @r#"
+        error: plan.toml:10:18: the plan has no build `fxi`
+          hint: did you mean `build:fix`?
+    "#);
+    insta::assert_snapshot!(said("[boot]\non = \"qemu\"\n[backend.qemu]\nkernel = [\"a\", \"build:k\"]\ncmdline = \"build:x\"\n"), @r#"
+        error: plan.toml:4:16: the plan has no build `k`
+          hint: add [[build]] with `name = "k"`; a file of that name is `./build:k`
+    "#);
+    insta::assert_snapshot!(said("[boot]\non = \"runc\"\n[[build]]\nname = \"a b\"\nrepository = \"--upload-pack=x\"\nrevision = \"-q\"\noutput = \"../x\"\nbranch = \"x\"\n[[build]]\nname = 3\ntimeout = 5\n"), @r#"
+        error: plan.toml:3:1: the build has no `command`
+          hint: add `command = ["echo", "hi"]`
+        error: plan.toml:4:8: `a b` cannot be the name of a build
+          hint: 1 to 40 of letters, digits, and `.`, `_`, `+`, `-`
+        error: plan.toml:5:14: `repository` cannot be `--upload-pack=x`
+          hint: it begins with `-` or holds control characters
+        error: plan.toml:6:12: `revision` cannot be `-q`
+          hint: it begins with `-` or holds control characters
+        error: plan.toml:7:10: `output` is `../x`, which leads out of the work tree
+          hint: name a file by its path within the work tree, such as `bin/runc`
+        error: plan.toml:8:1: unknown key `branch` in [[build]]
+          hint: known: name, repository, revision, command, output, timeout
+        error: plan.toml:9:1: the build has no `repository`
+          hint: add `repository = "text"`
+        error: plan.toml:9:1: the build has no `command`
+          hint: add `command = ["echo", "hi"]`
+        error: plan.toml:9:1: the build has no `output`
+          hint: add `output = "path/to/file"`
+        error: plan.toml:10:8: `name` needs text, not a whole number
+          hint: write `name = "text"`
+        error: plan.toml:11:11: `timeout` has no unit: `5` is a bare number
+          hint: write `timeout = "5 s"`
+    "#);
+}
