@@ -97,6 +97,19 @@ pub struct Phase {
     pub length_ns: u64,
 }
 
+/// A [`Phase`] that owns nothing, for reading very many ledgers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// As [`Phase::name`].
+    pub name: &'static str,
+    /// As [`Phase::until`].
+    pub until: MilestoneName,
+    /// As [`Phase::begin_ns`].
+    pub begin_ns: u64,
+    /// As [`Phase::length_ns`].
+    pub length_ns: u64,
+}
+
 /// Why a ledger cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
@@ -125,9 +138,25 @@ impl Ledger {
     /// # Errors
     /// If `last` is missing, if milestones are not in the order of a life cycle, or if two phases overlap.
     pub fn phases(&self, last: MilestoneName) -> Result<Vec<Phase>, LedgerError> {
+        let mut steps = Vec::new();
+        self.steps(last, &mut steps)?;
+        let phase = |step: Step| Phase {
+            name: step.name.to_owned(),
+            until: step.until,
+            begin_ns: step.begin_ns,
+            length_ns: step.length_ns,
+        };
+        Ok(steps.into_iter().map(phase).collect())
+    }
+
+    /// As [`Ledger::phases`], into a list that is used again and again; it holds nothing of use after an error.
+    ///
+    /// # Errors
+    /// As [`Ledger::phases`].
+    pub fn steps(&self, last: MilestoneName, steps: &mut Vec<Step>) -> Result<(), LedgerError> {
+        steps.clear();
         let end =
             self.milestones.iter().position(|milestone| milestone.name == last).ok_or(LedgerError::Missing(last))?;
-        let mut phases = Vec::with_capacity(end + 1);
         let mut before: Option<&Milestone> = None;
         for milestone in &self.milestones[..=end] {
             let previous_at = before.map_or(0, |previous| previous.at_ns);
@@ -143,15 +172,15 @@ impl Ledger {
             if begin_ns < previous_at || milestone.at_ns < begin_ns {
                 return Err(LedgerError::Order(milestone.name));
             }
-            phases.push(Phase {
-                name: phase_name(before.map(|previous| previous.name), milestone.name).to_owned(),
+            steps.push(Step {
+                name: phase_name(before.map(|previous| previous.name), milestone.name),
                 until: milestone.name,
                 begin_ns,
                 length_ns: milestone.at_ns - begin_ns,
             });
             before = Some(milestone);
         }
-        Ok(phases)
+        Ok(())
     }
 
     /// What the phases up to `last` leave of `total_ns`: time that is attributed to nothing.

@@ -121,7 +121,12 @@ pub struct Sample {
 impl Sample {
     /// The milestone that ends the total of its benchmark.
     pub fn last_milestone(&self) -> Option<MilestoneName> {
-        match self.cell.benchmark()? {
+        Self::last_milestone_of(&self.cell)
+    }
+
+    /// The milestone that ends the total of the samples of a cell.
+    pub fn last_milestone_of(cell: &CellId) -> Option<MilestoneName> {
+        match cell.benchmark()? {
             BenchmarkName::Boot => Some(MilestoneName::FirstExec),
             BenchmarkName::Imported => None,
         }

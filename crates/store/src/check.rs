@@ -29,7 +29,7 @@ pub(crate) fn safe_paths(sample: &Sample) -> Result<(), String> {
     }
 }
 
-fn is_inside(entry: &str) -> bool {
+pub(crate) fn is_inside(entry: &str) -> bool {
     !entry.is_empty()
         && entry.len() <= PATH_LIMIT_BYTES
         && !entry.chars().any(char::is_control)

@@ -9,6 +9,7 @@
 
 mod calibration;
 mod check;
+mod columns;
 mod directory;
 mod error;
 mod file;
@@ -22,11 +23,12 @@ mod place;
 mod read;
 
 pub use calibration::{calibration_path, load_calibration, save_calibration};
+pub use columns::{RunColumnsContents, read_columns};
 pub use directory::RunDirectory;
 pub use error::StoreError;
 pub use list::{ListedRun, list_runs};
 pub use place::default_location;
-pub use read::{RunColumnsContents, RunContents, SampleReader, each_sample, read, read_columns, read_record};
+pub use read::{RunContents, SampleReader, each_sample, read, read_record};
 
 /// The name of the file that says what the run is.
 pub const RECORD_FILE: &str = "run.json";

@@ -5,7 +5,6 @@ use crate::error::StoreError;
 use crate::file::open_regular;
 use crate::lines::{Line, Lines};
 use crate::{LINE_LIMIT_BYTES, RECORD_FILE, RECORD_LIMIT_BYTES, SAMPLES_FILE};
-use isodyne_core::columns::RunColumns;
 use isodyne_core::record::{RUN_SCHEMA, RUN_VERSION, RunRecord};
 use isodyne_core::sample::Sample;
 use rustix::fs::OFlags;
@@ -22,17 +21,6 @@ pub struct RunContents {
     pub record: RunRecord,
     /// All samples, in the order in which they were taken.
     pub samples: Vec<Sample>,
-    /// What is worth knowing of the state of the files, one line each; empty is usual.
-    pub notes: Vec<String>,
-}
-
-/// A run with its samples as columns.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunColumnsContents {
-    /// What was set out to do, on what, with what.
-    pub record: RunRecord,
-    /// Its samples.
-    pub columns: RunColumns,
     /// What is worth knowing of the state of the files, one line each; empty is usual.
     pub notes: Vec<String>,
 }
@@ -54,21 +42,6 @@ pub(crate) fn read_whole_lines(path: &Path) -> Result<(RunContents, u64), StoreE
         true
     })?;
     Ok((RunContents { record, samples, notes }, whole_bytes))
-}
-
-/// Reads a run for computing and showing: its samples become columns one by one and are never held as a whole.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_columns(path: &Path) -> Result<RunColumnsContents, StoreError> {
-    let record = read_record(path)?;
-    let mut columns = RunColumns::default();
-    let (notes, _) = visit(path, &record, |sample| {
-        columns.add(&sample);
-        true
-    })?;
-    columns.sort();
-    Ok(RunColumnsContents { record, columns, notes })
 }
 
 /// Calls `each` with every sample of a run, in the order of the file, until it returns false. Returns notes as
@@ -102,15 +75,40 @@ fn visit(
         }
     }
     let mut notes: Vec<String> = reader.note().into_iter().collect();
-    if let Some(first) = strangers.first() {
-        let count = strangers.len();
-        notes.push(format!(
-            "{}: {count} cells of samples are not in {RECORD_FILE} (`{}`)",
-            path.join(SAMPLES_FILE).display(),
-            first.escape_debug()
-        ));
-    }
+    notes.extend(strangers_note(&path.join(SAMPLES_FILE), strangers.iter().map(String::as_str)));
     Ok((notes, reader.lines.whole_bytes))
+}
+
+/// What is said of cells that `run.json` does not have, which are given in order.
+pub(crate) fn strangers_note<'a>(samples: &Path, strangers: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut strangers = strangers.peekable();
+    let first = strangers.peek()?.escape_debug().to_string();
+    let count = strangers.count();
+    Some(format!("{}: {count} cells of samples are not in {RECORD_FILE} (`{first}`)", samples.display()))
+}
+
+/// What is said of a last line that no newline ends.
+pub(crate) fn cut_note(samples: &Path, number: u64, length: usize) -> String {
+    format!("{}:{number}: the last line is not complete: {length} bytes are left out", samples.display())
+}
+
+/// What is wrong with a line: the column, from 1, and words.
+pub(crate) type LineTrouble = (u64, String);
+
+/// The trouble with a line that is too long to be read.
+pub(crate) fn too_long() -> LineTrouble {
+    (1, format!("the line is longer than {LINE_LIMIT_BYTES} bytes, which no sample is"))
+}
+
+/// The sample of a line.
+pub(crate) fn parse(line: &[u8]) -> Result<Sample, LineTrouble> {
+    let sample: Sample = serde_json::from_slice(line).map_err(|error| {
+        let message =
+            format!("{}: the line was damaged or changed; restore the file, or remove the line", plain(&error));
+        (error.column().max(1) as u64, message)
+    })?;
+    check::safe_paths(&sample).map_err(|message| (1, message))?;
+    Ok(sample)
 }
 
 /// What of `run.json` every version has.
@@ -222,30 +220,15 @@ impl SampleReader {
             Line::End => return None,
             Line::Whole(text) => text,
             Line::Cut(length) => {
-                self.note = Some(format!(
-                    "{}:{}: the last line is not complete: {length} bytes are left out",
-                    self.path.display(),
-                    self.lines.number
-                ));
+                self.note = Some(cut_note(&self.path, self.lines.number, length));
                 return None;
             }
             Line::TooLong => {
-                let message = format!("the line is longer than {LINE_LIMIT_BYTES} bytes, which no sample is");
-                return Some(Err(self.corrupt(1, message)));
+                let (column, message) = too_long();
+                return Some(Err(self.corrupt(column, message)));
             }
         };
-        let sample: Sample = match serde_json::from_slice(text) {
-            Ok(sample) => sample,
-            Err(error) => {
-                let message =
-                    format!("{}: the line was damaged or changed; restore the file, or remove the line", plain(&error));
-                return Some(Err(self.corrupt(error.column().max(1) as u64, message)));
-            }
-        };
-        match check::safe_paths(&sample) {
-            Ok(()) => Some(Ok(sample)),
-            Err(message) => Some(Err(self.corrupt(1, message))),
-        }
+        Some(parse(text).map_err(|(column, message)| self.corrupt(column, message)))
     }
 
     fn corrupt(&self, column: u64, message: String) -> StoreError {
