@@ -2,7 +2,9 @@
 
 pub mod calibrate;
 pub mod check;
+pub mod compare;
 pub mod doctor;
+pub mod gate;
 pub mod guardian;
 pub mod import;
 pub mod list;
@@ -10,5 +12,6 @@ pub mod manual;
 pub mod plans;
 pub mod report;
 pub mod run;
+pub mod selfcheck;
 pub mod setup;
 pub mod show;
