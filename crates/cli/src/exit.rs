@@ -18,6 +18,12 @@ pub enum Exit {
     NothingRan = 4,
     /// Some samples or cells failed, or something survived the run.
     CellsFailed = 5,
+    /// A budget is broken.
+    Regression = 10,
+    /// The samples cannot tell whether a budget holds.
+    Inconclusive = 11,
+    /// There is no baseline, or it may not be held against.
+    NotComparable = 12,
     /// Asked to stop by a signal; the run is consistent and can be resumed.
     Interrupted = 130,
 }

@@ -11,8 +11,10 @@ mod escape;
 mod figure;
 mod html;
 mod json;
+mod junit;
 mod label;
 mod markdown;
+mod markdown_gate;
 mod prepared;
 mod text;
 mod value;
@@ -23,9 +25,12 @@ pub use escape::{html_escape, plain};
 pub use figure::{Figure, Paint, PngError, figure_files, figures};
 pub use html::html;
 pub use json::summary_json;
+pub use junit::junit;
 pub use markdown::markdown;
+pub use markdown_gate::{comparison_markdown, gate_markdown};
 pub use text::{
-    ListedRun, Style, calibration_table, doctor_table, list_table, run_table, runs_table, trend_markdown, trend_text,
+    ListedRun, Style, calibration_table, comparison_table, doctor_table, gate_table, list_table, run_table, runs_table,
+    trend_markdown, trend_text,
 };
 
 use isodyne_core::columns::RunColumns;

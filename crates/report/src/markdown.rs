@@ -147,7 +147,7 @@ fn details(out: &mut String, run: &Prepared<'_>) {
 }
 
 /// Foreign text as Markdown text: nothing in it is markup, a mention, or the end of a table's cell.
-fn text(foreign: &str) -> String {
+pub(crate) fn text(foreign: &str) -> String {
     let mut out = String::new();
     let foreign = plain(foreign);
     let mut characters = foreign.chars().peekable();
@@ -173,7 +173,7 @@ fn text(foreign: &str) -> String {
 }
 
 /// Foreign text as code: HTML, so that no number of backticks in it can end it.
-fn code(foreign: &str) -> String {
+pub(crate) fn code(foreign: &str) -> String {
     let escaped = html_escape(foreign);
     let mut out = String::from("<code>");
     for character in escaped.chars() {

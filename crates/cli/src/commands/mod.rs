@@ -2,7 +2,9 @@
 
 pub mod calibrate;
 pub mod check;
+pub mod compare;
 pub mod doctor;
+pub mod gate;
 pub mod guardian;
 pub mod history;
 pub mod import;
@@ -12,6 +14,7 @@ pub mod merge;
 pub mod plans;
 pub mod report;
 pub mod run;
+pub mod selfcheck;
 pub mod setup;
 pub mod show;
 pub mod trend;

@@ -58,18 +58,21 @@ fn sets(texts: &[String]) -> Result<Vec<Override>, Trouble> {
 }
 
 fn parse_file(path: &Path, overrides: &[Override]) -> Result<Plan, Trouble> {
+    let (name, text) = read_text(path, "plan")?;
+    Plan::parse(&name, &text, overrides).map_err(|wrong| refuse(&wrong))
+}
+
+/// The name and the text of a file that a user wrote; `noun` is what it should hold.
+pub fn read_text(path: &Path, noun: &str) -> Result<(String, String), Trouble> {
     let name = path.display().to_string();
     let unreadable = |error: &dyn std::fmt::Display| {
-        Trouble::new(
-            Exit::PlanInvalid,
-            format!("cannot read the plan {name}: {error}"),
-            "isodyne list plans shows ready ones",
-        )
+        let hint = if noun == "plan" { "isodyne list plans shows ready ones" } else { "name a file in TOML" };
+        Trouble::new(Exit::PlanInvalid, format!("cannot read the {noun} {name}: {error}"), hint)
     };
     let file = std::fs::File::open(path).map_err(|error| unreadable(&error))?;
     let mut text = String::new();
     file.take(LONGEST + 1).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
-    Plan::parse(&name, &text, overrides).map_err(|wrong| refuse(&wrong))
+    Ok((name, text))
 }
 
 /// All that is wrong with a plan, as one trouble.

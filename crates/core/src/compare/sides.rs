@@ -211,7 +211,10 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
 /// By how much the correlation of a series in time inflates the variance of its level: n over the effective n.
 pub(crate) fn inflation(values: &[f64]) -> f64 {
     let n = values.len() as f64;
-    effective_n(values).map_or(1.0, |effective| (n / effective.max(1.0)).max(1.0))
+    let Some(effective) = effective_n(values).filter(|effective| *effective < n) else { return 1.0 };
+    // The effective n is itself an estimate: Student's t of so few is wider than the normal by this much.
+    let freedom = (effective - 1.0).max(3.0);
+    n / effective.max(1.0) * freedom / (freedom - 2.0)
 }
 
 /// Differences of pairs taken in random order are not correlated in time under "no change", whatever the host does: the

@@ -1,7 +1,9 @@
 //! Tables and notes for a terminal or a log. Everything is returned as text; nothing is printed.
 
 mod calibration;
+pub(crate) mod comparison;
 mod doctor;
+pub(crate) mod gate;
 mod grid;
 mod list;
 pub(crate) mod notes;
@@ -10,7 +12,9 @@ mod run;
 mod trend;
 
 pub use calibration::calibration_table;
+pub use comparison::comparison_table;
 pub use doctor::doctor_table;
+pub use gate::gate_table;
 pub use list::{ListedRun, list_table, runs_table};
 pub use run::run_table;
 pub use trend::{trend_markdown, trend_text};

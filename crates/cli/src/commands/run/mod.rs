@@ -142,7 +142,7 @@ fn conclude(
     let view = RunView { record, columns, summary: &summary, location: Some(&location) };
     if options.json {
         output.json(&summary)?;
-    } else if !options.streams_events() {
+    } else if !options.streams_events() && !options.quiet {
         super::show::table(view, output)?;
     }
     if !options.no_report && summary.cells.iter().any(|cell| cell.samples_valid > 0) {

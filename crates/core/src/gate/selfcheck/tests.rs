@@ -1,24 +1,60 @@
 use super::*;
 
-fn simulated(simulation: &Simulation) -> Vec<Outcome> {
-    simulate(simulation)
+fn outcome(outcomes: &[Outcome], design: &str, noise: Noise, injected: f64) -> Outcome {
+    let found = outcomes.iter().find(|one| (one.design, one.noise, one.injected) == (design, noise, injected));
+    found.cloned().unwrap()
 }
 
 #[test]
-#[ignore]
-fn print() {
-    let simulation = Simulation::default();
-    for outcome in simulated(&simulation) {
-        eprintln!(
-            "{:8} {:20} {:5.2} fail {:6.4} [{:.4} {:.4}] pass {} inc {}",
-            outcome.design,
-            outcome.noise.words(),
-            outcome.injected,
-            outcome.fail_share,
-            outcome.fail_share_ci95[0],
-            outcome.fail_share_ci95[1],
-            outcome.passed,
-            outcome.inconclusive
-        );
+fn the_gate_seldom_cries_wolf_and_finds_five_percent() {
+    // Fewer trials than the command runs, so the bounds are those of an interval that is wider.
+    let simulation = Simulation { trials: 200, injected: vec![0.0, 0.05], ..Simulation::default() };
+    let outcomes = simulate(&simulation);
+    for noise in [Noise::Host, Noise::Independent, Noise::HeavyTail] {
+        let (alike, slower) = (outcome(&outcomes, "paired", noise, 0.0), outcome(&outcomes, "paired", noise, 0.05));
+        assert!(alike.failed <= 2, "{alike:?}");
+        assert!(slower.failed >= 184, "{slower:?}");
+        assert_eq!(slower.passed, 0, "{slower:?}");
+        assert_eq!(alike.failed + alike.passed + alike.inconclusive, 200);
     }
+    // Drift that belongs to one side cannot be told from an effect by any design; the gate hesitates more.
+    let drift = outcome(&outcomes, "paired", Noise::OwnDrift, 0.0);
+    assert!(drift.failed <= 8 && drift.inconclusive > 100, "{drift:?}");
+    let blocks = outcome(&outcomes, "blocks", Noise::Host, 0.0);
+    assert!(blocks.failed > 50, "{blocks:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_outcomes() {
+    let simulation = Simulation { trials: 5, injected: vec![0.05], ..Simulation::default() };
+    assert_eq!(simulate(&simulation), simulate(&simulation));
+}
+
+#[test]
+fn the_noise_is_what_it_says() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut series = Series::new(0.7);
+    let values: Vec<f64> = (0..20_000).map(|_| series.next(&mut random)).collect();
+    assert!((crate::stats::sample_stddev(&values).unwrap() - 1.0).abs() < 0.05);
+    assert!((crate::stats::autocorrelation(&values, 1).unwrap() - 0.7).abs() < 0.02);
+}
+
+#[test]
+fn a_run_is_cut_into_windows_without_rounds_in_common() {
+    let simulation = Simulation { pairs: 65, ..Simulation::default() };
+    let mut record = record(65);
+    let mut run = columns(Noise::Host, &simulation, 0.2, &mut fastrand::Rng::with_seed(3));
+    // The candidate becomes the slower variant, and a copy of base one that is the same.
+    let slower = run.cells.remove(&record.cells[1].id).unwrap();
+    let base = run.cells[&record.cells[0].id].clone();
+    record.cells = vec![cell(None), cell(Some("same b")), cell(Some(DELAYED))];
+    run.cells.insert(record.cells[1].id.clone(), base);
+    run.cells.insert(record.cells[2].id.clone(), slower);
+    assert!(is_selfcheck(&record));
+    let checks = windows(&record, &run, 20, MARGIN);
+    let [check] = checks.as_slice() else { panic!("{checks:?}") };
+    assert_eq!((check.windows, check.alike.trials, check.delayed.trials), (3, 3, 3));
+    assert_eq!((check.alike.failed, check.delayed.failed), (0, 3));
+    let share = check.delay_ns.unwrap() / check.base_p50_ns.unwrap();
+    assert!((share - 0.2).abs() < 0.03, "{check:?}");
 }

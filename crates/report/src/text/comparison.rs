@@ -1,0 +1,135 @@
+//! A comparison as a terminal shows it.
+
+use super::grid::{Heading, grid};
+use super::{Style, paragraph};
+use crate::escape::plain;
+use crate::value::NONE;
+use isodyne_core::compare::{CellComparison, Change, Comparison, Design, MetricComparison};
+use isodyne_core::unit::{DisplayNs, display_metric};
+
+/// The tables of a comparison, cell by cell, with what they mean in words.
+pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
+    let width = style.columns();
+    let mut lines = vec![style.strong(&format!("{} → {}", plain(&comparison.baseline), plain(&comparison.candidate)))];
+    for cell in &comparison.cells {
+        lines.push(String::new());
+        lines.push(style.strong(&plain(cell.candidate.as_str())));
+        if cell.baseline != cell.candidate {
+            lines.push(style.quiet(&format!("  against {}", plain(cell.baseline.as_str()))));
+        }
+        lines.extend(metrics(cell, style));
+        lines.extend(phases(cell, style));
+        lines.extend(paragraph("  ", &plain(&cell.words), width));
+        for reason in &cell.incomparable {
+            lines.extend(warned("  not comparable: ", reason, style));
+        }
+    }
+    if !comparison.unmatched.is_empty() || !comparison.warnings.is_empty() {
+        lines.push(String::new());
+    }
+    for warning in &comparison.warnings {
+        lines.extend(warned("  warning: ", warning, style));
+    }
+    for unmatched in &comparison.unmatched {
+        lines.extend(paragraph("  not compared: ", &plain(unmatched), width));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// The word for a verdict.
+pub(crate) fn word(change: Change) -> &'static str {
+    match change {
+        Change::Better => "better",
+        Change::Worse => "worse",
+        Change::Same => "same",
+        Change::Unclear => "cannot tell",
+    }
+}
+
+/// A relative change with its sign: `+5.1 %`.
+pub(crate) fn signed(share: f64) -> String {
+    let percent = share.abs() * 100.0;
+    let digits = if percent >= 99.5 { 0 } else { 1 + usize::from(percent < 0.995) };
+    format!("{}{percent:.digits$} %", if share < 0.0 { '−' } else { '+' })
+}
+
+/// The ends of a relative interval.
+pub(crate) fn signed_interval(ends: Option<[f64; 2]>) -> String {
+    ends.map_or_else(|| NONE.to_owned(), |[low, high]| format!("{} to {}", signed(low), signed(high)))
+}
+
+fn metrics(cell: &CellComparison, style: Style) -> Vec<String> {
+    let paired = cell.metrics.first().is_none_or(|one| one.design == Design::Paired);
+    let headings = [
+        Heading::left("metric"),
+        Heading::right("before"),
+        Heading::right("after"),
+        Heading::right("change"),
+        Heading::right("95 % interval"),
+        Heading::right("p adj."),
+        Heading::right("can see"),
+        Heading::right(if paired { "pairs" } else { "n" }),
+        Heading::left("verdict"),
+    ];
+    let row = |one: &MetricComparison| {
+        vec![
+            plain(&one.metric),
+            display_metric(&one.metric, one.baseline_p50),
+            display_metric(&one.metric, one.candidate_p50),
+            signed(one.change),
+            signed_interval(one.change_ci95),
+            one.p_adjusted.map_or_else(|| NONE.to_owned(), p_value),
+            one.minimum_detectable.map_or_else(|| NONE.to_owned(), |seen| signed(seen).replace('+', "±")),
+            one.n.to_string(),
+            word(one.verdict).to_owned(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = cell.metrics.iter().map(row).collect();
+    let mut lines = grid(&headings, &rows, style.columns());
+    if let Some(heading) = lines.first_mut() {
+        *heading = style.quiet(heading);
+    }
+    lines
+}
+
+fn phases(cell: &CellComparison, style: Style) -> Vec<String> {
+    if cell.phases.is_empty() {
+        return Vec::new();
+    }
+    let headings = [
+        Heading::left("phase that moved"),
+        Heading::right("change"),
+        Heading::right("95 % interval"),
+        Heading::right("share of the total's"),
+    ];
+    let ns = |value: f64| format!("{}{}", if value < 0.0 { "−" } else { "+" }, DisplayNs(value.abs()));
+    let rows: Vec<Vec<String>> = cell
+        .phases
+        .iter()
+        .map(|phase| {
+            vec![
+                plain(&phase.phase),
+                ns(phase.change_ns),
+                phase
+                    .change_ci95_ns
+                    .map_or_else(|| NONE.to_owned(), |[low, high]| format!("{} to {}", ns(low), ns(high))),
+                phase.share.map_or_else(|| NONE.to_owned(), |share| format!("{:.0} %", share * 100.0)),
+            ]
+        })
+        .collect();
+    let mut lines = grid(&headings, &rows, style.columns());
+    if let Some(heading) = lines.first_mut() {
+        *heading = style.quiet(heading);
+    }
+    lines
+}
+
+/// A p-value with the digits it deserves.
+fn p_value(p: f64) -> String {
+    if p < 0.0001 { "< 0.0001".to_owned() } else { format!("{p:.4}") }
+}
+
+fn warned(first: &str, text: &str, style: Style) -> Vec<String> {
+    paragraph(first, &plain(text), style.columns()).iter().map(|line| style.warning(line)).collect()
+}
