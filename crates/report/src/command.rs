@@ -30,7 +30,8 @@ pub fn again(view: &RunView<'_>) -> String {
             }
         }
     }
-    if !has_seed {
+    // What was imported is the same each time.
+    if !has_seed && view.record.imported.is_none() {
         words.push("--seed".to_owned());
         words.push(seed_text(view.record.seed));
     }

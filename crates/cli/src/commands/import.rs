@@ -70,7 +70,7 @@ fn write(parsed: Parsed, files: &[SourceFile], options: &ImportOptions, output: 
     let shown = if options.json {
         output.json(&run.summary)
     } else {
-        show::table(&run.record, &run.samples, &run.summary, &out, output)
+        show::table(run.view(&out.display().to_string()), output)
     };
     match shown? {
         // Files with figures only have no cell that could have failed.

@@ -3,6 +3,7 @@
 mod calibration;
 mod doctor;
 mod grid;
+mod imported;
 mod list;
 pub(crate) mod notes;
 mod phases;
