@@ -30,8 +30,8 @@ pub fn again(view: &RunView<'_>) -> String {
             }
         }
     }
-    // The order of a merged run was drawn in its parts.
-    if !has_seed && view.record.merged_from.is_empty() {
+    // The order of a merged run was drawn in its parts; what was imported is the same each time.
+    if !has_seed && view.record.merged_from.is_empty() && view.record.imported.is_none() {
         words.push("--seed".to_owned());
         words.push(seed_text(view.record.seed));
     }

@@ -10,6 +10,7 @@ mod csv;
 mod escape;
 mod figure;
 mod html;
+mod imported;
 mod json;
 mod junit;
 mod label;

@@ -3,6 +3,7 @@
 use crate::answer::{answer, meaning};
 use crate::command::{again, seed_text};
 use crate::escape::{html_escape, plain};
+use crate::imported;
 use crate::prepared::{Prepared, ShownCell, names_metrics};
 use crate::text::notes::{Topic, sentences};
 use crate::value::{NONE, median_interval, metric, optional, percent, time};
@@ -26,6 +27,7 @@ pub fn markdown(view: RunView<'_>) -> String {
     for (benchmark, cells) in run.benchmarks() {
         table(&mut out, &run, benchmark, &cells);
     }
+    claims(&mut out, &run);
     phases(&mut out, &run);
     for note in sentences(&run).iter().filter(|note| note.topic != Topic::Skipped) {
         let _ = writeln!(out, "- {}", text(&note.text));
@@ -65,6 +67,17 @@ fn table(out: &mut String, run: &Prepared<'_>, benchmark: BenchmarkName, cells: 
         );
     }
     out.push('\n');
+}
+
+/// The figures that the files of an import state.
+fn claims(out: &mut String, run: &Prepared<'_>) {
+    let Some(rows) = imported::claims(run) else { return };
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let _ = writeln!(out, "**{}**\n", imported::STATED);
+    out.push_str(&line(rows.headings.iter().map(|(heading, _)| (*heading).to_owned()).collect()));
+    out.push_str(&line(rows.headings.iter().map(|(_, right)| if *right { "--:" } else { ":--" }.to_owned()).collect()));
+    rows.rows.iter().for_each(|row| out.push_str(&line(row.iter().map(|cell| text(cell)).collect())));
+    let _ = writeln!(out, "\n{}", rows.rest().unwrap_or_default());
 }
 
 fn phases(out: &mut String, run: &Prepared<'_>) {

@@ -2,6 +2,7 @@
 
 use crate::answer::meaning;
 use crate::escape::html_escape as e;
+use crate::imported;
 use crate::prepared::{Prepared, ShownCell, names_metrics};
 use crate::value::{BELOW, NONE, count, median_interval, metric, optional};
 use isodyne_core::summary::CellStatus;
@@ -54,6 +55,15 @@ pub(super) fn results(run: &Prepared<'_>) -> String {
             "<section id=\"result-{benchmark}\">\n<h2>{benchmark}: {}</h2>\n{}</section>\n",
             e(meaning(benchmark)),
             table(&headings, &rows)
+        ));
+    }
+    if let Some(rows) = imported::claims(run) {
+        let cells: Vec<Vec<String>> = rows.rows.iter().map(|row| row.iter().map(|cell| e(cell)).collect()).collect();
+        let rest = rows.rest().map(|rest| format!("<p>{}</p>", e(&rest))).unwrap_or_default();
+        out.push_str(&format!(
+            "<section>\n<h2>{}</h2>\n{}{rest}</section>\n",
+            imported::STATED,
+            table(&rows.headings, &cells)
         ));
     }
     out

@@ -5,6 +5,7 @@ pub(crate) mod comparison;
 mod doctor;
 pub(crate) mod gate;
 mod grid;
+mod imported;
 mod list;
 pub(crate) mod notes;
 mod phases;

@@ -1,6 +1,7 @@
 //! The result of a run as a terminal shows it.
 
 use super::grid::{Heading, grid, natural_width};
+use super::imported::imported_lines;
 use super::notes::notes;
 use super::phases::phase_lines;
 use super::{Style, paragraph};
@@ -36,6 +37,7 @@ pub fn run_table(view: RunView<'_>, style: Style) -> String {
         lines.extend(table(&run, &cells, style));
         lines.extend(phase_lines(&cells, run.step(), style));
     }
+    lines.extend(imported_lines(&run, style));
     lines.extend(notes(&run, style));
     lines.push(String::new());
     if let Some(location) = view.location {

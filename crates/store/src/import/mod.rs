@@ -10,6 +10,8 @@ pub mod csv;
 mod docker_cr;
 mod fio;
 mod firecracker;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub(crate) mod hdr;
 mod hyperfine;
 mod iperf3;
