@@ -11,6 +11,7 @@ mod calibration;
 mod check;
 mod directory;
 mod error;
+pub mod export;
 mod file;
 mod hdr;
 pub mod import;
