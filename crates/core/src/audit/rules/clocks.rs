@@ -130,8 +130,32 @@ pub(super) fn mixed_units(case: &Case<'_>) -> Vec<Finding> {
             }
         }
     }
+    found.extend(sizes_apart(case));
     found.extend(named_megabits(case));
-    found.truncate(200);
+    found
+}
+
+/// A size stated twice, as `1G` and in bytes, that does not come to the same.
+fn sizes_apart(case: &Case<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for cell in &case.record.cells {
+        let sizes = || cell.factors.iter().filter(|(key, _)| is_size(key));
+        let texts =
+            sizes().filter(|(_, value)| ambiguous(value)).filter_map(|(key, value)| Some((key, value, amount(value)?)));
+        for (key, value, binary) in texts {
+            let exact = sizes().filter(|(_, other)| matches!(other, FactorValue::Bytes(_)));
+            let exact = exact.filter_map(|(other, size)| Some((other, amount(size)?)));
+            let apart = |size: f64| MISTAKES.iter().any(|(factor, ..)| (binary / size / factor - 1.0).abs() < 0.004);
+            if let Some((other, size)) = exact.into_iter().find(|(_, size)| *size > 0.0 && apart(*size)) {
+                let message = format!(
+                    "`{key}` of {value} is {} in `{other}`: files of that name are made in binary units, {:.1} % larger",
+                    FactorValue::Bytes(size as u64),
+                    (binary / size - 1.0) * 100.0
+                );
+                found.push(Finding::new(Weight::Suspect, message).cell(&cell.id));
+            }
+        }
+    }
     found
 }
 
