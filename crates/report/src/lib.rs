@@ -23,8 +23,10 @@ pub use escape::{html_escape, plain};
 pub use figure::{Figure, Paint, PngError, figure_files, figures};
 pub use html::html;
 pub use json::summary_json;
-pub use markdown::markdown;
-pub use text::{ListedRun, Style, calibration_table, doctor_table, list_table, run_table, runs_table};
+pub use markdown::{audit_markdown, markdown};
+pub use text::{
+    ListedRun, Style, audit_table, calibration_table, doctor_table, list_table, rules_table, run_table, runs_table,
+};
 
 use isodyne_core::columns::RunColumns;
 use isodyne_core::record::RunRecord;

@@ -1,5 +1,7 @@
 //! The commands, one module each: arguments in, exit code out.
 
+pub mod audit;
+pub mod audit;
 pub mod calibrate;
 pub mod check;
 pub mod doctor;

@@ -1,5 +1,6 @@
 //! Tables and notes for a terminal or a log. Everything is returned as text; nothing is printed.
 
+mod audit;
 mod calibration;
 mod doctor;
 mod grid;
@@ -8,6 +9,8 @@ pub(crate) mod notes;
 mod phases;
 mod run;
 
+pub(crate) use audit::subject;
+pub use audit::{audit_table, rules_table};
 pub use calibration::calibration_table;
 pub use doctor::doctor_table;
 pub use list::{ListedRun, list_table, runs_table};

@@ -238,12 +238,14 @@ pub(super) fn not_what_it_says(case: &Case<'_>) -> Vec<Finding> {
             "it ends when a port accepts, which a forwarder does before the guest is up",
             Weight::Suspect,
         ),
+        (&["nothing"], "what it times does not do the work that it is named after", Weight::Void),
         (&["asserted", "estimated", "constant"], "it was stated and not observed", Weight::Void),
-        (&["curl", "cli", "process", "fork"], "it contains the start of the program that asks", Weight::Suspect),
-        (&["poll", "polled"], "it ends at the next poll after the event", Weight::Note),
+        (&["curl", "cli", "sudo", "fork"], "it contains the start of the program that asks", Weight::Suspect),
+        (&["life", "lifetime"], "it is a mean over the whole life of a process, not of that moment", Weight::Suspect),
+        (&["poll", "polled", "polling"], "it ends at the next poll after the event", Weight::Note),
     ];
     let mut found = Vec::new();
-    for (key, value) in case.facts(&["method", "milestone", "measured", "timer", "ends", "definition"]) {
+    for (key, value) in case.facts(&["method", "milestone", "measured", "timer", "timed", "ends", "definition"]) {
         for (words, meaning, weight) in MEANINGS {
             if has_word(value, words) {
                 let subject = key.rsplit_once(['_', '.']).map_or(key, |(subject, _)| subject);
@@ -251,6 +253,14 @@ pub(super) fn not_what_it_says(case: &Case<'_>) -> Vec<Finding> {
                 found.push(Finding::new(*weight, message).because(format!("{}: {}", printable(key), printable(value))));
             }
         }
+    }
+    for (key, value) in case.facts(&["estimated", "computed"]) {
+        let message = "the file says itself that something in it was computed and not measured";
+        found.push(Finding::new(Weight::Suspect, message).because(format!("{}: {}", printable(key), printable(value))));
+    }
+    for (key, value) in case.facts(&["exit"]).filter(|(_, value)| has_word(value, &["whether", "ignored", "unused"])) {
+        let message = "times were written whether what they time succeeded or not";
+        found.push(Finding::new(Weight::Void, message).because(format!("{}: {}", printable(key), printable(value))));
     }
     found
 }

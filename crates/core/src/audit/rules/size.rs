@@ -3,7 +3,7 @@
 use crate::audit::case::Case;
 use crate::audit::finding::{Finding, Weight};
 use crate::audit::series::{Kind, Series, is_size, size_of};
-use crate::audit::word::has_word;
+use crate::audit::word::{has_word, is_round_trip};
 use crate::calibration::LimitKind;
 use crate::unit::{DisplayBytes, DisplayNs};
 use std::collections::BTreeMap;
@@ -39,9 +39,12 @@ fn ladders<'c, 'a>(case: &'c Case<'a>) -> Vec<Vec<(f64, &'c Series<'a>)>> {
     ladders
 }
 
+/// What a metric in bytes is called if it is the amount of work.
+const WORK: &[&str] = &["payload", "transferred", "size", "document", "file", "frame", "test"];
+
 /// The size as a metric of the samples, if it is one value.
 fn measured_size(case: &Case<'_>, series: &Series<'_>) -> Option<f64> {
-    let names = series.columns.metrics.keys().filter(|name| is_size(name) && has_word(name, &["bytes"]));
+    let names = series.columns.metrics.keys().filter(|name| is_size(name) && has_word(name, WORK));
     let sizes = names.filter_map(|name| case.series_of(&series.cell.id, name));
     sizes
         .filter(|size| size.kind == Kind::Bytes && size.constant() && size.metric != series.metric)
@@ -73,6 +76,12 @@ const PASSES: &[&str] = &[
 const MAY_SHARE: &[&str] =
     &["checkpoint", "restore", "dump", "snapshot", "save", "load", "clone", "migrate", "attempt"];
 
+/// Whether a total stands beside the throughput of the same work.
+fn is_total_of_a_transfer(series: &Series<'_>) -> bool {
+    let beside = ["throughput_bytes_per_s", "bandwidth_bytes_per_s"];
+    series.metric == "total_ns" && beside.iter().any(|metric| series.columns.metrics.contains_key(*metric))
+}
+
 /// Times that do not grow, or rates that grow in proportion, while the work grows.
 ///
 /// The criterion for times: the median grows with less than the tenth power of the size (1 MB and more, at least twice as
@@ -85,7 +94,8 @@ pub(super) fn size_does_not_matter(case: &Case<'_>) -> Vec<Finding> {
     for ladder in ladders(case) {
         let ((small, first), (large, last)) = (ladder[0], ladder[ladder.len() - 1]);
         let exponent = (last.median() / first.median()).ln() / (large / small).ln();
-        let named = has_word(first.metric, PASSES) || has_word(first.metric, MAY_SHARE);
+        let passes = has_word(first.metric, PASSES) || is_total_of_a_transfer(first);
+        let named = passes || has_word(first.metric, MAY_SHARE);
         let flat = match first.kind {
             Kind::Time => first.is_elapsed() && named && exponent < 0.1,
             Kind::ByteRate => named && exponent > 0.8,
@@ -106,7 +116,7 @@ pub(super) fn size_does_not_matter(case: &Case<'_>) -> Vec<Finding> {
             _ => large / last.min() * 1e9 - small / first.max() * 1e9,
         };
         let marginal = if most_ns > 0.0 { (large - small) / (most_ns / 1e9) } else { f64::INFINITY };
-        let enough = first.n() >= 3 && last.n() >= 3 && has_word(first.metric, PASSES);
+        let enough = first.n() >= 3 && last.n() >= 3 && passes;
         let weight = if enough && marginal > fastest { Weight::Void } else { Weight::Suspect };
         let finding = Finding::of(last, weight, message)
             .because(format!("exponent of the growth {exponent:.2} over {} sizes", ladder.len()))
@@ -164,8 +174,9 @@ pub(super) fn acknowledged_before_work(case: &Case<'_>) -> Vec<Finding> {
             let line = format!("{}: first {}, then {}", DisplayBytes(*size), DisplayNs(*first), DisplayNs(*rest));
             finding = finding.because(line);
         }
-        let is_latency =
-            |series: &&Series<'_>| series.is_elapsed() && has_word(series.metric, &["latency", "roundtrip", "rtt"]);
+        let is_latency = |series: &&Series<'_>| {
+            series.is_elapsed() && (is_round_trip(series.metric) || has_word(series.metric, &["latency"]))
+        };
         if let Some(latency) = case
             .series
             .iter()
