@@ -247,27 +247,6 @@ pub struct AuditOptions {
     pub rules: bool,
 }
 
-/// Options of `audit`.
-#[derive(Debug, Args)]
-#[command(after_help = "Exit code 0 if nothing is void, 5 if something is. docs/auditing.md describes the rules.")]
-pub struct AuditOptions {
-    /// A run directory, or a file or directory of another tool
-    #[arg(required_unless_present = "rules")]
-    pub source: Option<PathBuf>,
-    /// The format of another tool's files, if it is not recognised
-    #[arg(long, value_name = "NAME")]
-    pub format: Option<String>,
-    /// Print JSON
-    #[arg(long, conflicts_with = "markdown")]
-    pub json: bool,
-    /// Print Markdown for a pull request
-    #[arg(long = "md")]
-    pub markdown: bool,
-    /// List the rules with what they look for
-    #[arg(long)]
-    pub rules: bool,
-}
-
 /// Options of `import`.
 #[derive(Debug, Args)]
 pub struct ImportOptions {

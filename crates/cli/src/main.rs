@@ -25,7 +25,6 @@ fn main() -> ExitCode {
         Command::Show(options) => commands::show::show(&options, &output),
         Command::Report(options) => commands::report::report(&options, &output),
         Command::Audit(options) => commands::audit::audit(&options, &output),
-        Command::Audit(options) => commands::audit::audit(&options, &output),
         Command::Import(options) => commands::import::import(&options, &output),
         Command::Completions { shell } => commands::manual::completions(shell, &output),
         Command::Man { directory } => commands::manual::man(&directory, &output),

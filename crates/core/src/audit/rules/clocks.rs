@@ -249,6 +249,7 @@ pub(super) fn not_what_it_says(case: &Case<'_>) -> Vec<Finding> {
         for (words, meaning, weight) in MEANINGS {
             if has_word(value, words) {
                 let subject = key.rsplit_once(['_', '.']).map_or(key, |(subject, _)| subject);
+                let subject = if subject == "timed" { "the timed region" } else { subject };
                 let message = format!("`{}` does not mean what its name says: {meaning}", printable(subject));
                 found.push(Finding::new(*weight, message).because(format!("{}: {}", printable(key), printable(value))));
             }
