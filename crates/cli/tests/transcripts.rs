@@ -36,6 +36,7 @@ pinned! {
     help_of_run: ["run", "--help"];
     help_of_show: ["show", "--help"];
     help_of_report: ["report", "--help"];
+    help_of_audit: ["audit", "--help"];
     no_command: [];
     list_benchmarks: ["list", "benchmarks"];
     list_backends: ["list", "backends"];
