@@ -67,6 +67,8 @@ pub enum Command {
     Selfcheck(SelfcheckOptions),
     /// Make a run of another tool's files
     Import(ImportOptions),
+    /// Look for the ways in which numbers lie, in a run or in another tool's files
+    Audit(AuditOptions),
     /// Keep the figures of runs, list them, remove them
     History(HistoryOptions),
     /// Show a metric over all runs in the history, and where its level changed
@@ -247,6 +249,27 @@ pub struct ReportOptions {
     /// Also write every figure as SVG and PNG into this directory
     #[arg(long, value_name = "DIR")]
     pub figures: Option<PathBuf>,
+}
+
+/// Options of `audit`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit code 0 if nothing is void, 5 if something is. docs/auditing.md describes the rules.")]
+pub struct AuditOptions {
+    /// A run directory, or a file or directory of another tool
+    #[arg(required_unless_present = "rules")]
+    pub source: Option<PathBuf>,
+    /// The format of another tool's files, if it is not recognised
+    #[arg(long, value_name = "NAME")]
+    pub format: Option<String>,
+    /// Print JSON
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print Markdown for a pull request
+    #[arg(long = "md")]
+    pub markdown: bool,
+    /// List the rules with what they look for
+    #[arg(long)]
+    pub rules: bool,
 }
 
 /// Options of `import`.

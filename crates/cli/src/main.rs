@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Compare(options) => commands::compare::compare(&options, &output),
         Command::Gate(options) => commands::gate::gate(&options, &output),
         Command::Selfcheck(options) => commands::selfcheck::selfcheck(&options, &output),
+        Command::Audit(options) => commands::audit::audit(&options, &output),
         Command::Import(options) => commands::import::import(&options, &output),
         Command::History(options) => commands::history::history(&options, &output),
         Command::Trend(options) => commands::trend::trend(&options, &output),

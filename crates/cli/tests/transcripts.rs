@@ -40,6 +40,7 @@ pinned! {
     help_of_history: ["history", "--help"];
     help_of_trend: ["trend", "--help"];
     help_of_merge: ["merge", "--help"];
+    help_of_audit: ["audit", "--help"];
     no_command: [];
     list_benchmarks: ["list", "benchmarks"];
     list_backends: ["list", "backends"];

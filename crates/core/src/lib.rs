@@ -2,6 +2,10 @@
 //!
 //! This crate does no I/O: it reads no file, no clock and no environment. What it holds can be tested with values alone.
 
+// So that fixtures may be shared with the whole-crate tests, which know the crate by its name only.
+#[cfg(test)]
+extern crate self as isodyne_core;
+
 pub mod audit;
 pub mod calibration;
 pub mod cell;

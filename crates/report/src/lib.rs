@@ -27,11 +27,11 @@ pub use figure::{Figure, Paint, PngError, figure_files, figures};
 pub use html::html;
 pub use json::summary_json;
 pub use junit::junit;
-pub use markdown::markdown;
+pub use markdown::{audit_markdown, markdown};
 pub use markdown_gate::{comparison_markdown, gate_markdown};
 pub use text::{
-    ListedRun, Style, calibration_table, comparison_table, doctor_table, gate_table, list_table, run_table, runs_table,
-    trend_markdown, trend_text,
+    ListedRun, Style, audit_table, calibration_table, comparison_table, doctor_table, gate_table, list_table,
+    rules_table, run_table, runs_table, trend_markdown, trend_text,
 };
 
 use isodyne_core::columns::RunColumns;

@@ -8,6 +8,7 @@ use crate::prepared::{Prepared, ShownCell, names_metrics};
 use crate::text::notes::{Topic, sentences};
 use crate::value::{NONE, median_interval, metric, optional, percent, time};
 use crate::{RunView, SCRIPTED};
+use isodyne_core::audit::Finding;
 use isodyne_core::cell::BenchmarkName;
 use isodyne_core::summary::CellStatus;
 use std::fmt::Write;
@@ -36,6 +37,28 @@ pub fn markdown(view: RunView<'_>) -> String {
     skips(&mut out, &run);
     failures(&mut out, &run);
     details(&mut out, &run);
+    out
+}
+
+/// What the auditor says of a run or a file, as GitHub-flavoured Markdown.
+pub fn audit_markdown(title: &str, findings: &[Finding]) -> String {
+    let mut out = format!("### Audit: {}\n\n", text(title));
+    if findings.is_empty() {
+        out.push_str("No rule found anything.\n");
+    }
+    for finding in findings {
+        let place = code(&crate::text::subject(finding));
+        let _ = writeln!(
+            out,
+            "- **{}** {} {place}: {}",
+            finding.weight.as_str(),
+            code(&finding.rule),
+            text(&finding.message)
+        );
+        for evidence in &finding.evidence {
+            let _ = writeln!(out, "  - {}", text(evidence));
+        }
+    }
     out
 }
 

@@ -68,7 +68,7 @@ fn write(parsed: Parsed, files: &[SourceFile], options: &ImportOptions, output: 
     }
     output.say(&format!("run  {}", out.display()));
     let shown = if options.json {
-        output.json(&run.summary)
+        output.json(&run.answer())
     } else {
         show::table(run.view(&out.display().to_string()), output)
     };

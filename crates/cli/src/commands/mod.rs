@@ -1,5 +1,6 @@
 //! The commands, one module each: arguments in, exit code out.
 
+pub mod audit;
 pub mod calibrate;
 pub mod check;
 pub mod compare;

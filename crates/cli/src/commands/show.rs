@@ -3,10 +3,12 @@
 use crate::arguments::ShowOptions;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
+use isodyne_core::audit::Finding;
 use isodyne_core::columns::RunColumns;
 use isodyne_core::record::RunRecord;
 use isodyne_core::summary::{RunSummary, summarise};
 use isodyne_report::{RunView, Style, csv_heading, csv_row, markdown, run_table};
+use serde::Serialize;
 use std::path::Path;
 
 /// Shows a run, also one that is still being measured.
@@ -18,12 +20,20 @@ pub fn show(options: &ShowOptions, output: &Output) -> Result<Exit, Trouble> {
     let location = options.run.display().to_string();
     let view = run.view(&location);
     if options.json {
-        output.json(&run.summary)
+        output.json(&run.answer())
     } else if options.markdown {
         output.data(&markdown(view))
     } else {
         table(view, output)
     }
+}
+
+/// The summary of a run with the auditor's findings.
+#[derive(Serialize)]
+pub struct Answer<'a> {
+    #[serde(flatten)]
+    summary: &'a RunSummary,
+    findings: Vec<Finding>,
 }
 
 /// A run as read, with what is derived from it.
@@ -37,6 +47,11 @@ pub struct ReadRun {
 }
 
 impl ReadRun {
+    /// The summary with what the auditor says of it, as `--json` prints it.
+    pub fn answer(&self) -> Answer<'_> {
+        Answer { summary: &self.summary, findings: super::audit::findings(&self.record, &self.columns) }
+    }
+
     /// The run as reports see it.
     pub fn view<'a>(&'a self, location: &'a str) -> RunView<'a> {
         RunView { record: &self.record, columns: &self.columns, summary: &self.summary, location: Some(location) }

@@ -103,7 +103,7 @@ pub(super) fn size_of(cell: &Cell) -> Option<(&str, f64)> {
 
 /// Whether a factor's key is about an amount of work.
 pub(super) fn is_size(key: &str) -> bool {
-    has_word(key, &["size", "bytes", "payload", "length", "frame"]) && !has_word(key, &["memory", "ram", "mem", "pool"])
+    has_word(key, &["size", "bytes", "payload", "length"]) && !has_word(key, &["memory", "ram", "mem", "pool"])
 }
 
 /// A factor as a number of bytes; a text such as `100M` is read in binary units, since sizes of test files are.
@@ -166,6 +166,6 @@ mod tests {
         assert_eq!(amount(&FactorValue::Text("100M".into())), Some(104_857_600.0));
         assert_eq!(amount(&FactorValue::Text("4K frame".into())), None);
         assert!(is_size("file_size") && is_size("test_size_bytes"));
-        assert!(!is_size("memory_size") && !is_size("ram"));
+        assert!(!is_size("memory_size") && !is_size("ram") && !is_size("frame_type"));
     }
 }

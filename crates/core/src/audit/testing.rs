@@ -1,17 +1,17 @@
-//! Made-up runs for the tests of rules: short to write, no file needed.
+//! Made-up runs for the tests of rules: short to write, no file needed. `tests/audit_*.rs` use them as well.
 
-use super::{Audited, Finding, Weight, audit};
-use crate::calibration::{CALIBRATION_SCHEMA, CALIBRATION_VERSION, Calibration, Limit, LimitKind};
-use crate::cell::{BackendName, BenchmarkName, Cell, CellId};
-use crate::columns::RunColumns;
-use crate::factor::{FactorValue, Factors};
-use crate::failure::{Failure, FailureClass};
-use crate::fingerprint::Fingerprint;
-use crate::imported::{Claim, ImportRecord, Statistic};
-use crate::ledger::Ledger;
-use crate::plan::Plan;
-use crate::record::{RUN_SCHEMA, RUN_VERSION, RunRecord};
-use crate::sample::{Accuracy, Contamination, Provenance, Sample};
+use isodyne_core::audit::{Audited, Finding, Weight, audit};
+use isodyne_core::calibration::{CALIBRATION_SCHEMA, CALIBRATION_VERSION, Calibration, Limit, LimitKind};
+use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
+use isodyne_core::columns::RunColumns;
+use isodyne_core::factor::{FactorValue, Factors};
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::fingerprint::Fingerprint;
+use isodyne_core::imported::{Claim, ImportRecord, Statistic};
+use isodyne_core::ledger::Ledger;
+use isodyne_core::plan::Plan;
+use isodyne_core::record::{RUN_SCHEMA, RUN_VERSION, RunRecord};
+use isodyne_core::sample::{Accuracy, Contamination, Provenance, Sample};
 use std::collections::BTreeMap;
 
 /// A run being made.

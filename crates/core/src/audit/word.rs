@@ -10,6 +10,11 @@ pub(super) fn has_word(name: &str, wanted: &[&str]) -> bool {
     words(name).any(|word| wanted.contains(&word.as_str()))
 }
 
+/// Whether a name is that of a time there and back.
+pub(super) fn is_round_trip(name: &str) -> bool {
+    has_word(name, &["roundtrip", "rtt"]) || name.contains("round_trip")
+}
+
 /// A short text of a file as it may be printed: one line, no control characters, not too long.
 pub(super) fn printable(text: &str) -> String {
     let safe: String = text.chars().take(120).map(|c| if c.is_control() { ' ' } else { c }).collect();

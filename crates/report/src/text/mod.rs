@@ -1,5 +1,6 @@
 //! Tables and notes for a terminal or a log. Everything is returned as text; nothing is printed.
 
+mod audit;
 mod calibration;
 pub(crate) mod comparison;
 mod doctor;
@@ -12,6 +13,8 @@ mod phases;
 mod run;
 mod trend;
 
+pub(crate) use audit::subject;
+pub use audit::{audit_table, rules_table};
 pub use calibration::calibration_table;
 pub use comparison::comparison_table;
 pub use doctor::doctor_table;

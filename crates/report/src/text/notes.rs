@@ -4,6 +4,7 @@ use super::{Style, paragraph};
 use crate::escape::plain;
 use crate::prepared::{Prepared, ShownCell};
 use crate::value::{count, percent};
+use isodyne_core::audit::{self, Audited, audit};
 use isodyne_core::stats::{STALL_FACTOR, carries_upper_bound, samples_needed};
 use isodyne_core::summary::CellStatus;
 use isodyne_core::unit::DisplayNs;
@@ -11,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The share of stolen processor time from which on a note says so.
 const NOTED_STEAL: f64 = 0.01;
+
+/// How many findings of the auditor stand beside a table.
+const MOST_FINDINGS: usize = 12;
 
 /// How serious a note is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub(crate) enum Topic {
     Disturbance,
     /// What the number of samples cannot carry.
     Quantiles,
+    /// What the auditor says.
+    Finding,
     /// Resolution and cost of the signals.
     Signals,
 }
@@ -102,6 +108,9 @@ pub(crate) fn sentences(run: &Prepared<'_>) -> Vec<Note> {
     if !skipped.is_empty() {
         say(Weight::Warning, Topic::Skipped, format!("skipped: {}", skipped.join(", ")));
     }
+    for (weight, text) in findings(run) {
+        say(weight, Topic::Finding, text);
+    }
     for text in run.with_total().flat_map(|cell| disturbance(run, cell)) {
         say(Weight::Warning, Topic::Disturbance, text);
     }
@@ -121,6 +130,42 @@ pub(crate) fn sentences(run: &Prepared<'_>) -> Vec<Note> {
             .collect();
         let text = format!("resolution of the signals: {}; costs are in the phases, not subtracted.", list.join(", "));
         say(Weight::Note, Topic::Signals, text);
+    }
+    out
+}
+
+/// What is void or suspect, the worst first; `isodyne audit` has the evidence and the notes.
+fn findings(run: &Prepared<'_>) -> Vec<(Weight, String)> {
+    let record = run.view.record;
+    let audited = Audited { record, columns: run.view.columns, calibration: record.calibration.as_ref() };
+    let mut found = audit(&audited);
+    // That a run is scripted stands in large letters above it already.
+    found
+        .retain(|finding| finding.weight != audit::Weight::Note && !(run.is_scripted() && finding.rule == "simulated"));
+    let rest = found.split_off(found.len().min(MOST_FINDINGS));
+    let mut out: Vec<(Weight, String)> = found
+        .iter()
+        .map(|finding| {
+            let weight = if finding.weight == audit::Weight::Void { Weight::Bad } else { Weight::Warning };
+            let cell = finding.cell.as_ref().map(|id| {
+                let shown = run.cells.iter().find(|cell| cell.summary.cell.id == *id);
+                shown.map_or_else(|| plain(id.as_str()), |cell| cell.label.clone())
+            });
+            let place: Vec<String> = cell.into_iter().chain(finding.metric.as_deref().map(plain)).collect();
+            let place = if place.is_empty() { String::new() } else { format!("{}: ", place.join(", ")) };
+            (weight, format!("{} ({}): {place}{}", finding.weight.as_str(), finding.rule, plain(&finding.message)))
+        })
+        .collect();
+    if !rest.is_empty() {
+        let weight = if rest.iter().any(|finding| finding.weight == audit::Weight::Void) {
+            Weight::Bad
+        } else {
+            Weight::Warning
+        };
+        out.push((
+            weight,
+            format!("{} more of the auditor: `isodyne audit` lists them.", count(rest.len() as u64, "finding")),
+        ));
     }
     out
 }

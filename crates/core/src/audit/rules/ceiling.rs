@@ -3,7 +3,7 @@
 use crate::audit::case::{Case, is_start};
 use crate::audit::finding::{Finding, Weight};
 use crate::audit::series::{Kind, Series};
-use crate::audit::word::has_word;
+use crate::audit::word::{has_word, is_round_trip};
 use crate::calibration::LimitKind;
 
 /// How far beyond a measured ceiling a rate must be: the calibration's own trials scatter by a few percent.
@@ -51,11 +51,11 @@ fn below(case: &Case<'_>, series: &Series<'_>) -> Option<Finding> {
         "fork_exec_ns"
     } else if has_word(series.metric, &["fsync"]) {
         "fsync_ns"
-    } else if has_word(series.metric, &["roundtrip", "rtt"]) && has_word(series.metric, &["shm", "memory", "line"]) {
+    } else if is_round_trip(series.metric) && has_word(series.metric, &["shm", "memory", "line"]) {
         "cache_line_round_trip_ns"
-    } else if has_word(series.metric, &["roundtrip", "rtt"]) && has_word(series.metric, &["unix", "rpc", "call"]) {
+    } else if is_round_trip(series.metric) && has_word(series.metric, &["unix", "rpc", "call"]) {
         "unix_round_trip_ns"
-    } else if has_word(series.metric, &["roundtrip", "rtt"]) && has_word(series.metric, &["tcp", "http", "loopback"]) {
+    } else if is_round_trip(series.metric) && has_word(series.metric, &["tcp", "http", "loopback"]) {
         "loopback_round_trip_ns"
     } else {
         return None;

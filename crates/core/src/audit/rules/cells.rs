@@ -10,7 +10,7 @@ use crate::imported::Statistic;
 use crate::stats::quantile_interval;
 use std::collections::{BTreeMap, HashSet};
 
-const TEMPERATURES: &[&str] = &["hot", "cold", "warm", "first", "second", "cached", "uncached"];
+const TEMPERATURES: &[&str] = &["hot", "cold", "warm", "first", "second", "cached", "uncached", "pool", "pooled"];
 
 /// A name without its words of temperature, if it has exactly one.
 fn without_temperature(name: &str) -> Option<(String, String)> {
@@ -23,16 +23,20 @@ fn without_temperature(name: &str) -> Option<(String, String)> {
 
 /// Whether two series have the same median within `margin`: both intervals of the medians lie that close to one another.
 ///
-/// With fewer than six values, where there is no interval, all values of both must lie within the margin of one another.
+/// With three to five values, where there is no interval, the medians must be that close and lie within each other's range.
 fn same(a: &Series<'_>, b: &Series<'_>, margin: f64) -> bool {
-    let ends = |series: &Series<'_>| {
-        quantile_interval(&series.sorted, 0.5)
-            .map(|interval| (interval.low, interval.high))
-            .or_else(|| (series.n() >= 3).then(|| (series.min(), series.max())))
-    };
-    let (Some((low, high)), Some((other_low, other_high))) = (ends(a), ends(b)) else { return false };
-    let (bottom, top) = (low.min(other_low), high.max(other_high));
-    bottom > 0.0 && top <= bottom * (1.0 + margin)
+    let close = |low: f64, high: f64| low > 0.0 && high <= low * (1.0 + margin);
+    match (quantile_interval(&a.sorted, 0.5), quantile_interval(&b.sorted, 0.5)) {
+        (Some(one), Some(other)) => close(one.low.min(other.low), one.high.max(other.high)),
+        _ => {
+            let (here, there) = (a.median(), b.median());
+            a.n() >= 3
+                && b.n() >= 3
+                && close(here.min(there), here.max(there))
+                && (a.min()..=a.max()).contains(&there)
+                && (b.min()..=b.max()).contains(&here)
+        }
+    }
 }
 
 /// Values that are called hot and cold, first and second, and are the same: one of the names is wrong.

@@ -130,8 +130,32 @@ pub(super) fn mixed_units(case: &Case<'_>) -> Vec<Finding> {
             }
         }
     }
+    found.extend(sizes_apart(case));
     found.extend(named_megabits(case));
-    found.truncate(200);
+    found
+}
+
+/// A size stated twice, as `1G` and in bytes, that does not come to the same.
+fn sizes_apart(case: &Case<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for cell in &case.record.cells {
+        let sizes = || cell.factors.iter().filter(|(key, _)| is_size(key));
+        let texts =
+            sizes().filter(|(_, value)| ambiguous(value)).filter_map(|(key, value)| Some((key, value, amount(value)?)));
+        for (key, value, binary) in texts {
+            let exact = sizes().filter(|(_, other)| matches!(other, FactorValue::Bytes(_)));
+            let exact = exact.filter_map(|(other, size)| Some((other, amount(size)?)));
+            let apart = |size: f64| MISTAKES.iter().any(|(factor, ..)| (binary / size / factor - 1.0).abs() < 0.004);
+            if let Some((other, size)) = exact.into_iter().find(|(_, size)| *size > 0.0 && apart(*size)) {
+                let message = format!(
+                    "`{key}` of {value} is {} in `{other}`: files of that name are made in binary units, {:.1} % larger",
+                    FactorValue::Bytes(size as u64),
+                    (binary / size - 1.0) * 100.0
+                );
+                found.push(Finding::new(Weight::Suspect, message).cell(&cell.id));
+            }
+        }
+    }
     found
 }
 
@@ -214,19 +238,30 @@ pub(super) fn not_what_it_says(case: &Case<'_>) -> Vec<Finding> {
             "it ends when a port accepts, which a forwarder does before the guest is up",
             Weight::Suspect,
         ),
+        (&["nothing"], "what it times does not do the work that it is named after", Weight::Void),
         (&["asserted", "estimated", "constant"], "it was stated and not observed", Weight::Void),
-        (&["curl", "cli", "process", "fork"], "it contains the start of the program that asks", Weight::Suspect),
-        (&["poll", "polled"], "it ends at the next poll after the event", Weight::Note),
+        (&["curl", "cli", "sudo", "fork"], "it contains the start of the program that asks", Weight::Suspect),
+        (&["life", "lifetime"], "it is a mean over the whole life of a process, not of that moment", Weight::Suspect),
+        (&["poll", "polled", "polling"], "it ends at the next poll after the event", Weight::Note),
     ];
     let mut found = Vec::new();
-    for (key, value) in case.facts(&["method", "milestone", "measured", "timer", "ends", "definition"]) {
+    for (key, value) in case.facts(&["method", "milestone", "measured", "timer", "timed", "ends", "definition"]) {
         for (words, meaning, weight) in MEANINGS {
             if has_word(value, words) {
                 let subject = key.rsplit_once(['_', '.']).map_or(key, |(subject, _)| subject);
+                let subject = if subject == "timed" { "the timed region" } else { subject };
                 let message = format!("`{}` does not mean what its name says: {meaning}", printable(subject));
                 found.push(Finding::new(*weight, message).because(format!("{}: {}", printable(key), printable(value))));
             }
         }
+    }
+    for (key, value) in case.facts(&["estimated", "computed"]) {
+        let message = "the file says itself that something in it was computed and not measured";
+        found.push(Finding::new(Weight::Suspect, message).because(format!("{}: {}", printable(key), printable(value))));
+    }
+    for (key, value) in case.facts(&["exit"]).filter(|(_, value)| has_word(value, &["whether", "ignored", "unused"])) {
+        let message = "times were written whether what they time succeeded or not";
+        found.push(Finding::new(Weight::Void, message).because(format!("{}: {}", printable(key), printable(value))));
     }
     found
 }

@@ -8,7 +8,7 @@
 use crate::audit::case::{Case, is_start, is_virtual_machine};
 use crate::audit::finding::{Finding, Weight};
 use crate::audit::series::{Kind, Series};
-use crate::audit::word::has_word;
+use crate::audit::word::{has_word, is_round_trip};
 
 struct Bound {
     what: &'static str,
@@ -77,7 +77,7 @@ const BOUNDS: &[Bound] = &[
 ];
 
 fn round_trip(series: &Series<'_>) -> bool {
-    series.kind == Kind::Time && has_word(series.metric, &["roundtrip", "rtt", "latency"])
+    series.kind == Kind::Time && (is_round_trip(series.metric) || has_word(series.metric, &["latency"]))
 }
 
 /// Our own accounting may count a very small cgroup, and 0 where a page cache belongs to another.

@@ -63,6 +63,11 @@ pub(super) fn failure_counted(case: &Case<'_>) -> Vec<Finding> {
             found.push(Finding::of(series, Weight::Void, message).because(format!("largest status {}", series.max())));
         }
     }
+    for (key, value) in case.facts(&["empty"]) {
+        let message = "rows count as results and hold nothing";
+        let because = format!("{}: {}", crate::audit::word::printable(key), crate::audit::word::printable(value));
+        found.push(Finding::new(Weight::Suspect, message).because(because));
+    }
     for (cell, columns) in case.cells() {
         let empty = columns.valid().filter(|row| columns.metrics.values().all(|column| column[*row].is_nan())).count();
         if empty > 0 {

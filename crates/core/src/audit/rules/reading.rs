@@ -25,30 +25,28 @@ pub(super) fn below_resolution(case: &Case<'_>) -> Vec<Finding> {
 /// Times shorter than what the run's own signals can show.
 pub(super) fn within_one_period(case: &Case<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    let told = case.facts(&["period", "interval", "quantum"]).filter_map(|(key, value)| {
-        let number: f64 = value.trim().parse().ok()?;
-        Some(if has_word(key, &["ns"]) {
-            number
-        } else if has_word(key, &["us"]) {
-            number * 1e3
-        } else if has_word(key, &["ms"]) {
-            number * 1e6
-        } else {
-            return None;
+    // `poll_period_ns` is about every time, `boot_poll_ns` about those that begin with `boot`.
+    let told: Vec<(&str, f64)> = case
+        .facts(&["period", "interval", "quantum", "poll"])
+        .filter_map(|(key, value)| {
+            let (name, unit) = key.rsplit_once('_')?;
+            let scale =
+                [("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9)].into_iter().find(|known| known.0 == unit)?.1;
+            let subject =
+                name.split(['_', '.']).next().filter(|word| !["period", "interval", "quantum", "poll"].contains(word));
+            Some((subject.unwrap_or(""), value.trim().parse::<f64>().ok()? * scale))
         })
-    });
-    let told = told.filter(|period| *period > 0.0).fold(0.0, f64::max);
+        .filter(|(_, period)| period.is_finite() && *period > 0.0)
+        .collect();
     let own =
         case.record.signals.iter().map(|signal| signal.resolution_ns).filter(|ns| ns.is_finite()).fold(0.0, f64::max);
     for series in case.times() {
+        let stated = told.iter().filter(|(subject, _)| series.metric.starts_with(subject)).map(|(_, period)| *period);
         // In our own runs the end of a sandbox and the first answer are events of the coarsest signals.
-        let (period, watched) = if told > 0.0 {
-            (told, true)
-        } else {
-            (own, ["total_ns", "stop_ns", "lifecycle_ns"].contains(&series.metric))
-        };
+        let watched = ["total_ns", "stop_ns", "lifecycle_ns"].contains(&series.metric);
+        let period = stated.fold(if watched { own } else { 0.0 }, f64::max);
         let within = series.values.iter().filter(|value| **value <= period).count();
-        if watched && within > 0 && period > 0.0 {
+        if within > 0 && period > 0.0 {
             let message = format!(
                 "{within} of {} values are within one period of {} of what watched for them",
                 series.n(),

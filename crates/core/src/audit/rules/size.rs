@@ -3,7 +3,7 @@
 use crate::audit::case::Case;
 use crate::audit::finding::{Finding, Weight};
 use crate::audit::series::{Kind, Series, is_size, size_of};
-use crate::audit::word::has_word;
+use crate::audit::word::{has_word, is_round_trip};
 use crate::calibration::LimitKind;
 use crate::unit::{DisplayBytes, DisplayNs};
 use std::collections::BTreeMap;
@@ -39,9 +39,12 @@ fn ladders<'c, 'a>(case: &'c Case<'a>) -> Vec<Vec<(f64, &'c Series<'a>)>> {
     ladders
 }
 
+/// What a metric in bytes is called if it is the amount of work.
+const WORK: &[&str] = &["payload", "transferred", "size", "document", "file", "frame", "test"];
+
 /// The size as a metric of the samples, if it is one value.
 fn measured_size(case: &Case<'_>, series: &Series<'_>) -> Option<f64> {
-    let names = series.columns.metrics.keys().filter(|name| is_size(name) && has_word(name, &["bytes"]));
+    let names = series.columns.metrics.keys().filter(|name| is_size(name) && has_word(name, WORK));
     let sizes = names.filter_map(|name| case.series_of(&series.cell.id, name));
     sizes
         .filter(|size| size.kind == Kind::Bytes && size.constant() && size.metric != series.metric)
@@ -49,14 +52,40 @@ fn measured_size(case: &Case<'_>, series: &Series<'_>) -> Option<f64> {
         .next()
 }
 
-fn moves_bytes(metric: &str) -> bool {
-    !has_word(metric, &["boot", "spawn", "start", "startup", "latency", "notification", "ready", "setup"])
+/// What passes over every byte of its work.
+const PASSES: &[&str] = &[
+    "upload",
+    "download",
+    "copy",
+    "memcpy",
+    "transfer",
+    "transferred",
+    "send",
+    "receive",
+    "write",
+    "read",
+    "hash",
+    "sha256",
+    "verify",
+    "roundtrip",
+    "throughput",
+    "bandwidth",
+    "duration",
+];
+/// What should, but may share or map its bytes instead: reflinks, copy on write, mappings that are filled later.
+const MAY_SHARE: &[&str] =
+    &["checkpoint", "restore", "dump", "snapshot", "save", "load", "clone", "migrate", "attempt"];
+
+/// Whether a total stands beside the throughput of the same work.
+fn is_total_of_a_transfer(series: &Series<'_>) -> bool {
+    let beside = ["throughput_bytes_per_s", "bandwidth_bytes_per_s"];
+    series.metric == "total_ns" && beside.iter().any(|metric| series.columns.metrics.contains_key(*metric))
 }
 
 /// Times that do not grow, or rates that grow in proportion, while the work grows.
 ///
 /// The criterion for times: the median grows with less than the tenth power of the size (1 MB and more, at least twice as
-/// much). It is void if even the largest time of the large work less the smallest time of the small work would need a
+/// much), of a metric whose name says that it passes over its bytes (`upload`, `copy`, `hash`, …). It is void if even the largest time of the large work less the smallest time of the small work would need a
 /// faster copy than there is. Rates that grow with at least the 0.8th power say the same.
 pub(super) fn size_does_not_matter(case: &Case<'_>) -> Vec<Finding> {
     let fastest = case.limit("memcpy_l2_bytes_per_s", LimitKind::Ceiling).map(|best| best * 1.1);
@@ -65,9 +94,11 @@ pub(super) fn size_does_not_matter(case: &Case<'_>) -> Vec<Finding> {
     for ladder in ladders(case) {
         let ((small, first), (large, last)) = (ladder[0], ladder[ladder.len() - 1]);
         let exponent = (last.median() / first.median()).ln() / (large / small).ln();
+        let passes = has_word(first.metric, PASSES) || is_total_of_a_transfer(first);
+        let named = passes || has_word(first.metric, MAY_SHARE);
         let flat = match first.kind {
-            Kind::Time => first.is_elapsed() && moves_bytes(first.metric) && exponent < 0.1,
-            Kind::ByteRate => exponent > 0.8,
+            Kind::Time => first.is_elapsed() && named && exponent < 0.1,
+            Kind::ByteRate => named && exponent > 0.8,
             _ => false,
         };
         if !flat || !exponent.is_finite() {
@@ -85,7 +116,7 @@ pub(super) fn size_does_not_matter(case: &Case<'_>) -> Vec<Finding> {
             _ => large / last.min() * 1e9 - small / first.max() * 1e9,
         };
         let marginal = if most_ns > 0.0 { (large - small) / (most_ns / 1e9) } else { f64::INFINITY };
-        let enough = first.n() >= 3 && last.n() >= 3;
+        let enough = first.n() >= 3 && last.n() >= 3 && passes;
         let weight = if enough && marginal > fastest { Weight::Void } else { Weight::Suspect };
         let finding = Finding::of(last, weight, message)
             .because(format!("exponent of the growth {exponent:.2} over {} sizes", ladder.len()))
@@ -143,8 +174,9 @@ pub(super) fn acknowledged_before_work(case: &Case<'_>) -> Vec<Finding> {
             let line = format!("{}: first {}, then {}", DisplayBytes(*size), DisplayNs(*first), DisplayNs(*rest));
             finding = finding.because(line);
         }
-        let is_latency =
-            |series: &&Series<'_>| series.is_elapsed() && has_word(series.metric, &["latency", "roundtrip", "rtt"]);
+        let is_latency = |series: &&Series<'_>| {
+            series.is_elapsed() && (is_round_trip(series.metric) || has_word(series.metric, &["latency"]))
+        };
         if let Some(latency) = case
             .series
             .iter()
