@@ -5,6 +5,7 @@ mod commands;
 mod exit;
 mod listener;
 mod output;
+mod parallel;
 mod paths;
 
 use arguments::{Arguments, Command};

@@ -4,9 +4,10 @@ use crate::arguments::ShowOptions;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use isodyne_core::audit::Finding;
+use crate::parallel;
 use isodyne_core::columns::RunColumns;
 use isodyne_core::record::RunRecord;
-use isodyne_core::summary::{RunSummary, summarise};
+use isodyne_core::summary::RunSummary;
 use isodyne_report::{RunView, Style, csv_heading, csv_row, markdown, run_table};
 use serde::Serialize;
 use std::path::Path;
@@ -64,7 +65,7 @@ pub fn read(path: &Path, output: &Output) -> Result<ReadRun, Trouble> {
     for note in &contents.notes {
         output.warn(note);
     }
-    let summary = summarise(&contents.record, &contents.columns);
+    let summary = parallel::summarise(&contents.record, &contents.columns);
     Ok(ReadRun { record: contents.record, columns: contents.columns, summary })
 }
 

@@ -1,8 +1,8 @@
 //! From raw samples to the summary of a run: pure, and the same each time it is done again.
 
-use super::metrics::metrics_of;
+use super::metrics::{Runner, metrics_of};
 use super::phases::phases_of;
-use super::{CellStatus, CellSummary, RunSummary, SUMMARY_SCHEMA, SUMMARY_VERSION};
+use super::{CellStatus, CellSummary, MetricSummary, RunSummary, SUMMARY_SCHEMA, SUMMARY_VERSION};
 use crate::cell::Cell;
 use crate::columns::{CellColumns, Row, RunColumns};
 use crate::failure::FailureClass;
@@ -18,13 +18,19 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Warm-up samples and failed samples are counted and never enter a figure. A run that has not ended is summarised as
 /// far as it is there, with `complete` false.
 pub fn summarise(record: &RunRecord, columns: &RunColumns) -> RunSummary {
+    summarise_with(record, columns, &|count, each| (0..count).for_each(each))
+}
+
+/// As [`summarise`], with the figures of each metric computed where the runner says.
+pub fn summarise_with(record: &RunRecord, columns: &RunColumns, runner: Runner<'_>) -> RunSummary {
     let known: BTreeSet<&str> = record.cells.iter().map(|cell| cell.id.as_str()).collect();
     let foreign = columns.cells.iter().filter(|(id, _)| !known.contains(id.as_str()));
     let samples_foreign = foreign.map(|(_, cell)| cell.rows.len() as u64).sum();
-    let measured = record
-        .cells
-        .iter()
-        .map(|cell| summarise_cell(record, cell, columns.cells.get(&cell.id).unwrap_or(CellColumns::EMPTY)));
+    let own: Vec<&CellColumns> =
+        record.cells.iter().map(|cell| columns.cells.get(&cell.id).unwrap_or(CellColumns::EMPTY)).collect();
+    let metrics = metrics_of(&own, runner);
+    let known = record.cells.iter().zip(own).zip(metrics);
+    let measured = known.map(|((cell, columns), metrics)| summarise_cell(record, cell, columns, metrics));
     let mut cells: Vec<CellSummary> = measured.collect();
     cells.extend(record.skipped.iter().map(skipped));
     RunSummary {
@@ -63,7 +69,12 @@ pub fn host_line(host: &Fingerprint) -> String {
     parts.join(", ")
 }
 
-fn summarise_cell(record: &RunRecord, cell: &Cell, columns: &CellColumns) -> CellSummary {
+fn summarise_cell(
+    record: &RunRecord,
+    cell: &Cell,
+    columns: &CellColumns,
+    metrics: BTreeMap<String, MetricSummary>,
+) -> CellSummary {
     let valid = || columns.rows.iter().filter(|row| row.counts());
     let taken = || columns.rows.iter().filter(|row| !row.is_interrupted());
     let mut samples_failed: BTreeMap<FailureClass, u64> = BTreeMap::new();
@@ -109,7 +120,7 @@ fn summarise_cell(record: &RunRecord, cell: &Cell, columns: &CellColumns) -> Cel
         samples_failed,
         samples_interrupted: columns.rows.iter().filter(|row| row.is_interrupted()).count() as u64,
         samples_warmup: taken().filter(|row| row.warmup).count() as u64,
-        metrics: if mixed { BTreeMap::new() } else { metrics_of(columns) },
+        metrics: if mixed { BTreeMap::new() } else { metrics },
         phases: if mixed { Vec::new() } else { phases_of(columns) },
         cell: cell.clone(),
     }

@@ -8,12 +8,30 @@ use crate::stats::{
 };
 use crate::unit::unit_of_metric;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
-/// All metrics over the samples of a cell that count.
-pub(super) fn metrics_of(columns: &CellColumns) -> BTreeMap<String, MetricSummary> {
-    let one =
-        |(name, column): (&String, &Vec<f64>)| Some((name.clone(), metric_summary(name, &columns.counting(column))?));
-    columns.metrics.iter().filter_map(one).collect()
+/// Calls a function once with each number below the first argument, on as many threads as it likes, and returns when
+/// all calls have returned.
+pub type Runner<'a> = &'a dyn Fn(usize, &(dyn Fn(usize) + Sync));
+
+/// The figures of all metrics of some cells, over their samples that count; one call of the runner's function a metric.
+pub(super) fn metrics_of(cells: &[&CellColumns], runner: Runner<'_>) -> Vec<BTreeMap<String, MetricSummary>> {
+    let all = cells.iter().enumerate();
+    let jobs: Vec<_> =
+        all.flat_map(|(cell, columns)| columns.metrics.iter().map(move |metric| (cell, *columns, metric))).collect();
+    let slots: Vec<OnceLock<Option<MetricSummary>>> = jobs.iter().map(|_| OnceLock::new()).collect();
+    runner(jobs.len(), &|index| {
+        if let (Some((_, columns, (name, column))), Some(slot)) = (jobs.get(index), slots.get(index)) {
+            slot.get_or_init(|| metric_summary(name, &columns.counting(column)));
+        }
+    });
+    let mut found: Vec<BTreeMap<String, MetricSummary>> = cells.iter().map(|_| BTreeMap::new()).collect();
+    for ((cell, _, (name, _)), slot) in jobs.into_iter().zip(slots) {
+        if let Some(summary) = slot.into_inner().flatten() {
+            found[cell].insert(name.clone(), summary);
+        }
+    }
+    found
 }
 
 /// All figures of one metric. `None` for no value, or if one of them is not a finite number: then no order and no mean means anything.

@@ -4,8 +4,8 @@ mod cells;
 mod metrics;
 mod phases;
 
-pub use cells::{host_line, summarise};
-pub use metrics::metric_summary;
+pub use cells::{host_line, summarise, summarise_with};
+pub use metrics::{Runner, metric_summary};
 
 use crate::cell::Cell;
 use crate::failure::FailureClass;

@@ -2,7 +2,6 @@
 
 use super::PhaseSummary;
 use crate::columns::CellColumns;
-use crate::stats::Sorted;
 
 /// The metric that holds what the phases leave of the total.
 const RESIDUE_METRIC: &str = "residue_ns";
@@ -20,14 +19,34 @@ pub(super) fn phases_of(columns: &CellColumns) -> Vec<PhaseSummary> {
     phases.chain(phase(RESIDUE.to_owned(), columns.values(RESIDUE_METRIC))).collect()
 }
 
-fn phase(name: String, lengths: Vec<f64>) -> Option<PhaseSummary> {
-    let n = lengths.len() as u64;
-    let sorted = Sorted::new(lengths)?;
-    Some(PhaseSummary {
-        name,
-        p50_ns: sorted.quantile(0.5)?,
-        min_ns: *sorted.as_slice().first()?,
-        max_ns: *sorted.as_slice().last()?,
-        n,
-    })
+fn phase(name: String, mut lengths: Vec<f64>) -> Option<PhaseSummary> {
+    let (min_ns, max_ns) = (lengths.iter().copied().reduce(f64::min)?, lengths.iter().copied().reduce(f64::max)?);
+    Some(PhaseSummary { name, n: lengths.len() as u64, p50_ns: median(&mut lengths)?, min_ns, max_ns })
+}
+
+/// The median of type 7, as [`crate::stats::Sorted::quantile`] has it, without sorting all values.
+fn median(values: &mut [f64]) -> Option<f64> {
+    let last = values.len().checked_sub(1)?;
+    let (_, below, above) = values.select_nth_unstable_by(last / 2, f64::total_cmp);
+    let below = *below;
+    match above.iter().copied().reduce(f64::min) {
+        // An even number of values: the middle of the two in the middle.
+        Some(above) if last % 2 == 1 => Some(below + 0.5 * (above - below)),
+        _ => Some(below),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Sorted;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn it_is_the_median(values in prop::collection::vec(0.0..1e12_f64, 0..50)) {
+            let sorted = Sorted::new(values.iter().copied()).unwrap();
+            prop_assert_eq!(median(&mut values.clone()), sorted.quantile(0.5));
+        }
+    }
 }

@@ -13,6 +13,9 @@ const RIGHT: f64 = WIDTH - 14.0;
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = 268.0;
 const LEGEND_LINE: f64 = 18.0;
+/// About how many steps all curves of a figure may have together.
+const MOST_STEPS: f64 = 40_000.0;
+
 /// The figures' names. Imported files may have any number of metrics; nobody looks at more figures.
 const NAMES: [&str; 8] = ["ecdf", "ecdf-2", "ecdf-3", "ecdf-4", "ecdf-5", "ecdf-6", "ecdf-7", "ecdf-8"];
 
@@ -40,7 +43,11 @@ fn ecdf(run: &Prepared<'_>, cells: &[&ShownCell<'_>], index: usize, paint: Paint
     let y = |share: f64| BOTTOM - share * (BOTTOM - TOP);
     let mut drawing = Drawing::new(paint);
     frame(&mut drawing, &axis, metric, x, y);
+    // Steps closer than a tenth of a pixel fall together: nothing that could be seen is lost. With very many cells they
+    // are coarser, so that the figure stays small.
+    let grid = (cells.len() as f64 * (RIGHT - LEFT) / MOST_STEPS).max(0.1);
     for cell in cells {
+        let x = |value: f64| (x(value) / grid).round() * grid;
         curve(&mut drawing, run, cell, x, y);
     }
     let height = legend(&mut drawing, run, cells);
@@ -109,7 +116,6 @@ fn curve(
         if d.is_empty() {
             let _ = write!(d, "M{at_x} {last_y}");
         } else if at_x != last_x {
-            // Steps closer than a tenth of a pixel fall together: nothing that could be seen is lost.
             let _ = write!(d, "V{last_y}H{at_x}");
         }
         (last_x, last_y) = (at_x, at_y);
