@@ -37,17 +37,6 @@ impl Rows {
     }
 }
 
-/// What the run is, for a heading: `imported: as another tool measured it (picoshare, 3 files)`.
-pub(crate) fn title(run: &Prepared<'_>) -> String {
-    let from = run
-        .view
-        .record
-        .imported
-        .as_ref()
-        .map(|imported| format!(" ({}, {})", plain(&imported.format), count(imported.files.len() as u64, "file")));
-    format!("imported: {}{}", crate::answer::meaning(BenchmarkName::Imported), from.unwrap_or_default())
-}
-
 /// One row a metric; none for a run that was measured here.
 pub(crate) fn figures(run: &Prepared<'_>) -> Option<Rows> {
     let step = run.step();
