@@ -12,6 +12,7 @@ mod check;
 mod columns;
 mod directory;
 mod error;
+pub mod export;
 mod file;
 mod hdr;
 pub mod history;
