@@ -75,6 +75,8 @@ pub enum Command {
     Trend(TrendOptions),
     /// Put shards of one plan, or parts of one run, into one run
     Merge(MergeOptions),
+    /// Write a run in another tool's format
+    Export(ExportOptions),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -455,6 +457,32 @@ fn share(text: &str) -> Result<f64, String> {
     let number = text.trim().strip_suffix('%').ok_or("write it in percent, such as 2%")?;
     let percent = number.trim().parse::<f64>().map_err(|_| "not a number in percent")?;
     if (0.0..=100.0).contains(&percent) { Ok(percent / 100.0) } else { Err("not from 0% to 100%".to_owned()) }
+}
+
+/// Options of `export`.
+#[derive(Debug, Args)]
+pub struct ExportOptions {
+    /// The run directory
+    #[arg(required_unless_present = "list")]
+    pub run: Option<PathBuf>,
+    /// The format (see --list)
+    #[arg(long, value_name = "NAME", required_unless_present = "list")]
+    pub format: Option<String>,
+    /// The file [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Only this metric (`total_ns`)
+    #[arg(long, value_name = "METRIC")]
+    pub metric: Option<String>,
+    /// Only cells whose id has this text in it
+    #[arg(long, value_name = "TEXT")]
+    pub cell: Option<String>,
+    /// List the formats
+    #[arg(long, conflicts_with_all = ["run", "format", "output", "metric", "cell"])]
+    pub list: bool,
+    /// Print the list as JSON
+    #[arg(long, requires = "list")]
+    pub json: bool,
 }
 
 /// A seed as results print it. A plan's seed is a signed integer of TOML, so the last bit is not for use.

@@ -114,6 +114,16 @@ impl DataStream {
     }
 }
 
+/// For writers of their own; after an error [`DataStream::end`] reports it too.
+impl Write for DataStream {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.out.write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}
+
 fn written(outcome: std::io::Result<()>) -> Result<Exit, Trouble> {
     match outcome {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {

@@ -6,6 +6,7 @@ pub mod check;
 pub mod compare;
 pub mod doctor;
 pub mod gate;
+pub mod export;
 pub mod guardian;
 pub mod history;
 pub mod import;

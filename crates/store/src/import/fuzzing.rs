@@ -98,7 +98,10 @@ mod tests {
     #[test]
     fn what_must_hold_holds_for_seeds_and_small_changes_of_them() {
         let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
-        for name in ["picoshare", "microbench", "docker-cr", "ivshmem", "luminaguard", "csv"] {
+        for name in [
+            "picoshare", "microbench", "docker-cr", "ivshmem", "luminaguard", "csv", "hyperfine", "criterion", "fio", "iperf3",
+            "firecracker", "phoronix", "criu", "hdr",
+        ] {
             let check = |input: &[u8]| if name == "csv" { csv(input) } else { import(name, input) };
             let directory = seeds.join(format!("import_{}", name.replace('-', "_")));
             let mut paths: Vec<_> = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -1,0 +1,5 @@
+//! Fio's JSON. The properties are in `crates/store/src/import/fuzzing.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| isodyne_store::import::fuzzing::import("fio", input));

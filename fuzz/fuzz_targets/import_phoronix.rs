@@ -1,0 +1,5 @@
+//! The Phoronix Test Suite's XML and JSON. The properties are in `crates/store/src/import/fuzzing.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| isodyne_store::import::fuzzing::import("phoronix", input));
