@@ -47,6 +47,8 @@ impl Made {
             signals: Vec::new(),
             calibration: None,
             imported,
+            shard: None,
+            merged_from: Vec::new(),
             ended: None,
         };
         Self { record, samples: Vec::new(), calibration: None, provenance }

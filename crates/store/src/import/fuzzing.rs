@@ -99,8 +99,20 @@ mod tests {
     fn what_must_hold_holds_for_seeds_and_small_changes_of_them() {
         let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
         for name in [
-            "picoshare", "microbench", "docker-cr", "ivshmem", "luminaguard", "csv", "hyperfine", "criterion", "fio", "iperf3",
-            "firecracker", "phoronix", "criu", "hdr",
+            "picoshare",
+            "microbench",
+            "docker-cr",
+            "ivshmem",
+            "luminaguard",
+            "csv",
+            "hyperfine",
+            "criterion",
+            "fio",
+            "iperf3",
+            "firecracker",
+            "phoronix",
+            "criu",
+            "hdr",
         ] {
             let check = |input: &[u8]| if name == "csv" { csv(input) } else { import(name, input) };
             let directory = seeds.join(format!("import_{}", name.replace('-', "_")));

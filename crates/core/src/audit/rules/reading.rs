@@ -3,7 +3,7 @@
 use crate::audit::case::Case;
 use crate::audit::finding::{Finding, Weight};
 use crate::audit::series::{Kind, written_step};
-use crate::audit::word::{has_word, percent};
+use crate::audit::word::percent;
 use crate::imported::Statistic;
 use crate::stats::{stall_count, stall_threshold};
 use crate::summary::below_resolution as under_clock;
