@@ -3,8 +3,8 @@
 use crate::arguments::ShowOptions;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
-use isodyne_core::audit::Finding;
 use crate::parallel;
+use isodyne_core::audit::Finding;
 use isodyne_core::columns::RunColumns;
 use isodyne_core::record::RunRecord;
 use isodyne_core::summary::RunSummary;
