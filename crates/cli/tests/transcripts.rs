@@ -42,6 +42,9 @@ pinned! {
     help_of_trend: ["trend", "--help"];
     help_of_merge: ["merge", "--help"];
     help_of_audit: ["audit", "--help"];
+    help_of_compare: ["compare", "--help"];
+    help_of_gate: ["gate", "--help"];
+    help_of_selfcheck: ["selfcheck", "--help"];
     no_command: [];
     list_benchmarks: ["list", "benchmarks"];
     list_backends: ["list", "backends"];

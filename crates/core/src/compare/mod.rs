@@ -4,7 +4,7 @@ mod cells;
 pub(crate) mod metric;
 pub(crate) mod sides;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod trust;
 pub(crate) mod words;
 
