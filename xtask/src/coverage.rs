@@ -4,7 +4,7 @@
 //! the same tables. It takes minutes without optimisation: `cargo run --release --package xtask -- coverage`.
 
 mod alarms;
-mod data;
+pub mod data;
 mod paired;
 mod separate;
 mod series;

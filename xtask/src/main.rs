@@ -5,6 +5,7 @@ mod dependencies;
 mod fuzz;
 mod layers;
 mod schemas;
+mod speed;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -31,6 +32,15 @@ enum Task {
     Fuzz,
     /// Check that crates depend on each other only as docs/architecture.md allows.
     Layers,
+    /// Time the full summary of many values on one core. Use a release build.
+    Speed {
+        /// How many values.
+        #[arg(long, default_value_t = 10_000_000)]
+        values: usize,
+        /// How often each kind of data is summarised; medians are printed.
+        #[arg(long, default_value_t = 5)]
+        repeats: usize,
+    },
     /// Write schemas/plan.json and the keys of docs/plans.md from the tables in the code.
     Schemas {
         /// Write nothing; fail if anything is not up to date.
@@ -46,6 +56,7 @@ fn main() -> Result<()> {
         Task::Dependencies => dependencies::run(&root),
         Task::Fuzz => fuzz::run(&root),
         Task::Layers => layers::run(&root),
+        Task::Speed { values, repeats } => speed::run(values, repeats),
         Task::Schemas { check } => schemas::run(&root, check),
     }
 }
