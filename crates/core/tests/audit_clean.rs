@@ -50,7 +50,8 @@ fn clean(seed: u64) -> Made {
         1 => 12,
         2 => 60,
         3 => random.usize(20..300),
-        _ => 500,
+        _ if seed % 20 == 4 => 500,
+        _ => 100,
     };
     let scale = 10f64.powf(6.5 + 3.5 * random.f64());
     let backends = [BackendName::Runc, BackendName::Qemu, BackendName::Firecracker];

@@ -9,6 +9,7 @@ use crate::columns::{CellColumns, RunColumns};
 use crate::imported::{Claim, ImportRecord};
 use crate::record::RunRecord;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// What is audited.
 pub(super) struct Case<'a> {
@@ -18,14 +19,24 @@ pub(super) struct Case<'a> {
     /// All metrics of all cells that have at least one value, in the order of the cells, then by name.
     pub series: Vec<Series<'a>>,
     places: HashMap<(&'a str, &'a str), usize>,
+    /// Where the series of a cell stand.
+    ranges: HashMap<&'a str, Range<usize>>,
+    claims_about: HashMap<(&'a str, &'a str), Vec<&'a Claim>>,
 }
 
 impl<'a> Case<'a> {
     pub fn new(audited: Audited<'a>) -> Self {
         let mut series = Vec::new();
+        let mut ranges = HashMap::new();
         for cell in &audited.record.cells {
             let Some(columns) = audited.columns.cells.get(&cell.id) else { continue };
+            let begin = series.len();
             series.extend(columns.metrics.keys().filter_map(|metric| Series::new(cell, columns, metric)));
+            ranges.insert(cell.id.as_str(), begin..series.len());
+        }
+        let mut claims_about: HashMap<(&str, &str), Vec<&Claim>> = HashMap::new();
+        for claim in audited.record.imported.iter().flat_map(|imported| &imported.claims) {
+            claims_about.entry((claim.cell.as_str(), claim.metric.as_str())).or_default().push(claim);
         }
         let place = |(index, one): (usize, &Series<'a>)| ((one.cell.id.as_str(), one.metric), index);
         let places = series.iter().enumerate().map(place).collect();
@@ -38,12 +49,24 @@ impl<'a> Case<'a> {
                 .filter(|known| audited.record.fingerprint.comparable_with(&known.fingerprint)),
             series,
             places,
+            ranges,
+            claims_about,
         }
     }
 
     /// A metric of a cell.
     pub fn series_of(&self, cell: &CellId, metric: &str) -> Option<&Series<'a>> {
         self.places.get(&(cell.as_str(), metric)).map(|place| &self.series[*place])
+    }
+
+    /// All metrics of a cell.
+    pub fn of_cell(&self, cell: &CellId) -> &[Series<'a>] {
+        self.ranges.get(cell.as_str()).and_then(|range| self.series.get(range.clone())).unwrap_or(&[])
+    }
+
+    /// The claims about the same metric of the same cell.
+    pub fn beside<'s>(&'s self, claim: &'s Claim) -> &'s [&'s Claim] {
+        self.claims_about.get(&(claim.cell.as_str(), claim.metric.as_str())).map_or(&[], Vec::as_slice)
     }
 
     /// The series of elapsed times.

@@ -1,11 +1,14 @@
 //! A series: one metric of one cell, with the few figures that rules ask for again and again.
 
 use super::word::has_word;
-use crate::cell::Cell;
+use crate::cell::{BenchmarkName, Cell};
 use crate::columns::CellColumns;
 use crate::factor::FactorValue;
 use crate::stats::{Sorted, mean, sample_stddev};
 use crate::unit::{display_metric, unit_of_metric};
+
+/// Longer series of our own are thinned.
+const MOST_VALUES: usize = 50_000;
 
 /// What a metric is, by the unit in its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,31 +39,41 @@ pub(super) struct Series<'a> {
     pub columns: &'a CellColumns,
     pub metric: &'a str,
     pub kind: Kind,
-    /// In the order in which they were taken; never empty.
+    /// In the order in which they were taken; never empty. Of very long series of our own, evenly spaced ones: what a
+    /// rule looks for shows in [`MOST_VALUES`] as well as in millions.
     pub values: Vec<f64>,
     pub sorted: Sorted,
     pub mean: f64,
     /// 0 for a single value.
     pub stddev: f64,
+    /// Of all values.
+    least: f64,
+    most: f64,
 }
 
 impl<'a> Series<'a> {
     pub fn new(cell: &'a Cell, columns: &'a CellColumns, metric: &'a str) -> Option<Self> {
-        let values = columns.values(metric);
+        let mut values = columns.values(metric);
+        let ends = |ends: (f64, f64), value: &f64| (ends.0.min(*value), ends.1.max(*value));
+        let (least, most) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), ends);
+        // Stated figures are held against all samples; only imported runs have any.
+        if values.len() > MOST_VALUES && cell.benchmark != BenchmarkName::Imported {
+            values = values.iter().step_by(values.len().div_ceil(MOST_VALUES)).copied().collect();
+        }
         let mean = mean(&values)?;
         let stddev = sample_stddev(&values).unwrap_or(0.0);
         let sorted = Sorted::new(values.iter().copied())?;
-        Some(Self { cell, columns, metric, kind: kind_of(metric), values, sorted, mean, stddev })
+        Some(Self { cell, columns, metric, kind: kind_of(metric), values, sorted, mean, stddev, least, most })
     }
 
     pub fn n(&self) -> usize {
         self.values.len()
     }
     pub fn min(&self) -> f64 {
-        self.sorted.as_slice().first().copied().unwrap_or(f64::NAN)
+        self.least
     }
     pub fn max(&self) -> f64 {
-        self.sorted.as_slice().last().copied().unwrap_or(f64::NAN)
+        self.most
     }
     pub fn quantile(&self, q: f64) -> f64 {
         self.sorted.quantile(q).unwrap_or(f64::NAN)

@@ -27,10 +27,10 @@ fn above(case: &Case<'_>, series: &Series<'_>) -> Option<Finding> {
     };
     let known = limits.iter().filter_map(|name| Some((*name, case.limit(name, LimitKind::Ceiling)?)));
     let (name, best) = known.max_by(|a, b| a.1.total_cmp(&b.1))?;
-    let beyond = series.values.iter().filter(|value| **value > best * MARGIN).count();
-    if beyond == 0 {
+    if series.max() <= best * MARGIN {
         return None;
     }
+    let beyond = series.values.iter().filter(|value| **value > best * MARGIN).count();
     let message = format!(
         "{beyond} of {} values are beyond what this host can do: {} against {}",
         series.n(),

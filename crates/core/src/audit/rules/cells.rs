@@ -176,7 +176,7 @@ pub(super) fn label_contamination(case: &Case<'_>) -> Vec<Finding> {
     for (_, all) in case.by_metric() {
         let fine: Vec<(&Series<'_>, HashSet<u64>)> = all
             .into_iter()
-            .filter(|series| series.n() >= 5 && series.n() <= 100_000 && series.ties() < 0.05)
+            .filter(|series| series.n() >= 5 && series.n() <= 20_000 && series.ties() < 0.05)
             .filter(|series| matches!(series.kind, Kind::Time | Kind::ByteRate | Kind::Rate))
             .filter(|series| is_fine(series))
             .map(|series| (series, series.values.iter().map(|value| value.to_bits()).collect()))

@@ -42,7 +42,7 @@ pub(super) fn p99_is_max(case: &Case<'_>) -> Vec<Finding> {
         let Some(n) = claimed_n(claim, series) else { continue };
         let needed = samples_needed(q);
         let half = written_half(claim.value);
-        let stated = case.claims().iter().find(|other| same_metric(other, claim) && other.statistic == Statistic::Max);
+        let stated = case.beside(claim).iter().find(|other| other.statistic == Statistic::Max);
         let Some(largest) = series.map(Series::max).or(stated.map(|stated| stated.value)) else { continue };
         // With equal values at the top the true quantile may be the largest value.
         let ties = series.is_some_and(|series| (series.quantile(q) - largest).abs() <= half);
@@ -55,10 +55,6 @@ pub(super) fn p99_is_max(case: &Case<'_>) -> Vec<Finding> {
         }
     }
     found
-}
-
-fn same_metric(a: &Claim, b: &Claim) -> bool {
-    a.cell == b.cell && a.metric == b.metric
 }
 
 /// Shares that are trimmed from each side, as tools do it.

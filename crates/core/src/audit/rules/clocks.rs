@@ -50,7 +50,8 @@ pub(super) fn wrapping_subsecond(case: &Case<'_>) -> Vec<Finding> {
             continue;
         }
         let column = series.columns.metrics.get(series.metric);
-        let longer = case.times().filter(|other| other.cell.id == series.cell.id && other.metric != series.metric);
+        let longer =
+            case.of_cell(&series.cell.id).iter().filter(|other| other.is_elapsed() && other.metric != series.metric);
         for other in longer.filter(|other| other.max() >= SECOND_NS) {
             let (Some(own), Some(theirs)) = (column, other.columns.metrics.get(other.metric)) else { continue };
             let valid: Vec<usize> = series.columns.valid().collect();
@@ -117,13 +118,11 @@ pub(super) fn mixed_units(case: &Case<'_>) -> Vec<Finding> {
             .filter(|(key, value)| is_size(key) && !ambiguous(value))
             .filter_map(|(key, value)| Some((key.clone(), amount(value)?)))
             .collect();
-        let constant =
-            |series: &&Series<'_>| series.cell.id == rate.cell.id && series.kind == Kind::Bytes && series.constant();
-        let measured = case.series.iter().filter(constant).filter(|series| is_size(series.metric));
+        let constant = |series: &&Series<'_>| series.kind == Kind::Bytes && series.constant();
+        let measured = case.of_cell(&rate.cell.id).iter().filter(constant).filter(|series| is_size(series.metric));
         sizes.extend(measured.map(|series| (series.metric.to_owned(), series.min())));
-        let matching = case.times().filter(|time| {
-            time.cell.id == rate.cell.id && time.n() == rate.n() && same_thing(time.metric, rate.metric)
-        });
+        let times = case.of_cell(&rate.cell.id).iter().filter(|time| time.is_elapsed() && time.n() == rate.n());
+        let matching = times.filter(|time| same_thing(time.metric, rate.metric));
         for time in matching {
             for (key, size) in &sizes {
                 found.extend(mistaken(rate, time, key, *size));
@@ -222,7 +221,7 @@ pub(super) fn not_what_it_says(case: &Case<'_>) -> Vec<Finding> {
     const MEANINGS: &[(&[&str], &str, Weight)] = &[
         (&["socket"], "it ends when a control socket is there: no guest has run", Weight::Void),
         (&["204", "instancestart"], "it ends when the VMM took the request to start: no guest has run", Weight::Void),
-        (&["sleep", "fixed"], "it contains fixed sleeps", Weight::Void),
+        (&["sleep", "sleeps", "fixed"], "it contains fixed sleeps", Weight::Void),
         (
             &["acknowledged", "acknowledgement", "ack"],
             "it ends at an acknowledgement, not when the work is done",

@@ -137,8 +137,7 @@ pub(super) fn survivorship(case: &Case<'_>) -> Vec<Finding> {
         }
     }
     for claim in case.claims().iter().filter(|claim| claim.statistic == Statistic::Failed && claim.value > 0.0) {
-        let succeeded =
-            case.claims().iter().find(|other| other.cell == claim.cell && other.statistic == Statistic::Succeeded);
+        let succeeded = case.beside(claim).iter().find(|other| other.statistic == Statistic::Succeeded);
         let has_rows = case.columns.cells.get(&claim.cell).is_some_and(|columns| !columns.rows.is_empty());
         let Some(succeeded) = succeeded.filter(|_| !has_rows) else { continue };
         let all = claim.value + succeeded.value;
@@ -155,13 +154,11 @@ pub(super) fn survivorship(case: &Case<'_>) -> Vec<Finding> {
 pub(super) fn met_by_nonsense(case: &Case<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for claim in case.claims().iter().filter(|claim| claim.statistic == Statistic::Met && claim.value == 1.0) {
-        let figures = case.claims().iter().filter(|other| {
-            other.cell == claim.cell
-                && other.metric == claim.metric
-                && !matches!(
-                    other.statistic,
-                    Statistic::Met | Statistic::Stddev | Statistic::Succeeded | Statistic::Failed | Statistic::Min
-                )
+        let figures = case.beside(claim).iter().filter(|other| {
+            !matches!(
+                other.statistic,
+                Statistic::Met | Statistic::Stddev | Statistic::Succeeded | Statistic::Failed | Statistic::Min
+            )
         });
         let stated = figures.map(|other| other.value);
         let taken = case.series_of(&claim.cell, &claim.metric).map(|series| series.median());

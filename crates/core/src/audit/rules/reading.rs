@@ -138,9 +138,7 @@ pub(super) fn mean_of_a_tail(case: &Case<'_>) -> Vec<Finding> {
         found.push(Finding::of(one, Weight::Note, message));
     }
     for deviation in case.claims().iter().filter(|claim| claim.statistic == Statistic::Stddev) {
-        let average = case.claims().iter().find(|claim| {
-            claim.cell == deviation.cell && claim.metric == deviation.metric && claim.statistic == Statistic::Mean
-        });
+        let average = case.beside(deviation).iter().find(|claim| claim.statistic == Statistic::Mean);
         if let Some(average) = average.filter(|average| average.value > 0.0 && deviation.value > average.value)
             && case.series_of(&average.cell, &average.metric).is_none()
         {
