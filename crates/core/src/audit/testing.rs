@@ -139,7 +139,6 @@ impl Made {
             version: CALIBRATION_VERSION,
             measured_at: String::new(),
             fingerprint,
-            skipped: Vec::new(),
             limits: Vec::new(),
             skipped: Vec::new(),
         });

@@ -43,10 +43,13 @@ pub enum Writer {
     /// From the columns and the summary of a run.
     Columns(fn(&Source<'_>, &mut dyn Write) -> Result<Vec<String>, ExportError>),
     /// From the samples, one by one.
-    Samples(fn(&RunRecord, &Selection, Samples<'_>, &mut dyn Write) -> Result<Vec<String>, ExportError>),
+    Samples(SampleWriter),
     /// Not at all, because the program was built without it: the cargo feature that it needs.
     Feature(&'static str),
 }
+
+/// What writes samples as they are read.
+pub type SampleWriter = fn(&RunRecord, &Selection, Samples<'_>, &mut dyn Write) -> Result<Vec<String>, ExportError>;
 
 /// The samples of a run as they are read.
 pub type Samples<'a> = &'a mut dyn Iterator<Item = Result<Sample, StoreError>>;

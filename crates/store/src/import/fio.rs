@@ -85,7 +85,7 @@ fn add_job(
     let mut factors = shared.clone();
     factors.extend(options(job, "job options"));
     factors.insert("job".to_owned(), text_factor(job.need("jobname")?.text()?));
-    if let Some(host) = text_at(&job, "hostname") {
+    if let Some(host) = text_at(job, "hostname") {
         factors.insert("host".to_owned(), text_factor(host));
     }
     let failure = failure(job)?;
@@ -204,7 +204,7 @@ fn add_latency(parsed: &mut Parsed, cell: usize, place: &Node<'_>, kind: &str) -
             match percent {
                 Some(percent) => {
                     let quantile = Statistic::Quantile(percent / 100.0);
-                    parsed.claim(cell, &metric, quantile, value.number()? * scale, n, &value.path());
+                    parsed.claim(cell, &metric, quantile, value.number()? * scale, n, value.path());
                 }
                 None => parsed.remark(format!("`{}` is no percentile between 0 and 100", value.path())),
             }
@@ -228,7 +228,7 @@ fn add_bins(
         }
         total += count.number()?;
     }
-    parsed.claim(cell, metric, Statistic::Succeeded, total, n, &bins.path());
+    parsed.claim(cell, metric, Statistic::Succeeded, total, n, bins.path());
     match n {
         Some(n) if total != n as f64 => {
             parsed.remark(format!("`{}` count {total} operations where `N` is {n}", bins.path()));

@@ -69,7 +69,7 @@ fn add_flush(
         parsed.created_at = rfc3339_of_ms(first_ms);
     }
     let mut factors = Factors::new();
-    if let Some(id) = text_at(&root, "id") {
+    if let Some(id) = text_at(root, "id") {
         factors.insert("id".to_owned(), text_factor(id));
     }
     if let Some(properties) = root.get("properties") {
