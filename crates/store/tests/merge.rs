@@ -131,7 +131,7 @@ fn parts_of_one_cell_keep_all_their_samples() {
     assert_eq!(cell.by_round("total_ns").len(), cell.valid().count(), "each valid sample has a round of its own");
     // A merged run can be merged again, but not with what is in it already.
     let third = shard(directory.path(), 3, BackendName::Process);
-    let again = merge(&[out.clone(), third.clone()], &directory.path().join("more"), "1", vec![]).unwrap();
+    let again = merge(&[out.clone(), third], &directory.path().join("more"), "1", vec![]).unwrap();
     assert_eq!(again.samples, 12);
     let twice = merged(&[out, parts[1].clone()], &directory.path().join("no"));
     assert!(matches!(twice, Err(MergeError::Twice { .. })), "{twice:?}");
@@ -148,7 +148,7 @@ fn what_does_not_belong_together_is_refused_and_nothing_is_made() {
         error.to_string()
     };
     assert!(refused(&[]).contains("from 2 to"));
-    assert!(refused(&[first.clone()]).contains("from 2 to"));
+    assert!(refused(std::slice::from_ref(&first)).contains("from 2 to"));
     assert!(refused(&[first.clone(), first.clone()]).contains("twice"));
     assert!(refused(&[first.clone(), directory.path().join("nothing")]).contains("not a run"));
     let other = shard_with(directory.path(), 2, BackendName::Crun, |record| record.plan.samples = 99);

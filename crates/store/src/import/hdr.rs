@@ -190,7 +190,7 @@ mod tests {
         assert_eq!((of(0).count(), of(1).count()), (101, 101));
         let greatest = of(1).map(|sample| sample.metrics["recorded_ns"]).fold(0.0, f64::max);
         assert!((greatest - 2_769_000.0).abs() < 2_769.0, "{greatest}");
-        assert_eq!(of(0).last().unwrap().started_ns, Some(1_007_000_000));
+        assert_eq!(of(0).next_back().unwrap().started_ns, Some(1_007_000_000));
     }
 
     #[test]
