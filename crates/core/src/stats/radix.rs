@@ -8,41 +8,48 @@ const LONG: usize = 1 << 15;
 /// Binary digits that are taken at once. The 2,048 places of a pass fit the nearest caches.
 const BITS: u32 = 11;
 const PLACES: usize = 1 << BITS;
-const PASSES: usize = u64::BITS.div_ceil(BITS) as usize;
 
 /// Sorts in ascending order. Long sequences need as much memory again while it lasts.
-pub(super) fn sort_keys(keys: &mut Vec<u64>) {
-    if keys.len() < LONG {
+///
+/// Two passes sort by the leading 22 of the digits in which the keys differ; what then still is equal lies side by side
+/// and is sorted for itself: a few keys each of most data, and of skewed data a sequence with a narrower range.
+pub(super) fn sort_keys(keys: &mut [u64]) {
+    let ends = keys.iter().fold((u64::MAX, 0), |(low, high), key| (low.min(*key), high.max(*key)));
+    if keys.len() < LONG || ends.0 == ends.1 {
         keys.sort_unstable();
         return;
     }
-    let mut counts = vec![[0_usize; PLACES]; PASSES];
+    let shift = (u64::BITS - (ends.1 - ends.0).leading_zeros()).saturating_sub(2 * BITS);
+    let leading = |key: u64| ((key - ends.0) >> shift) as usize;
+    let lower = |key: u64| leading(key) & (PLACES - 1);
+    let upper = |key: u64| leading(key) >> BITS;
+    let mut counts = (vec![0_usize; PLACES], vec![0_usize; PLACES]);
     for key in keys.iter() {
-        for (pass, counts) in counts.iter_mut().enumerate() {
-            counts[digit(*key, pass)] += 1;
-        }
+        counts.0[lower(*key)] += 1;
+        counts.1[upper(*key)] += 1;
     }
     let mut other = vec![0; keys.len()];
-    for (pass, counts) in counts.iter_mut().enumerate() {
-        // A digit that all keys share moves nothing.
-        if counts.contains(&keys.len()) {
-            continue;
-        }
-        let mut next = 0;
-        for count in counts.iter_mut() {
-            next += std::mem::replace(count, next);
-        }
-        for key in keys.iter() {
-            let place = &mut counts[digit(*key, pass)];
-            other[*place] = *key;
-            *place += 1;
-        }
-        std::mem::swap(keys, &mut other);
+    scatter(keys, &mut other, &mut counts.0, lower);
+    scatter(&other, keys, &mut counts.1, upper);
+    drop(other);
+    if shift > 0 {
+        keys.chunk_by_mut(|one, next| leading(*one) == leading(*next))
+            .filter(|group| group.len() > 1)
+            .for_each(sort_keys);
     }
 }
 
-fn digit(key: u64, pass: usize) -> usize {
-    (key >> (pass as u32 * BITS)) as usize & (PLACES - 1)
+/// Copies every key to the next place of its digit.
+fn scatter(from: &[u64], to: &mut [u64], counts: &mut [usize], digit: impl Fn(u64) -> usize) {
+    let mut next = 0;
+    for count in counts.iter_mut() {
+        next += std::mem::replace(count, next);
+    }
+    for key in from {
+        let place = &mut counts[digit(*key)];
+        to[*place] = *key;
+        *place += 1;
+    }
 }
 
 #[cfg(test)]
@@ -55,7 +62,9 @@ mod tests {
         let any: Vec<u64> = (0..LONG + 100).map(|_| random.u64(..)).collect();
         let few: Vec<u64> = (0..LONG + 100).map(|_| random.u64(0..7) << 40).collect();
         let equal = vec![u64::MAX; LONG];
-        for keys in [any, few, equal] {
+        // All but one lie close together, far from that one: groups are sorted as sequences of their own.
+        let skewed: Vec<u64> = (0..LONG + 100).map(|_| (1 << 60) + random.u64(0..1 << 36)).chain([3]).collect();
+        for keys in [any, few, equal, skewed] {
             let mut expected = keys.clone();
             expected.sort_unstable();
             let mut found = keys;
