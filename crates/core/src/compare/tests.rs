@@ -62,6 +62,8 @@ pub(crate) fn run(variants: &[(Option<&str>, Vec<f64>)]) -> (RunRecord, RunColum
         signals: Vec::new(),
         calibration: None,
         imported: None,
+        shard: None,
+        merged_from: Vec::new(),
         ended: Some(crate::record::RunEnd { at: String::new(), survivors: Vec::new(), abandoned: Vec::new() }),
     };
     (record, columns)
