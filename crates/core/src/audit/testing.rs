@@ -141,7 +141,6 @@ impl Made {
             fingerprint,
             skipped: Vec::new(),
             limits: Vec::new(),
-            skipped: Vec::new(),
         });
         calibration.limits.push(Limit {
             name: name.to_owned(),
