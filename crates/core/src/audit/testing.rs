@@ -140,7 +140,6 @@ impl Made {
             measured_at: String::new(),
             fingerprint,
             limits: Vec::new(),
-            skipped: Vec::new(),
         });
         calibration.limits.push(Limit {
             name: name.to_owned(),
