@@ -72,7 +72,10 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), HistoryError> {
     let failed = HistoryError::of(path);
     connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON;").map_err(&failed)?;
-    let version = version_of(connection, path)?;
+    // In one transaction: another process may be making the file, and a half of what it does would look foreign.
+    let looking = connection.transaction().map_err(&failed)?;
+    let version = version_of(&looking, path)?;
+    looking.commit().map_err(&failed)?;
     write_ahead(connection).map_err(&failed)?;
     if version < VERSION {
         migrate(connection, path)?;

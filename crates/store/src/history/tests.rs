@@ -205,6 +205,18 @@ fn a_run_with_a_time_that_is_none_is_refused_and_one_without_cells_is_nothing() 
 
 #[test]
 fn many_writers_at_once_lose_nothing() {
+    // Making the file is the moment at which they can disturb each other most, so it is made several times.
+    for _ in 0..8 {
+        let directory = temporary();
+        let path = directory.path().join("h");
+        std::thread::scope(|scope| {
+            (0..8).for_each(|number| {
+                let path = &path;
+                scope.spawn(move || assert_eq!(add(&mut History::open(path).unwrap(), number, 1e6), Added::New));
+            });
+        });
+        assert_eq!(History::open(&path).unwrap().runs().unwrap().len(), 8);
+    }
     let directory = temporary();
     let path = directory.path().join("h");
     std::thread::scope(|scope| {
