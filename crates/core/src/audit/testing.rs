@@ -140,6 +140,7 @@ impl Made {
             measured_at: String::new(),
             fingerprint,
             limits: Vec::new(),
+            skipped: Vec::new(),
         });
         calibration.limits.push(Limit {
             name: name.to_owned(),
