@@ -3,6 +3,8 @@
 //! Kinds of data take turns. Beside the wall clock stands the time that the thread was on a core, which another load on
 //! the machine does not lengthen. `scripts/summary_versus_numpy.py` reads the lines.
 
+#![expect(clippy::print_stdout, reason = "what is printed here is the result")]
+
 use crate::coverage::data::normal;
 use anyhow::{Context, Result, bail};
 use isodyne_core::summary::metric_summary;
