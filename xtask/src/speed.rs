@@ -3,7 +3,7 @@
 //! Kinds of data take turns. Beside the wall clock stands the time that the thread was on a core, which another load on
 //! the machine does not lengthen. `scripts/summary_versus_numpy.py` reads the lines.
 
-#![allow(clippy::print_stdout, reason = "the table is what it is for")]
+#![expect(clippy::print_stdout, reason = "what is printed here is the result")]
 
 use crate::coverage::data::normal;
 use anyhow::{Context, Result, bail};
