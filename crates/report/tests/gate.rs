@@ -71,7 +71,7 @@ fn junit_is_read_by_another_parser_whatever_the_text() {
 fn markdown_has_no_foreign_markup() {
     let text = gate_markdown(&result(HOSTILE));
     assert!(!text.contains("<b>") && !text.contains("@team") && !text.contains('\u{1b}'), "{text}");
-    assert!(text.contains("+3.1 %") && text.contains("+2.8 % to +3.4 %"));
+    assert!(text.contains("+3.1 %") && text.contains("+2.8 to +3.4 %"));
 }
 
 #[test]

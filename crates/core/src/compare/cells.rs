@@ -219,6 +219,13 @@ fn cells_of(
 }
 
 fn finish(mut comparison: Comparison, options: &CompareOptions) -> Result<Comparison, CompareError> {
+    let compared = std::mem::take(&mut comparison.cells);
+    let asked = !options.metrics.is_empty();
+    let (compared, empty): (Vec<CellComparison>, Vec<CellComparison>) =
+        compared.into_iter().partition(|cell| asked || !cell.metrics.is_empty());
+    comparison.cells = compared;
+    let nothing = |cell: CellComparison| format!("{}: no metric has values on both sides", cell.candidate);
+    comparison.unmatched.extend(empty.into_iter().map(nothing));
     if comparison.cells.is_empty() {
         return Err(CompareError::NothingInCommon { unmatched: comparison.unmatched });
     }

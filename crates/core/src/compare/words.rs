@@ -15,7 +15,8 @@ pub(super) fn words(cell: &CellComparison) -> String {
         return "no metric has values on both sides".to_owned();
     };
     let mut sentences = vec![sentence(headline)];
-    if matches!(headline.verdict, Change::Better | Change::Worse) && headline.metric == HEADLINE {
+    // A phase can surely have moved where the total is too noisy to show it.
+    if headline.verdict != Change::Same && headline.metric == HEADLINE {
         let phases = cell.phases.iter().filter(|phase| phase.share.is_none_or(|share| share.abs() >= LEAST_SHARE));
         sentences.extend(phases.take(MOST_PHASES).map(phase));
     }

@@ -38,7 +38,9 @@ impl Held<'_> {
     fn quantile(&self, columns: &CellColumns, q: f64) -> BudgetVerdict {
         let metric = &self.budget.metric;
         let values = columns.values(metric);
-        let Some(sorted) = Sorted::new(values.iter().copied()) else { return self.no_value(columns) };
+        let Some(sorted) = Sorted::new(values.iter().copied()).filter(|_| !values.is_empty()) else {
+            return self.no_value(columns);
+        };
         let n = values.len() as u64;
         let effective = values.len() as f64 / inflation(&values);
         let Settings { false_alarms, within_bound, .. } = *self.settings;

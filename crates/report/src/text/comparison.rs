@@ -1,6 +1,6 @@
 //! A comparison as a terminal shows it.
 
-use super::grid::{Heading, grid};
+use super::grid::{Heading, grid, natural_width};
 use super::{Style, paragraph};
 use crate::escape::plain;
 use crate::value::NONE;
@@ -54,9 +54,10 @@ pub(crate) fn signed(share: f64) -> String {
     format!("{}{percent:.digits$} %", if share < 0.0 { '−' } else { '+' })
 }
 
-/// The ends of a relative interval.
+/// The ends of a relative interval: `+4.2 to +6.0 %`.
 pub(crate) fn signed_interval(ends: Option<[f64; 2]>) -> String {
-    ends.map_or_else(|| NONE.to_owned(), |[low, high]| format!("{} to {}", signed(low), signed(high)))
+    let Some([low, high]) = ends else { return NONE.to_owned() };
+    format!("{} to {}", signed(low).trim_end_matches(" %"), signed(high))
 }
 
 fn metrics(cell: &CellComparison, style: Style) -> Vec<String> {
@@ -86,6 +87,17 @@ fn metrics(cell: &CellComparison, style: Style) -> Vec<String> {
         ]
     };
     let rows: Vec<Vec<String>> = cell.metrics.iter().map(row).collect();
+    // In a narrow place the p-values go first, then what could have been seen; the JSON has all.
+    let (mut headings, mut rows) = (headings.to_vec(), rows);
+    for expendable in ["p adj.", "can see", "before"] {
+        if natural_width(&headings, &rows) <= style.columns() {
+            break;
+        }
+        if let Some(place) = headings.iter().position(|heading| heading.text == expendable) {
+            headings.remove(place);
+            rows.iter_mut().for_each(|row| drop(row.remove(place)));
+        }
+    }
     let mut lines = grid(&headings, &rows, style.columns());
     if let Some(heading) = lines.first_mut() {
         *heading = style.quiet(heading);
