@@ -38,6 +38,7 @@ pinned! {
     help_of_show: ["show", "--help"];
     help_of_report: ["report", "--help"];
     help_of_import: ["import", "--help"];
+    help_of_export: ["export", "--help"];
     help_of_history: ["history", "--help"];
     help_of_trend: ["trend", "--help"];
     help_of_merge: ["merge", "--help"];

@@ -64,7 +64,7 @@ fn gauges(text: &mut String, name: &str, figures: &[Figure<'_>]) {
     let help = format!("{} over the valid samples of a cell, by statistic; ci95 is of the median.", first.metric);
     head(text, name, "gauge", unit, &help);
     for figure in figures {
-        let (_, _, scale) = family(figure.metric);
+        let (_, _, divisor) = family(figure.metric);
         let summary = figure.part.summary;
         let accuracy = summary.accuracy.map(|accuracy| accuracy.as_str()).unwrap_or_default();
         let provenance = summary.provenance.map(|provenance| provenance.as_str()).unwrap_or_default();
@@ -85,16 +85,16 @@ fn gauges(text: &mut String, name: &str, figures: &[Figure<'_>]) {
                 ("provenance", provenance),
                 ("statistic", statistic),
             ];
-            sample(text, name, &labels, value * scale);
+            sample(text, name, &labels, value / divisor);
         }
     }
 }
 
-/// The family of a metric, its unit by OpenMetrics, and the factor to it. Two metrics that would share a name share a
+/// The family of a metric, its unit by OpenMetrics, and what a value is divided by for it. Two metrics that would share a name share a
 /// family: they differ in nothing but characters that names may not have.
 fn family(metric: &str) -> (String, &'static str, f64) {
-    let (suffix, unit, scale) = match unit_of_metric(metric) {
-        "ns" => ("_ns", "seconds", 1e-9),
+    let (suffix, unit, divisor) = match unit_of_metric(metric) {
+        "ns" => ("_ns", "seconds", 1e9),
         "B/s" => ("_bytes_per_s", "bytes_per_second", 1.0),
         "1/s" => ("_per_s", "per_second", 1.0),
         "B" => ("_bytes", "bytes", 1.0),
@@ -108,7 +108,7 @@ fn family(metric: &str) -> (String, &'static str, f64) {
     // The families above, and what the format reserves.
     let reserved = ["isodyne_run", "isodyne_samples"].contains(&name.as_str());
     let taken = ["_total", "_created", "_bucket", "_sum", "_info"].iter().any(|end| name.ends_with(end));
-    (if reserved || taken { format!("{name}_value") } else { name }, unit, scale)
+    (if reserved || taken { format!("{name}_value") } else { name }, unit, divisor)
 }
 
 fn head(text: &mut String, name: &str, kind: &str, unit: &str, help: &str) {

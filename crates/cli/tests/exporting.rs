@@ -1,0 +1,74 @@
+//! `isodyne export`, from the outside: files whole or not at all, errors with a way out, import and export in turn.
+
+mod support;
+
+use serde_json::Value;
+use support::Bench;
+
+/// hyperfine's form: one command that failed once.
+const TIMES: &str =
+    r#"{"results": [{"command": "true", "times": [0.010, 0.011, 0.012, 0.5], "exit_codes": [0, 0, 0, 1]}]}"#;
+
+/// A working directory with a run that was imported.
+fn bench_with_run() -> Bench {
+    let bench = Bench::new();
+    std::fs::write(bench.path("times.json"), TIMES).expect("written");
+    let imported = bench.run(&["import", "times.json", "--out", "run"]);
+    assert_eq!(imported.code, 5, "one sample failed: {}", imported.stderr);
+    bench
+}
+
+#[test]
+fn a_run_goes_out_and_comes_in_again() {
+    let bench = bench_with_run();
+    let exported = bench.run(&["export", "run", "--format", "hyperfine", "-o", "again.json"]);
+    assert_eq!(exported.code, 0, "{}", exported.stderr);
+    assert!(exported.stdout.is_empty() && exported.stderr.contains("1 failed samples are left out"), "{exported:?}");
+    let text = std::fs::read_to_string(bench.path("again.json")).expect("a file");
+    let again: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(again["results"][0]["times"], serde_json::json!([0.010, 0.011, 0.012]));
+    assert!(!bench.path("again.json.new").exists());
+    assert_eq!(bench.run(&["import", "again.json", "--out", "second"]).code, 0);
+}
+
+#[test]
+fn data_goes_to_standard_output() {
+    let bench = bench_with_run();
+    let lines = bench.run(&["export", "run", "--format", "jsonl"]);
+    assert_eq!((lines.code, lines.stdout.lines().count()), (0, 4), "{}", lines.stderr);
+    let csv = bench.run(&["export", "run", "--format", "csv", "--metric", "total_ns"]);
+    assert_eq!(csv.stdout.lines().count(), 5);
+    assert_eq!(csv.stdout.lines().filter(|line| line.contains(",false,reported,,,")).count(), 1, "{}", csv.stdout);
+    let metrics = bench.run(&["export", "run", "--format", "openmetrics"]);
+    assert!(metrics.stdout.ends_with("# EOF\n"));
+}
+
+#[test]
+fn what_cannot_be_exported_is_a_wrong_command_line_and_leaves_no_file() {
+    let bench = bench_with_run();
+    let unknown = bench.run(&["export", "run", "--format", "xlsx"]);
+    assert_eq!(unknown.code, 2);
+    assert!(
+        unknown.stderr.contains("no format `xlsx`") && unknown.stderr.contains("openmetrics"),
+        "{}",
+        unknown.stderr
+    );
+    for arguments in [["--cell", "nonesuch"], ["--metric", "nonesuch_ns"]] {
+        let mut command = vec!["export", "run", "--format", "csv", "-o", "none.csv"];
+        command.extend(arguments);
+        let refused = bench.run(&command);
+        assert_eq!(refused.code, 2, "{}", refused.stderr);
+        assert!(refused.stderr.contains("nonesuch") && refused.stderr.contains("hint:"), "{}", refused.stderr);
+        assert!(!bench.path("none.csv").exists() && !bench.path("none.csv.new").exists());
+    }
+    assert_eq!(bench.run(&["export", "nowhere", "--format", "csv"]).code, 1);
+}
+
+#[test]
+fn the_list_says_what_is_not_built_in() {
+    let listed: Value = serde_json::from_str(&Bench::new().run(&["export", "--list", "--json"]).stdout).expect("JSON");
+    let formats = listed["formats"].as_array().expect("formats");
+    let parquet = formats.iter().find(|format| format["name"] == "parquet").expect("named in any case");
+    assert_eq!(parquet["built"], cfg!(feature = "parquet"));
+    assert!(formats.iter().filter(|format| format["name"] != "parquet").all(|format| format["built"] == true));
+}
