@@ -105,6 +105,13 @@ fn merged_runs_are_of_one_machine() {
         seed: 7,
         fingerprint: crate::fingerprint::Fingerprint { cpu_count, ..Default::default() },
         calibration: None,
+        signals: Vec::new(),
+        tools: Vec::new(),
+        assets: Vec::new(),
+        skipped: Vec::new(),
+        sessions: crate::record::Stretch::default(),
+        rounds: crate::record::Stretch::default(),
+        samples: crate::record::Stretch::default(),
     };
     made.record.merged_from = vec![part(2), part(2)];
     assert_eq!(made.says("baseline-elsewhere"), None);
