@@ -218,6 +218,14 @@ pub(super) fn baseline_elsewhere(case: &Case<'_>) -> Vec<Finding> {
             found.push(Finding::new(Weight::Suspect, message).metric(metric));
         }
     }
+    let parts = &case.record.merged_from;
+    if let Some((first, rest)) = parts.split_first()
+        && let Some(other) = rest.iter().find(|part| !first.fingerprint.comparable_with(&part.fingerprint))
+    {
+        let message = format!("{} runs of different machines were merged: their cells cannot be compared", parts.len());
+        let differences = first.fingerprint.differences(&other.fingerprint).into_iter().take(6);
+        found.push(differences.fold(Finding::new(Weight::Suspect, message), Finding::because));
+    }
     let Some(imported) = case.imported() else { return found };
     let value = |key: &str| imported.facts.get(key).map(|value| value.trim());
     if let (Some(base), Some(host)) = (value("baseline_host"), value("host"))

@@ -95,6 +95,31 @@ fn machines_are_not_mixed_and_are_named() {
 }
 
 #[test]
+fn merged_runs_are_of_one_machine() {
+    let mut made = Made::measured();
+    let part = |cpu_count| crate::record::MergedPart {
+        run_id: "00c0ffee".to_owned(),
+        created_at: String::new(),
+        isodyne_version: String::new(),
+        shard: None,
+        seed: 7,
+        fingerprint: crate::fingerprint::Fingerprint { cpu_count, ..Default::default() },
+        calibration: None,
+        signals: Vec::new(),
+        tools: Vec::new(),
+        assets: Vec::new(),
+        skipped: Vec::new(),
+        sessions: crate::record::Stretch::default(),
+        rounds: crate::record::Stretch::default(),
+        samples: crate::record::Stretch::default(),
+    };
+    made.record.merged_from = vec![part(2), part(2)];
+    assert_eq!(made.says("baseline-elsewhere"), None);
+    made.record.merged_from.push(part(64));
+    assert_eq!(made.says("baseline-elsewhere"), Some(Weight::Suspect));
+}
+
+#[test]
 fn classes_are_not_mixed_in_a_cell() {
     let mut made = Made::measured();
     let cell = made.cell_with(BackendName::Qemu, &[]);

@@ -10,14 +10,26 @@ use crate::unit::display_metric;
 use std::collections::BTreeMap;
 
 /// Half a unit in the last place in which the number was written down, as far as its digits tell, and a little for the
-/// arithmetic of conversions.
+/// arithmetic of conversions. A number that was converted from MiB or GiB shows its digits in that unit only.
 pub(super) fn written_half(value: f64) -> f64 {
+    let scales = [1.0, 1_024.0, 1_048_576.0, 1_073_741_824.0];
+    let last_place = scales.iter().map(|scale| scale * last_place(value / scale)).fold(0.0, f64::max);
+    (last_place * 0.5).min(value.abs() * 0.05) + value.abs() * 1e-9
+}
+
+/// The value of a number's last digit that is not 0, of twelve.
+fn last_place(value: f64) -> f64 {
     let text = format!("{value:.11e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let digits = mantissa.trim_start_matches('-').trim_end_matches('0').chars().filter(char::is_ascii_digit).count();
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    let last_place = 10f64.powi(exponent - (digits.max(1) as i32 - 1));
-    (last_place * 0.5).min(value.abs() * 0.05) + value.abs() * 1e-9
+    10f64.powi(exponent - (digits.max(1) as i32 - 1))
+}
+
+/// `p99`, `p99.9`.
+pub(super) fn quantile_name(q: f64) -> String {
+    let percent = format!("{:.4}", q * 100.0);
+    format!("p{}", percent.trim_end_matches('0').trim_end_matches('.'))
 }
 
 pub(super) fn about(claim: &Claim, weight: Weight, message: String) -> Finding {
@@ -45,12 +57,14 @@ pub(super) fn p99_is_max(case: &Case<'_>) -> Vec<Finding> {
         let stated = case.beside(claim).iter().find(|other| other.statistic == Statistic::Max);
         let Some(largest) = series.map(Series::max).or(stated.map(|stated| stated.value)) else { continue };
         // With equal values at the top the true quantile may be the largest value.
-        let ties = series.is_some_and(|series| (series.quantile(q) - largest).abs() <= half);
+        let least = case.beside(claim).iter().find(|other| other.statistic == Statistic::Min);
+        let ties = match (series, least) {
+            (Some(series), _) => (series.quantile(q) - largest).abs() <= half,
+            (None, least) => least.is_some_and(|least| (least.value - largest).abs() <= half),
+        };
         if q >= 0.9 && n > 1 && n < needed && (claim.value - largest).abs() <= half && !ties {
-            let message = format!(
-                "p{} is the largest of {n} values: an upper bound for it needs at least {needed}",
-                (q * 1000.0).round() / 10.0
-            );
+            let name = quantile_name(q);
+            let message = format!("{name} is the largest of {n} values: an upper bound for it needs at least {needed}");
             found.push(about(claim, Weight::Void, message));
         }
     }

@@ -87,7 +87,7 @@ pub(super) fn small_n(case: &Case<'_>) -> Vec<Finding> {
         let (needed, what, weight) = match claim.statistic {
             Statistic::Quantile(q) if q > 0.5 => {
                 let needed = samples_needed(q);
-                (needed, format!("p{} needs {needed} samples", (q * 1000.0).round() / 10.0), Weight::Suspect)
+                (needed, format!("{} needs {needed} samples", super::claims::quantile_name(q)), Weight::Suspect)
             }
             Statistic::Mean | Statistic::Median | Statistic::Stddev => {
                 (6, "no interval under 6 samples".to_owned(), Weight::Suspect)

@@ -29,9 +29,16 @@ const BOUNDS: &[Bound] = &[
     },
     Bound {
         what: "one thread copies some 25 GB/s from main memory",
-        applies: |series| series.kind == Kind::ByteRate,
+        applies: |series| series.kind == Kind::ByteRate && series.size().is_some_and(|(_, bytes)| bytes >= 4e6),
         above: true,
         suspect: 30e9,
+        void: 1e12,
+    },
+    Bound {
+        what: "one thread copies some 25 GB/s from main memory, more only from its nearest cache",
+        applies: |series| series.kind == Kind::ByteRate,
+        above: true,
+        suspect: 60e9,
         void: 1e12,
     },
     Bound {

@@ -117,23 +117,20 @@ pub(super) fn survivorship(case: &Case<'_>) -> Vec<Finding> {
             found.push(Finding::new(Weight::Suspect, message).cell(&cell.id));
         }
     }
-    for claim in case.claims() {
-        let Some(columns) = case.columns.cells.get(&claim.cell) else { continue };
-        let counts = || columns.rows.iter().filter(|row| !row.warmup);
-        let (stated, present, what) = match claim.statistic {
-            Statistic::Succeeded => {
-                (claim.value as u64, counts().filter(|row| row.counts()).count() as u64, "succeeded")
-            }
-            Statistic::Failed => (claim.value as u64, counts().filter(|row| row.is_failed()).count() as u64, "failed"),
-            _ => match case.series_of(&claim.cell, &claim.metric) {
-                Some(series) if claim.n.is_some() => (claim.n.unwrap_or(0), series.n() as u64, "stand behind it"),
-                _ => continue,
-            },
+    // One for each metric of a cell: a file states many figures of the same samples.
+    let mut told = std::collections::BTreeSet::new();
+    for (claim, series) in case.claims_with_series() {
+        let rows = || series.columns.rows.iter().filter(|row| !row.warmup && !row.is_interrupted());
+        let present = series.n() as u64;
+        let (stated, all, weight) = match claim.statistic {
+            Statistic::Succeeded => (claim.value as u64, present, Weight::Suspect),
+            Statistic::Failed => continue,
+            // Figures of more values than samples may be of another kind of value: it is for people to look.
+            _ => (claim.n.unwrap_or(0), rows().count() as u64, Weight::Note),
         };
-        let no_samples = counts().next().is_none();
-        if stated > present && !no_samples {
-            let message = format!("{stated} are said to have {what}, {present} are in the file");
-            found.push(super::claims::about(claim, Weight::Suspect, message));
+        if stated > all && told.insert((claim.cell.as_str(), claim.metric.as_str())) {
+            let message = format!("{stated} samples are said to stand behind it, {present} are in the file");
+            found.push(super::claims::about(claim, weight, message));
         }
     }
     for claim in case.claims().iter().filter(|claim| claim.statistic == Statistic::Failed && claim.value > 0.0) {
@@ -242,6 +239,9 @@ mod tests {
         made.samples(&cell, "boot_ns", &[2.0e9, 2.1e9, 2.3e9, 2.2e9, 2.4e9, 2.1e9]);
         assert_eq!(made.says("survivorship"), None);
         made.claim(&cell, "boot_ns", Statistic::Mean, 2.18e9, Some(8));
+        assert_eq!(made.says("survivorship"), Some(Weight::Note));
+        made.record.imported.as_mut().unwrap().claims.clear();
+        made.claim(&cell, "boot_ns", Statistic::Succeeded, 8.0, None);
         assert_eq!(made.says("survivorship"), Some(Weight::Suspect));
         let mut gaps = Made::imported();
         let cell = gaps.cell("a");

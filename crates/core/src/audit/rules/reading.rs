@@ -97,12 +97,12 @@ pub(super) fn stalls(case: &Case<'_>) -> Vec<Finding> {
 
 /// Values in two clusters with nothing between: two things were measured under one name.
 ///
-/// The criterion: n ≥ 10, with a gap of at least 40 % of the range between two neighbours and at least 15 % of the values on
+/// The criterion: n ≥ 16, with a gap of at least 40 % of the range between two neighbours and at least 15 % of the values on
 /// either side.
 pub(super) fn two_modes(case: &Case<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for series in
-        case.series.iter().filter(|series| series.n() >= 10 && (series.is_elapsed() || series.kind == Kind::ByteRate))
+        case.series.iter().filter(|series| series.n() >= 16 && (series.is_elapsed() || series.kind == Kind::ByteRate))
     {
         let (values, range) = (series.sorted.as_slice(), series.max() - series.min());
         let edge = (series.n() as f64 * 0.15).ceil() as usize;
@@ -128,7 +128,7 @@ pub(super) fn mean_of_a_tail(case: &Case<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     let series =
         case.series.iter().filter(|series| series.n() >= 3 && series.stddev > series.mean && series.mean > 0.0);
-    for one in series.filter(|series| matches!(series.kind, Kind::Time | Kind::ByteRate | Kind::Rate)) {
+    for one in series.filter(|series| series.is_elapsed() || matches!(series.kind, Kind::ByteRate | Kind::Rate)) {
         let message = format!(
             "its mean of {} is carried by a few values: the deviation is {}, the median {}",
             one.show(one.mean),
