@@ -217,9 +217,9 @@ fn values_name_builds_of_the_plan() {
         error: plan.toml:4:8: `a b` cannot be the name of a build
           hint: 1 to 40 of letters, digits, and `.`, `_`, `+`, `-`
         error: plan.toml:5:14: `repository` cannot be `--upload-pack=x`
-          hint: it begins with `-` or holds control characters
+          hint: do not begin it with `-`, and leave control characters out
         error: plan.toml:6:12: `revision` cannot be `-q`
-          hint: it begins with `-` or holds control characters
+          hint: do not begin it with `-`, and leave control characters out
         error: plan.toml:7:10: `output` is `../x`, which leads out of the work tree
           hint: name a file by its path within the work tree, such as `bin/runc`
         error: plan.toml:8:1: unknown key `branch` in [[build]]
