@@ -7,8 +7,8 @@ use crate::stats::{
     signed_rank_p, signed_rank_shift,
 };
 
-/// An autocorrelation of the differences beyond this many standard errors is taken for real. Under randomised order it
-/// is there in 1 of 100 comparisons by chance.
+/// An autocorrelation beyond this many standard errors is taken for real. In independent values it is there in 1 of 100
+/// cases by chance.
 const REAL_AUTOCORRELATION: f64 = 2.326;
 
 /// Correlated differences are put together into no fewer means than this: 8 of one sign are p = 0.4 %, one-sided.
@@ -215,14 +215,19 @@ pub(crate) fn inflation(values: &[f64]) -> f64 {
     n / effective.max(1.0) * freedom / (freedom - 2.0)
 }
 
+/// Whether a series is correlated in time beyond what 1 of 100 independent ones are by chance.
+pub(crate) fn surely_correlated(values: &[f64]) -> bool {
+    let real = REAL_AUTOCORRELATION / (values.len().max(1) as f64).sqrt();
+    autocorrelation(values, 1).is_some_and(|found| found > real)
+}
+
 /// Differences of pairs taken in random order are not correlated in time under "no change", whatever the host does: the
 /// order gives each a random sign. Where they surely are, a side drifts by itself, or the change is not the same all the
 /// time. Then means of neighbours take their place, so many together that they are about independent, but never so many
 /// that no test can be made.
 fn blocked(differences: Vec<f64>) -> Vec<f64> {
     let n = differences.len();
-    let real = REAL_AUTOCORRELATION / (n.max(1) as f64).sqrt();
-    if autocorrelation(&differences, 1).is_none_or(|found| found <= real) {
+    if !surely_correlated(&differences) {
         return differences;
     }
     let size = (inflation(&differences).ceil() as usize).clamp(1, (n / LEAST_BLOCKS).max(1));

@@ -4,7 +4,7 @@ use super::one_sided::{cdf, least_n, lower_bound, share_interval, upper_bound};
 use super::{Budget, BudgetVerdict, Figure, Limit, Settings, Verdict};
 use crate::cell::CellId;
 use crate::columns::CellColumns;
-use crate::compare::sides::inflation;
+use crate::compare::sides::{inflation, surely_correlated};
 use crate::compare::words::percent;
 use crate::stats::{Sorted, carries_upper_bound, quantile_interval_at};
 use crate::unit::display_metric;
@@ -42,7 +42,9 @@ impl Held<'_> {
             return self.no_value(columns);
         };
         let n = values.len() as u64;
-        let effective = values.len() as f64 / inflation(&values);
+        // Of few values the effective n is a guess: it counts where the correlation is more than chance.
+        let wider = if surely_correlated(&values) { inflation(&values) } else { 1.0 };
+        let effective = values.len() as f64 / wider;
         let Settings { false_alarms, within_bound, .. } = *self.settings;
         let (low_fail, high_fail) = (
             lower_bound(&sorted, q, effective, 1.0 - false_alarms),

@@ -59,6 +59,16 @@ pub fn run(checks: &[RunCheck], promised: f64) -> String {
                     DisplayNs(high)
                 ));
             }
+            for phase in &check.phases {
+                let interval = phase.change_ci95_ns.map_or_else(String::new, |[low, high]| {
+                    format!(" (95 %: {} to {})", DisplayNs(low), DisplayNs(high))
+                });
+                text.push_str(&format!(
+                    "            phase that moved: {} by {}{interval}\n",
+                    phase.phase,
+                    DisplayNs(phase.change_ns)
+                ));
+            }
         }
     }
     text

@@ -3,9 +3,9 @@
 use super::{Noise, Outcome, relative_budget};
 use crate::cell::Cell;
 use crate::columns::{CellColumns, RunColumns};
-use crate::compare::metric::{CONFIDENCE, sides};
-use crate::compare::sides::Pairing;
-use crate::compare::{BASE, ComparedRun, HEADLINE, variant_of};
+use crate::compare::metric::{CONFIDENCE, phases, sides};
+use crate::compare::sides::{Pairing, median};
+use crate::compare::{BASE, ComparedRun, HEADLINE, PhaseComparison, variant_of};
 use crate::gate::{Settings, Verdict, evaluate};
 use crate::record::RunRecord;
 use crate::sample::Provenance;
@@ -36,6 +36,8 @@ pub struct RunCheck {
     pub delay_ns: Option<f64>,
     /// Its interval of 95 %.
     pub delay_ci95_ns: Option<[f64; 2]>,
+    /// The phases of the ledger that surely moved over all rounds: where the delay was found.
+    pub phases: Vec<PhaseComparison>,
     /// The median of `base`, in nanoseconds.
     pub base_p50_ns: Option<f64>,
 }
@@ -92,21 +94,26 @@ fn check(record: &RunRecord, columns: &RunColumns, base: &Cell, window: u32, mar
         delayed_verdicts.extend(delayed.and_then(|cell| judge(base, cell)));
         count += 1;
     }
-    let delay = delayed.and_then(|cell| {
-        let other = columns.cells.get(&cell.id)?;
-        let pairing = Pairing::of(base_columns, other);
-        sides(Some(&pairing), base_columns, other, HEADLINE)?.in_own_unit().shift(CONFIDENCE)
+    let slower = delayed.and_then(|cell| columns.cells.get(&cell.id));
+    let slower = slower.map(|other| (other, Pairing::of(base_columns, other)));
+    let delay = slower.as_ref().and_then(|(other, pairing)| {
+        sides(Some(pairing), base_columns, other, HEADLINE)?.in_own_unit().shift(CONFIDENCE)
     });
+    let total = delay.map(|delay| delay.value);
+    let phases = slower.map_or_else(Vec::new, |(other, pairing)| phases(Some(&pairing), base_columns, other, total));
+    let base_p50_ns = median(&base_columns.values(HEADLINE));
+    let share = total.zip(base_p50_ns).map(|(delay, base)| delay / base);
     Some(RunCheck {
         run_id: record.run_id.clone(),
         cell: base.base_id().to_owned(),
         window: u64::from(window),
         windows: count,
         alike: Outcome::new("paired", Noise::Host, 0.0, &same_verdicts),
-        delayed: Outcome::new("paired", Noise::Host, f64::NAN, &delayed_verdicts),
+        delayed: Outcome::new("paired", Noise::Host, share.unwrap_or(f64::NAN), &delayed_verdicts),
         delay_ns: delay.map(|delay| delay.value),
         delay_ci95_ns: delay.map(|delay| [delay.low, delay.high]),
-        base_p50_ns: crate::compare::sides::median(&base_columns.values(HEADLINE)),
+        phases,
+        base_p50_ns,
     })
 }
 
