@@ -6,7 +6,7 @@ use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_core::failure::Failure;
 use isodyne_core::imported::{Claim, Statistic};
 use isodyne_core::sample::Accuracy;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A file to be imported, read whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Parsed {
     pub facts: BTreeMap<String, String>,
     /// What was not understood or left out, one line each.
     pub remarks: Vec<String>,
+    /// Where each cell is: a file may name a new one on every line.
+    pub(super) places: HashMap<CellId, usize>,
 }
 
 /// One sample of another tool.
@@ -66,12 +68,13 @@ impl Parsed {
     /// If there are too many cells.
     pub fn cell(&mut self, file: &str, backend: BackendName, factors: Factors) -> Result<usize, ImportError> {
         let id = CellId::new(BenchmarkName::Imported, backend, &factors);
-        if let Some(place) = self.cells.iter().rposition(|cell| cell.id == id) {
-            return Ok(place);
+        if let Some(place) = self.places.get(&id) {
+            return Ok(*place);
         }
         if self.cells.len() >= CELLS_LIMIT {
             return Err(ImportError::new(file, format!("more than {CELLS_LIMIT} different cells")));
         }
+        self.places.insert(id.clone(), self.cells.len());
         self.cells.push(Cell { id, benchmark: BenchmarkName::Imported, backend, factors, variant: None });
         Ok(self.cells.len() - 1)
     }
