@@ -50,8 +50,6 @@ impl Made {
             shard: None,
             merged_from: Vec::new(),
             ended: None,
-            shard: None,
-            merged_from: Vec::new(),
         };
         Self { record, samples: Vec::new(), calibration: None, provenance }
     }
