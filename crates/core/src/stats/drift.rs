@@ -47,8 +47,13 @@ pub fn drift(values: &[f64]) -> Option<Drift> {
             balance += i64::from(other > one) - i64::from(other < one);
         }
     }
-    slopes.sort_unstable_by(f64::total_cmp);
-    let slope = f64::midpoint(slopes[(slopes.len() - 1) / 2], slopes[slopes.len() / 2]);
+    // Four of 79,800 slopes are wanted: finding them is several times faster than sorting all.
+    let middle = slopes.len() / 2;
+    let odd = slopes.len() % 2 == 1;
+    let (below, above, _) = slopes.select_nth_unstable_by(middle, f64::total_cmp);
+    let above = *above;
+    let below = below.iter().copied().max_by(f64::total_cmp).filter(|_| !odd).unwrap_or(above);
+    let slope = f64::midpoint(below, above);
     let rest: Vec<f64> = points.iter().enumerate().map(|(index, value)| value - slope * index as f64).collect();
     // What lies on the line exactly has no noise that could be correlated.
     let found = autocorrelation(&rest, 1).unwrap_or(0.0);
@@ -64,12 +69,14 @@ pub fn drift(values: &[f64]) -> Option<Drift> {
     let reach = normal_quantile(0.975) * variance.sqrt();
     let all = slopes.len() as f64;
     let lower = (((all - reach) / 2.0).floor().max(0.0) as usize).min(slopes.len() - 1);
+    let upper = slopes.len() - 1 - lower;
+    let mut at = |rank: usize| *slopes.select_nth_unstable_by(rank, f64::total_cmp).1;
     // Along the points there are n − 1 steps, and half a stretch before the first and after the last.
     let length = if points.len() == values.len() { n - 1.0 } else { n };
     Some(Drift {
         change: slope * length,
-        low: slopes[lower] * length,
-        high: slopes[slopes.len() - 1 - lower] * length,
+        low: at(lower) * length,
+        high: at(upper) * length,
         p_value: (2.0 * normal_cdf(-distance / variance.sqrt())).min(1.0),
     })
 }

@@ -33,13 +33,31 @@ const MOST_CORRELATED: f64 = 0.99;
 /// The ranks may be those of an interval of the distribution, so `coverage` is the nominal confidence at least. `None`
 /// also for fewer than [`LEAST_FOR_INTERVAL`] values, or if `sorted` has another length.
 pub fn series_interval(values: &[f64], sorted: &Sorted, q: f64, confidence: f64) -> Option<QuantileInterval> {
+    let [interval] = series_intervals(values, sorted, [q], confidence);
+    interval
+}
+
+/// As [`series_interval`] for several quantiles of one series, with what they share computed once.
+pub fn series_intervals<const N: usize>(
+    values: &[f64],
+    sorted: &Sorted,
+    quantiles: [f64; N],
+    confidence: f64,
+) -> [Option<QuantileInterval>; N] {
     let n = values.len();
     if n < LEAST_FOR_INTERVAL || n != sorted.as_slice().len() {
-        return None;
+        return [None; N];
     }
-    let independent = quantile_interval_at(sorted, q, confidence)?;
-    let inflation = inflation(values, sorted, q);
-    widened(sorted, q, confidence, inflation, &independent)
+    let mut known: Option<f64> = None;
+    quantiles.map(|q| {
+        let independent = quantile_interval_at(sorted, q, confidence)?;
+        // That of a long series depends on the quantile.
+        let inflation = match known.filter(|_| n <= LONG) {
+            Some(inflation) => inflation,
+            None => *known.insert(inflation(values, sorted, q)),
+        };
+        widened(sorted, q, confidence, inflation, &independent)
+    })
 }
 
 /// How much more the count of values below the `q`-quantile varies than of independent values: at least 1.

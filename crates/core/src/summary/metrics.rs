@@ -3,8 +3,8 @@
 use super::MetricSummary;
 use crate::columns::CellColumns;
 use crate::stats::{
-    Sorted, autocorrelation, carries_upper_bound, drift, effective_n, mean, sample_stddev, series_interval,
-    stall_count, warmup_suspected,
+    QuantileInterval, Sorted, autocorrelation, carries_upper_bound, drift, effective_n, mean, sample_stddev,
+    series_intervals, stall_count, warmup_suspected,
 };
 use crate::unit::unit_of_metric;
 use std::collections::BTreeMap;
@@ -41,7 +41,9 @@ pub fn metric_summary(name: &str, values: &[f64]) -> Option<MetricSummary> {
     let sorted = Sorted::new(values.iter().copied())?;
     let n = values.len() as u64;
     let carried = |q: f64| sorted.quantile(q).filter(|_| carries_upper_bound(n, q));
-    let interval = |q: f64| series_interval(values, &sorted, q, 0.95).map(|interval| [interval.low, interval.high]);
+    let ends = |interval: Option<QuantileInterval>| interval.map(|interval| [interval.low, interval.high]);
+    let [ci95, p90_ci95, p95_ci95, p99_ci95] =
+        series_intervals(values, &sorted, [0.5, 0.9, 0.95, 0.99], 0.95).map(ends);
     Some(MetricSummary {
         unit: unit_of_metric(name).to_owned(),
         n,
@@ -53,10 +55,10 @@ pub fn metric_summary(name: &str, values: &[f64]) -> Option<MetricSummary> {
         max: *sorted.as_slice().last()?,
         mean: mean(values)?,
         stddev: sample_stddev(values),
-        ci95: interval(0.5),
-        p90_ci95: interval(0.9),
-        p95_ci95: interval(0.95),
-        p99_ci95: interval(0.99),
+        ci95,
+        p90_ci95,
+        p95_ci95,
+        p99_ci95,
         autocorrelation: autocorrelation(values, 1),
         n_effective: effective_n(values),
         drift: drift(values),

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Result};
 
 /// How much is read at once; a stretch is at most as much again longer. Larger than any line.
-pub(super) const STRETCH_BYTES: usize = 4 << 20;
+pub(super) const STRETCH_BYTES: usize = 8 << 20;
 
 /// Cuts a file into stretches.
 pub(super) struct Feed<R = File> {
@@ -71,7 +71,7 @@ mod tests {
             assert!(buffer[..stretch.whole].ends_with(b"\n"));
             again.extend_from_slice(if stretch.last { &buffer } else { &buffer[..stretch.whole] });
         }
-        assert!(numbers > 2);
+        assert!(numbers > 1);
         assert!(again == text);
     }
 
