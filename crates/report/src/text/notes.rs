@@ -136,12 +136,14 @@ pub(crate) fn sentences(run: &Prepared<'_>) -> Vec<Note> {
 
 /// What is void or suspect, the worst first; `isodyne audit` has the evidence and the notes.
 fn findings(run: &Prepared<'_>) -> Vec<(Weight, String)> {
+    // That a run is scripted stands in large letters above it already, and says more than any finding.
+    if run.is_scripted() {
+        return Vec::new();
+    }
     let record = run.view.record;
     let audited = Audited { record, columns: run.view.columns, calibration: record.calibration.as_ref() };
     let mut found = audit(&audited);
-    // That a run is scripted stands in large letters above it already.
-    found
-        .retain(|finding| finding.weight != audit::Weight::Note && !(run.is_scripted() && finding.rule == "simulated"));
+    found.retain(|finding| finding.weight != audit::Weight::Note);
     let rest = found.split_off(found.len().min(MOST_FINDINGS));
     let mut out: Vec<(Weight, String)> = found
         .iter()
