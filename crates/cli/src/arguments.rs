@@ -243,9 +243,11 @@ pub struct ShowOptions {
 /// Options of `report`.
 #[derive(Debug, Args)]
 pub struct ReportOptions {
-    /// The run directory
+    /// The run directory; the baseline, where there are two
     pub run: PathBuf,
-    /// The file [default: report.html in the run directory]
+    /// A second run, to be compared with the first
+    pub other: Option<PathBuf>,
+    /// The file [default: report.html in the run directory; comparison.html in the second of two]
     #[arg(short, long, value_name = "FILE.html")]
     pub output: Option<PathBuf>,
     /// Also write every figure as SVG and PNG into this directory
@@ -351,6 +353,12 @@ pub struct TrendOptions {
     /// The kind of host: its id, `this` or `all`
     #[arg(long, value_name = "ID", default_value = "this")]
     pub host: String,
+    /// Also write a page that opens offline
+    #[arg(long, value_name = "FILE.html")]
+    pub html: Option<PathBuf>,
+    /// Also write every figure as SVG and PNG into this directory
+    #[arg(long, value_name = "DIR")]
+    pub figures: Option<PathBuf>,
     /// Print JSON
     #[arg(long, conflicts_with = "markdown")]
     pub json: bool,

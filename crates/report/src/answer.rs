@@ -1,9 +1,12 @@
 //! The answer of a run in one sentence.
 
+use crate::comparison::{Pair, Pairs};
 use crate::escape::plain;
 use crate::prepared::{Prepared, ShownCell};
+use crate::text::comparison::{signed, signed_interval, word};
 use crate::value::{count, interval, metric};
 use isodyne_core::cell::BenchmarkName;
+use isodyne_core::compare::{Change, MetricComparison};
 use isodyne_core::sample::Accuracy;
 use isodyne_core::summary::CellStatus;
 use std::collections::BTreeSet;
@@ -48,13 +51,56 @@ pub(crate) fn question(run: &Prepared<'_>) -> String {
     )
 }
 
+/// The answer of a comparison in one sentence of plain text.
+pub(crate) fn verdicts(pairs: &Pairs<'_>) -> String {
+    let headlines: Vec<(&Pair<'_>, &MetricComparison)> =
+        pairs.pairs.iter().filter_map(|pair| Some((pair, pair.headline()?))).collect();
+    if headlines.is_empty() {
+        return "There is no answer: no metric has values on both sides.".to_owned();
+    }
+    let mut parts = Vec::new();
+    for verdict in [Change::Worse, Change::Better, Change::Same, Change::Unclear] {
+        let mut of: Vec<_> = headlines
+            .iter()
+            .filter(|(pair, one)| {
+                one.verdict == verdict && pair.found.incomparable.is_empty() && !pair.is_void(&one.metric)
+            })
+            .collect();
+        of.sort_by(|one, other| other.1.change.abs().total_cmp(&one.1.change.abs()));
+        let Some((pair, one)) = of.first() else { continue };
+        let figures =
+            format!("{} {}, 95 %: {}", plain(&one.metric), signed(one.change), signed_interval(one.change_ci95));
+        parts.push(match of.len() {
+            1 => format!("{} is {}: {figures}", pair.label, word(verdict)),
+            many => format!("{many} cells are {}, most of all {} ({figures})", word(verdict), pair.label),
+        });
+    }
+    let refused = headlines.iter().filter(|(pair, _)| !pair.found.incomparable.is_empty()).count() as u64;
+    if refused > 0 {
+        parts.push(format!("{} may not be compared", count(refused, "pair")));
+    }
+    let void =
+        headlines.iter().filter(|(pair, one)| pair.found.incomparable.is_empty() && pair.is_void(&one.metric)).count()
+            as u64;
+    if void > 0 {
+        parts.push(format!("{} rests on a number that is void", count(void, "pair")));
+    }
+    // "Cannot tell" reads as a verb.
+    let text =
+        parts.join("; ").replace("is cannot tell", "cannot be told").replace("are cannot tell", "cannot be told");
+    format!("{text}.")
+}
+
 /// How many headline metrics get a sentence; the table has all.
 const MOST_SENTENCES: usize = 4;
 
 /// The answer in one sentence of plain text for each headline metric.
 pub(crate) fn answer(run: &Prepared<'_>) -> String {
-    let mut cells: Vec<&ShownCell<'_>> =
-        run.with_total().filter(|cell| cell.summary.status == CellStatus::Measured).collect();
+    let measured = run.with_total().filter(|cell| cell.summary.status == CellStatus::Measured);
+    let (void, mut cells): (Vec<&ShownCell<'_>>, Vec<_>) = measured.partition(|cell| run.is_void(cell));
+    if cells.is_empty() && !void.is_empty() {
+        return "There is no answer that could be believed: the auditor says that every cell is void.".to_owned();
+    }
     if cells.is_empty() {
         return if run.view.summary.complete {
             "There is no answer: no cell has a valid sample.".to_owned()
@@ -72,7 +118,12 @@ pub(crate) fn answer(run: &Prepared<'_>) -> String {
     }
     let sentences: Vec<String> =
         groups.into_iter().take(MOST_SENTENCES).map(|(_, members)| sentence(run, members)).collect();
-    sentences.join(" ")
+    let left_out = match &void[..] {
+        [] => String::new(),
+        [one] => format!(" {} is void, says the auditor, and not in this.", one.label),
+        many => format!(" {} are void, says the auditor, and not in this.", count(many.len() as u64, "cell")),
+    };
+    sentences.join(" ") + &left_out
 }
 
 /// One sentence on cells with one headline metric, the least median first.

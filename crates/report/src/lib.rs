@@ -6,9 +6,11 @@
 
 mod answer;
 mod command;
+mod comparison;
 mod csv;
 mod escape;
 mod figure;
+mod findings;
 mod html;
 mod imported;
 mod json;
@@ -21,10 +23,14 @@ mod text;
 mod value;
 
 pub use command::{again, seed_text};
+pub use comparison::ComparisonView;
 pub use csv::{csv_heading, csv_row};
 pub use escape::{html_escape, plain};
-pub use figure::{Figure, Paint, PngError, figure_files, figures};
-pub use html::html;
+pub use figure::{
+    Figure, Paint, PngError, comparison_figure_files, comparison_figures, figure_files, figures, trend_figure_files,
+    trend_figures,
+};
+pub use html::{comparison_html, html, trend_html};
 pub use json::summary_json;
 pub use junit::junit;
 pub use markdown::{audit_markdown, markdown};

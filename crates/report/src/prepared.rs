@@ -2,6 +2,7 @@
 
 use crate::RunView;
 use crate::escape::plain;
+use crate::findings::Findings;
 use crate::label::labels;
 use isodyne_core::cell::BenchmarkName;
 use isodyne_core::columns::{CellColumns, Row};
@@ -9,6 +10,7 @@ use isodyne_core::failure::Failure;
 use isodyne_core::sample::Provenance;
 use isodyne_core::summary::{CellStatus, CellSummary, MetricSummary};
 use isodyne_core::unit::unit_of_metric;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 /// The metric that a benchmark's headline is about, where it has it.
@@ -97,6 +99,7 @@ pub(crate) struct Prepared<'a> {
     pub view: RunView<'a>,
     /// Its cells in the summary's order.
     pub cells: Vec<ShownCell<'a>>,
+    findings: OnceCell<Findings>,
 }
 
 impl<'a> Prepared<'a> {
@@ -115,7 +118,17 @@ impl<'a> Prepared<'a> {
                 ShownCell { label, summary, columns, metric: headline(summary), series: own }
             })
             .collect();
-        Self { view, cells }
+        Self { view, cells, findings: OnceCell::new() }
+    }
+
+    /// What the auditor says of the run.
+    pub fn findings(&self) -> &Findings {
+        self.findings.get_or_init(|| Findings::of(self.view.record, self.view.columns))
+    }
+
+    /// Whether the auditor says that a cell's headline cannot be believed.
+    pub fn is_void(&self, cell: &ShownCell<'_>) -> bool {
+        self.findings().is_void(&cell.summary.cell.id, cell.metric)
     }
 
     /// The cells of each benchmark, in the order of the benchmarks.

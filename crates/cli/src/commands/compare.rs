@@ -50,7 +50,8 @@ fn exit(comparison: &Comparison) -> Exit {
     if comparison.cells.iter().all(|cell| cell.incomparable.is_empty()) { Exit::Ok } else { Exit::NotComparable }
 }
 
-fn refuse(error: CompareError) -> Trouble {
+/// Why nothing could be compared, with the way out.
+pub fn refuse(error: CompareError) -> Trouble {
     let hint = match &error {
         CompareError::NoVariants => "name a second run: isodyne compare A B".to_owned(),
         CompareError::UnknownBaseline { hint, .. } | CompareError::UnknownMetric { hint, .. } => hint.clone(),

@@ -1,30 +1,62 @@
 //! `isodyne report`: one HTML file that opens offline, and figures beside it.
 
-use super::show;
+use super::compare::{refuse, side};
+use super::show::{self, ReadRun};
 use crate::arguments::ReportOptions;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use anyhow::Context;
-use isodyne_report::{RunView, figure_files, html};
+use isodyne_core::compare::{CompareOptions, compare_runs};
+use isodyne_report::{ComparisonView, RunView, comparison_figure_files, comparison_html, figure_files, html};
 use std::path::Path;
 
-/// Writes the report of a run.
+/// Writes the report of a run, or of the comparison of two.
 pub fn report(options: &ReportOptions, output: &Output) -> Result<Exit, Trouble> {
     let run = show::read(&options.run, output)?;
-    let file = options.output.clone().unwrap_or_else(|| options.run.join("report.html"));
     let location = options.run.display().to_string();
+    if let Some(other) = &options.other {
+        return comparison(options, &run, other, output);
+    }
+    let file = options.output.clone().unwrap_or_else(|| options.run.join("report.html"));
     write_html(run.view(&location), &file)?;
     output.say(&format!("report  {}", file.display()));
     if let Some(directory) = &options.figures {
-        std::fs::create_dir_all(directory)
-            .with_context(|| format!("cannot make {}", directory.display()))
-            .map_err(Trouble::unexpected)?;
-        for (name, bytes) in figure_files(run.view(&location)).map_err(Trouble::unexpected)? {
-            write(&directory.join(name), &bytes)?;
-        }
-        output.say(&format!("figures {}", directory.display()));
+        let figures = figure_files(run.view(&location)).map_err(Trouble::unexpected)?;
+        write_figures(directory, &figures, output)?;
     }
     Ok(Exit::Ok)
+}
+
+fn comparison(options: &ReportOptions, run: &ReadRun, other: &Path, output: &Output) -> Result<Exit, Trouble> {
+    let candidate = show::read(other, output)?;
+    let sides = [side(run, &options.run), side(&candidate, other)];
+    let comparison = compare_runs(sides[0], sides[1], &CompareOptions::default()).map_err(refuse)?;
+    let locations = [options.run.display().to_string(), other.display().to_string()];
+    let view = ComparisonView {
+        comparison: &comparison,
+        baseline: run.view(&locations[0]),
+        candidate: candidate.view(&locations[1]),
+    };
+    let file = options.output.clone().unwrap_or_else(|| other.join("comparison.html"));
+    write(&file, comparison_html(&view).as_bytes())?;
+    output.say(&format!("report  {}", file.display()));
+    if let Some(directory) = &options.figures {
+        let figures = comparison_figure_files(&view).map_err(Trouble::unexpected)?;
+        write_figures(directory, &figures, output)?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// Writes figures into a directory, which is made if it is not there.
+pub fn write_figures(directory: &Path, figures: &[(String, Vec<u8>)], output: &Output) -> Result<(), Trouble> {
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("cannot make {}", directory.display()))
+        .map_err(Trouble::unexpected)?;
+    for (name, bytes) in figures {
+        write(&directory.join(name), bytes)?;
+    }
+    output.say(&format!("figures {}", directory.display()));
+    Ok(())
 }
 
 /// Writes the HTML file.
@@ -32,6 +64,7 @@ pub fn write_html(view: RunView<'_>, file: &Path) -> Result<(), Trouble> {
     write(file, html(view).as_bytes())
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
+/// Writes a file.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
     std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display())).map_err(Trouble::unexpected)
 }

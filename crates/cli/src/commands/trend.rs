@@ -1,13 +1,14 @@
 //! `isodyne trend`: a metric over all runs that are kept, and where its level changed.
 
 use super::history::{nothing, trouble};
+use super::report::{write, write_figures};
 use crate::arguments::TrendOptions;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use crate::paths;
 use isodyne_core::trend::{TREND_SCHEMA, TREND_VERSION, Trend};
 use isodyne_engine::host::HostFacts;
-use isodyne_report::{Style, trend_markdown, trend_text};
+use isodyne_report::{Style, trend_figure_files, trend_html, trend_markdown, trend_text};
 use isodyne_store::history::History;
 use serde_json::json;
 
@@ -25,10 +26,18 @@ pub fn trend(options: &TrendOptions, output: &Output) -> Result<Exit, Trouble> {
     if trends.is_empty() {
         return Err(nothing_found(&history, options, host)?);
     }
+    let refs: Vec<&Trend> = trends.iter().collect();
+    if let Some(file) = &options.html {
+        write(file, trend_html(&refs).as_bytes())?;
+        output.say(&format!("report  {}", file.display()));
+    }
+    if let Some(directory) = &options.figures {
+        let figures = trend_figure_files(&refs).map_err(Trouble::unexpected)?;
+        write_figures(directory, &figures, output)?;
+    }
     if options.json {
         return output.json(&json!({ "schema": TREND_SCHEMA, "version": TREND_VERSION, "trends": trends }));
     }
-    let refs: Vec<&Trend> = trends.iter().collect();
     let style = Style { color: output.color(), width: output.width() };
     output.data(&if options.markdown { trend_markdown(&refs) } else { trend_text(&refs, style) })
 }

@@ -29,6 +29,12 @@ impl Axis {
         Self { low: 0.0, high: most.max(1.0), log: false }
     }
 
+    /// An axis that holds values of either sign, linear.
+    pub fn signed(least: f64, most: f64) -> Self {
+        let room = ((most - least) * 0.06).max(f64::MIN_POSITIVE);
+        Self { low: least - room, high: most + room, log: false }
+    }
+
     /// Where a value is, from 0 to 1.
     pub fn place(&self, value: f64) -> f64 {
         let place = if self.log {

@@ -92,15 +92,41 @@ pub(super) const WIDTH: f64 = 760.0;
 const MARGIN: f64 = 16.0;
 const LINE: f64 = 16.0;
 
+/// A horizontal part of a figure, with coordinates of its own: on a page it can be hidden without leaving a gap.
+#[derive(Clone, Debug)]
+struct Panel {
+    /// The place of the cell that it belongs to.
+    cell: Option<usize>,
+    height: f64,
+    body: String,
+}
+
 /// Shapes in the order in which they were drawn.
 pub(super) struct Drawing {
     pub paint: Paint,
+    panels: Vec<Panel>,
     body: String,
 }
 
 impl Drawing {
     pub fn new(paint: Paint) -> Self {
-        Self { paint, body: String::new() }
+        Self { paint, panels: Vec::new(), body: String::new() }
+    }
+
+    /// Begins shapes that belong to a cell, until [`Drawing::close`].
+    pub fn open(&mut self, cell: usize) {
+        let _ = writeln!(self.body, r#"<g class="cell-{cell}">"#);
+    }
+
+    /// Ends what [`Drawing::open`] began.
+    pub fn close(&mut self) {
+        self.body.push_str("</g>\n");
+    }
+
+    /// Ends a part of the figure, so high; the next begins at 0 again.
+    pub fn panel(&mut self, cell: Option<usize>, height: f64) {
+        let body = std::mem::take(&mut self.body);
+        self.panels.push(Panel { cell, height, body });
     }
 
     pub fn line(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink, width: f64, dash: &str) {
@@ -151,6 +177,18 @@ impl Drawing {
         );
     }
 
+    /// A dot that says what it is when it is pointed at.
+    pub fn dot(&mut self, at: (f64, f64), radius: f64, ink: Ink, title: &str) {
+        let _ = writeln!(
+            self.body,
+            r#"<circle cx="{}" cy="{}" r="{radius}" style="fill:{}">{}</circle>"#,
+            number(at.0),
+            number(at.1),
+            ink.css(self.paint),
+            title_element(title),
+        );
+    }
+
     pub fn ring(&mut self, at: (f64, f64), radius: f64, ink: Ink, title: &str) {
         let _ = writeln!(
             self.body,
@@ -164,16 +202,26 @@ impl Drawing {
 
     /// A triangle that points up: a value beyond the upper edge.
     pub fn beyond(&mut self, at: (f64, f64), ink: Ink, opacity: f64, title: &str) {
+        self.triangle(at, -4.0, ink, opacity, title);
+    }
+
+    /// A triangle that points down: a value beyond the lower edge.
+    pub fn below(&mut self, at: (f64, f64), ink: Ink, opacity: f64, title: &str) {
+        self.triangle(at, 4.0, ink, opacity, title);
+    }
+
+    fn triangle(&mut self, at: (f64, f64), tip: f64, ink: Ink, opacity: f64, title: &str) {
         let (x, y) = at;
+        let base = y - tip * 0.75;
         let _ = writeln!(
             self.body,
             r#"<path d="M{} {}L{} {}L{} {}Z" style="fill:{};fill-opacity:{opacity}">{}</path>"#,
             number(x),
-            number(y - 4.0),
+            number(y + tip),
             number(x + 4.0),
-            number(y + 3.0),
+            number(base),
             number(x - 4.0),
-            number(y + 3.0),
+            number(base),
             ink.css(self.paint),
             title_element(title),
         );
@@ -225,6 +273,19 @@ impl Drawing {
         }
     }
 
+    /// A faint area without an edge: the band of an interval.
+    pub fn band(&mut self, at: (f64, f64), size: (f64, f64), ink: Ink) {
+        let _ = writeln!(
+            self.body,
+            r#"<rect x="{}" y="{}" width="{}" height="{}" style="fill:{};fill-opacity:0.22"/>"#,
+            number(at.0),
+            number(at.1),
+            number(size.0.max(0.0)),
+            number(size.1.max(0.0)),
+            ink.css(self.paint),
+        );
+    }
+
     pub fn words(&mut self, at: (f64, f64), words: Words, text: &str) {
         let anchor = match words.anchor {
             Anchor::Start => "start",
@@ -243,8 +304,25 @@ impl Drawing {
         );
     }
 
-    pub fn finish(self, name: &'static str, title: String, explanation: String, height: f64, scripted: bool) -> Figure {
-        Figure { name, title, explanation, scripted, height, paint: self.paint, body: self.body }
+    /// Ends the last part, so high, and with it the figure.
+    pub fn finish(
+        mut self,
+        name: impl Into<String>,
+        title: impl Into<String>,
+        explanation: impl Into<String>,
+        height: f64,
+        scripted: bool,
+    ) -> Figure {
+        self.panel(None, height);
+        Figure {
+            name: name.into(),
+            title: title.into(),
+            explanation: explanation.into(),
+            scripted,
+            cell: None,
+            paint: self.paint,
+            panels: self.panels,
+        }
     }
 }
 
@@ -252,31 +330,39 @@ impl Drawing {
 #[derive(Clone, Debug)]
 pub struct Figure {
     /// Its file name without extension.
-    pub name: &'static str,
+    pub name: String,
     /// What it shows.
     pub title: String,
     /// What its bars, dots and lines mean; plain text.
     pub explanation: String,
     /// Whether scripted values are in it.
     pub scripted: bool,
-    height: f64,
+    /// The place of the cell that all of it belongs to.
+    pub(crate) cell: Option<usize>,
     paint: Paint,
-    body: String,
+    panels: Vec<Panel>,
 }
 
 /// A CSS font stack that ends in the embedded font's name and a generic one.
 const FONTS: &str = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif";
 
 impl Figure {
-    /// The drawing for a page that says title and explanation itself.
+    /// The drawing for a page that says title and explanation itself: one drawing a part, in the page's own font.
     pub fn inline(&self) -> String {
-        format!(
-            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {}" role="img" aria-label="{}" font-family="{FONTS}">
+        let label = html_escape(&format!("{}. {}", self.title, self.explanation));
+        let mut out = format!(r#"<div class="panels" role="img" aria-label="{label}">"#);
+        for panel in self.panels.iter().filter(|panel| panel.height > 0.0) {
+            let class = panel.cell.map(|cell| format!(r#" class="cell-{cell}""#)).unwrap_or_default();
+            let _ = write!(
+                out,
+                r#"<svg xmlns="http://www.w3.org/2000/svg"{class} viewBox="0 0 {WIDTH} {}" aria-hidden="true">
 {}</svg>"#,
-            number(self.height),
-            html_escape(&format!("{}. {}", self.title, self.explanation)),
-            self.body
-        )
+                number(panel.height),
+                panel.body
+            );
+        }
+        out.push_str("</div>");
+        out
     }
 
     /// A file that stands alone: with title, explanation and background.
@@ -290,7 +376,14 @@ impl Figure {
             frame.words((MARGIN, top), Words::new(Ink::Warning, Anchor::Start).bold(), SCRIPTED);
         }
         top += 10.0;
-        let mut y = top + self.height + LINE;
+        let mut parts = String::new();
+        let mut below = top;
+        for panel in &self.panels {
+            let place = format!("translate({MARGIN} {})", number(below));
+            let _ = write!(parts, "<g transform=\"{place}\">\n{}</g>\n", panel.body);
+            below += panel.height;
+        }
+        let mut y = below + LINE;
         for line in &lines {
             frame.words((MARGIN, y), Words::new(Ink::Muted, Anchor::Start), line);
             y += LINE;
@@ -299,14 +392,10 @@ impl Figure {
         format!(
             r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="{FONTS}">
 <rect width="100%" height="100%" style="fill:{}"/>
-{}<g transform="translate({MARGIN} {})">
-{}</g>
-</svg>
+{}{parts}</svg>
 "#,
             Ink::Paper.css(self.paint),
             frame.body,
-            number(top),
-            self.body
         )
     }
 }

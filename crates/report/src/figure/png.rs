@@ -18,7 +18,7 @@ pub enum PngError {
     #[error("figure `{name}` is no readable drawing")]
     Drawing {
         /// The figure.
-        name: &'static str,
+        name: String,
         /// Why.
         source: Box<resvg::usvg::Error>,
     },
@@ -26,13 +26,13 @@ pub enum PngError {
     #[error("figure `{name}` is too large for an image; its SVG is complete")]
     Size {
         /// The figure.
-        name: &'static str,
+        name: String,
     },
     /// The pixels could not be encoded.
     #[error("figure `{name}` could not be encoded: {reason}")]
     Encode {
         /// The figure.
-        name: &'static str,
+        name: String,
         /// Why.
         reason: String,
     },
@@ -40,19 +40,19 @@ pub enum PngError {
 
 /// The figure as a PNG, in light colours.
 pub(super) fn png(figure: &Figure) -> Result<Vec<u8>, PngError> {
-    let name = figure.name;
+    let name = || figure.name.clone();
     let mut options = Options { font_family: "DejaVu Sans".to_owned(), ..Options::default() };
     let fonts = options.fontdb_mut();
     fonts.load_font_data(REGULAR.to_vec());
     fonts.load_font_data(BOLD.to_vec());
     fonts.set_sans_serif_family("DejaVu Sans");
     let tree = Tree::from_str(&figure.standalone(), &options)
-        .map_err(|source| PngError::Drawing { name, source: Box::new(source) })?;
+        .map_err(|source| PngError::Drawing { name: name(), source: Box::new(source) })?;
     let size = tree.size();
     // A run of very many cells makes a tall figure; it gets fewer pixels rather than none.
     let scale = SCALE.min(TALLEST / size.height());
     let (width, height) = ((size.width() * scale).ceil() as u32, (size.height() * scale).ceil() as u32);
-    let mut pixels = Pixmap::new(width, height).ok_or(PngError::Size { name })?;
+    let mut pixels = Pixmap::new(width, height).ok_or(PngError::Size { name: name() })?;
     resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixels.as_mut());
-    pixels.encode_png().map_err(|error| PngError::Encode { name, reason: error.to_string() })
+    pixels.encode_png().map_err(|error| PngError::Encode { name: name(), reason: error.to_string() })
 }

@@ -5,20 +5,26 @@ use super::dots::stretches;
 use super::drawing::{Anchor, Drawing, Figure, Ink, Paint, WIDTH, Words};
 use crate::escape::shorten;
 use crate::prepared::{Prepared, ShownCell};
+use crate::text::comparison::signed;
 use crate::value::{count, metric};
 use isodyne_core::columns::Row;
 use isodyne_core::stats::STALL_FACTOR;
 
 const LEFT: f64 = 74.0;
 const RIGHT: f64 = WIDTH - 12.0;
+/// Above each strip its name and what was seen in it.
+const TOP: f64 = 22.0;
 const STRIP: f64 = 62.0;
-const STEP: f64 = 100.0;
+const STEP: f64 = 94.0;
 /// How many dots or strokes, and how many marks, the whole figure may have.
 const MOST_DOTS: usize = 3_000;
 const MOST_MARKS: usize = 600;
 
 /// Values beyond this many medians are marked at the upper edge, so that one of them does not flatten all others.
 const CEILING: f64 = 3.0;
+
+/// A drift that would be seen this rarely where there is none is written beside the samples.
+const DRIFT_LEVEL: f64 = 0.01;
 
 /// What was drawn of what there is.
 #[derive(Default)]
@@ -38,24 +44,24 @@ pub(super) fn timeline(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
     let x = |sequence: u64| LEFT + 6.0 + (sequence - first) as f64 / span * (RIGHT - LEFT - 12.0);
     let mut drawing = Drawing::new(paint);
     let mut drawn = Drawn::default();
-    let mut top = 22.0;
     let sessions = sessions(all());
     for cell in &cells {
         for boundary in &sessions {
-            drawing.line((x(*boundary) - 3.0, top), (x(*boundary) - 3.0, top + STRIP), Ink::Muted, 1.0, "2 4");
+            drawing.line((x(*boundary) - 3.0, TOP), (x(*boundary) - 3.0, TOP + STRIP), Ink::Muted, 1.0, "2 4");
         }
-        strip(&mut drawing, run, cell, top, x, cells.len(), &mut drawn);
-        top += STEP;
+        strip(&mut drawing, run, cell, TOP, x, cells.len(), &mut drawn);
+        drawing.panel(Some(cell.series), STEP);
     }
-    let bottom = top - STEP + STRIP;
     let words = Words::new(Ink::Muted, Anchor::Middle);
-    drawing.words((x(first), bottom + 16.0), words, &first.to_string());
-    drawing.words((x(last), bottom + 16.0), Words::new(Ink::Muted, Anchor::End), &last.to_string());
-    drawing.words(((LEFT + RIGHT) / 2.0, bottom + 16.0), words, "sample number in the run, in the order taken");
+    drawing.words((x(first), 12.0), words, &first.to_string());
+    drawing.words((x(last), 12.0), Words::new(Ink::Muted, Anchor::End), &last.to_string());
+    drawing.words(((LEFT + RIGHT) / 2.0, 12.0), words, "sample number in the run, in the order taken");
     let mut explanation = format!(
         "Each dot is the total time of one sample, each strip one cell with its own scale; the line is the median of the \
          valid samples. Faint dots are declared warm-up. At the upper edge, a triangle is a value beyond the scale, a ring \
-         around it a stall (more than {STALL_FACTOR} × the median), and a cross a failed sample, which has no time."
+         around it a stall (more than {STALL_FACTOR} × the median), and a cross a failed sample, which has no time. In words at the lower edge: a drift over the run \
+         (Theil–Sen, p < {DRIFT_LEVEL}), and a dashed line where the beginning looks like a warm-up that was not declared; \
+         its samples count all the same."
     );
     if !sessions.is_empty() {
         explanation.push_str(" A dotted vertical line is where the run was resumed.");
@@ -73,8 +79,7 @@ pub(super) fn timeline(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
             drawn.marks, drawn.all_marks
         ));
     }
-    let title = "Samples in time order".to_owned();
-    Some(drawing.finish("timeline", title, explanation, bottom + 24.0, run.is_scripted()))
+    Some(drawing.finish("timeline", "Samples in time order", explanation, 20.0, run.is_scripted()))
 }
 
 /// The first sample of each session but the first.
@@ -164,11 +169,38 @@ fn strip(
             }
         }
     }
+    change(drawing, cell, top, &counted, &x);
     drawn.all_marks += usize::try_from(cell.failed_count()).unwrap_or(usize::MAX);
     for (row, failure) in cell.failures().take((MOST_MARKS / cells.max(1)).max(5)) {
         drawn.marks += 1;
         let title = format!("sample {} failed: {} ({})", row.sequence, failure.class, shorten(&failure.message, 120));
         drawing.cross((x(row.sequence), top + 6.0), 3.6, Ink::Bad, &title);
+    }
+}
+
+/// Where the summary suspects a warm-up, and whether it finds a drift.
+fn change(drawing: &mut Drawing, cell: &ShownCell<'_>, top: f64, counted: &[(u64, f64)], x: &impl Fn(u64) -> f64) {
+    let Some(total) = cell.total() else { return };
+    let mut said = Vec::new();
+    let head = total.warmup_suspected.and_then(|head| usize::try_from(head).ok()).filter(|head| *head > 0);
+    if let Some((sequence, _)) = head.and_then(|head| counted.get(head)) {
+        let at = x(*sequence) - 2.5;
+        drawing.line((at, top), (at, top + STRIP), Ink::Warning, 1.4, "3 2");
+        said.push(format!("◂ {} like a warm-up", count(head.unwrap_or(0) as u64, "valid sample")));
+    }
+    if let Some(found) = total.drift.filter(|found| found.p_value < DRIFT_LEVEL && total.p50 > 0.0) {
+        let share = |value: f64| signed(value / total.p50);
+        said.push(format!(
+            "{} drift {} (95 %: {} to {})",
+            if found.change > 0.0 { "↗" } else { "↘" },
+            share(found.change),
+            share(found.low),
+            share(found.high)
+        ));
+    }
+    if !said.is_empty() {
+        let words = Words { size: 10.0, ..Words::new(Ink::Warning, Anchor::Start).bold() };
+        drawing.words((LEFT + 4.0, top + STRIP - 3.0), words, &said.join(" · "));
     }
 }
 

@@ -15,32 +15,33 @@ const SCALE: f64 = 1.08;
 
 pub(super) fn waterfall(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
     let mut drawing = Drawing::new(paint);
-    let mut at = 4.0;
+    let mut drawn = false;
     for cell in run.with_total().filter(|cell| !cell.summary.phases.is_empty()) {
         let Some(total) = cell.total() else { continue };
         let head = format!("median total {}, {}", metric(cell.metric, total.p50, run.step()), count(total.n, "sample"));
-        at += ROW;
+        let at = 4.0 + ROW;
         drawing.words(
             (0.0, at),
             Words { size: 12.5, ..Words::new(Ink::Text, Anchor::Start).bold() },
             &shorten(&cell.label, 56),
         );
         drawing.words((WIDTH, at), Words::new(Ink::Muted, Anchor::End), &head);
-        at = phases(&mut drawing, run, &cell.summary.phases, cell.series, total.n, at + 8.0) + 12.0;
+        let bottom = phases(&mut drawing, run, &cell.summary.phases, cell.series, total.n, at + 8.0);
+        drawing.panel(Some(cell.series), bottom + 8.0);
+        drawn = true;
     }
-    if at <= 4.0 {
+    if !drawn {
         return None;
     }
     Some(drawing.finish(
         "waterfall",
-        "Where the time goes".to_owned(),
+        "Where the time goes",
         "Each bar is the median length of one phase over the valid samples of its cell, laid end to end in the order of \
          the life cycle; the thin line runs from its shortest to its longest, \
          counted from the same beginning (an arrow: beyond the scale). Hatched is the residue: time \
          within the total that is attributed to no phase. Every cell has its own scale. Medians of phases need not add up \
-         to the median of the total; in each sample the phases and the residue do."
-            .to_owned(),
-        at,
+         to the median of the total; in each sample the phases and the residue do.",
+        0.0,
         run.is_scripted(),
     ))
 }

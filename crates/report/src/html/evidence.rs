@@ -1,6 +1,6 @@
 //! What went wrong, what is missing, and what disturbed the samples.
 
-use super::table::table;
+use super::table::{Row, table};
 use crate::escape::html_escape as e;
 use crate::prepared::{Prepared, ShownCell};
 use crate::value::{BELOW, NONE, count, percent, time};
@@ -25,20 +25,21 @@ pub(super) fn failures(run: &Prepared<'_>) -> String {
             "<section id=\"failures\">\n<h2>Failures</h2>\n<p>No sample failed.</p>\n{interrupted}</section>\n"
         );
     }
-    let rows: Vec<Vec<String>> = run
+    let rows: Vec<Row> = run
         .cells
         .iter()
         .flat_map(|cell| cell.failures().map(move |(row, failure)| (cell, row, failure)))
         .take(MOST_FAILURES)
         .map(|(cell, row, failure)| {
             let files: Vec<String> = failure.evidence.iter().map(|file| format!("<code>{}</code>", e(file))).collect();
-            vec![
+            let columns = vec![
                 e(&cell.label),
                 format!("{}{}", row.sequence, if row.warmup { " (warm-up)" } else { "" }),
                 format!("<span class=\"bad\">{}</span>", failure.class),
                 format!("<span class=\"message\">{}</span>", e(&failure.message)),
                 if files.is_empty() { NONE.to_owned() } else { files.join("<br>") },
-            ]
+            ];
+            Row::of(cell, columns)
         })
         .collect();
     let headings = [("cell", false), ("sample", true), ("class", false), ("what happened", false), ("evidence", false)];
@@ -48,7 +49,7 @@ pub(super) fn failures(run: &Prepared<'_>) -> String {
     format!(
         "<section id=\"failures\">\n<h2>Failures</h2>\n<p>A failed sample is kept and counted; it is in no figure above. \
          Files are relative to the run directory.</p>\n{}{more}{interrupted}</section>\n",
-        table(&headings, &rows)
+        table(&headings, rows)
     )
 }
 
@@ -68,7 +69,7 @@ pub(super) fn skips(run: &Prepared<'_>) -> String {
         return String::new();
     }
     let headings = [("cell", false), ("why it was skipped", false), ("what would fix it", false)];
-    format!("<section id=\"skips\">\n<h2>Skipped</h2>\n{}</section>\n", table(&headings, &rows))
+    format!("<section id=\"skips\">\n<h2>Skipped</h2>\n{}</section>\n", table(&headings, rows))
 }
 
 /// What the host did beside the samples.
@@ -85,11 +86,11 @@ pub(super) fn contamination(run: &Prepared<'_>) -> String {
         ("throttled", true),
         ("page cache", false),
     ];
-    let rows: Vec<Vec<String>> = run
+    let rows: Vec<Row> = run
         .cells
         .iter()
         .filter(|cell| cell.columns.valid().next().is_some())
-        .map(|cell| contamination_row(run, cell))
+        .map(|cell| Row::of(cell, contamination_row(run, cell)))
         .collect();
     if rows.is_empty() {
         return String::new();
@@ -99,7 +100,7 @@ pub(super) fn contamination(run: &Prepared<'_>) -> String {
          the valid samples of each cell, from before to after each sample. Steal and other CPU are summed over processors; \
          small below it, steal as a share of all processor time. \
          A dash: this host does not tell. Nothing was dropped for it.</p>\n{}</section>\n",
-        table(&headings, &rows)
+        table(&headings, rows)
     )
 }
 

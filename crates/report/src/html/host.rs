@@ -38,7 +38,7 @@ pub(super) fn signals(run: &Prepared<'_>) -> String {
     format!(
         "<section id=\"signals\">\n<h2>How events were seen</h2>\n<p>Every stamp was taken on the host, on one monotonic \
          clock. {step} The cost is part of each phase that the signal ends; it was not subtracted.</p>\n{}</section>\n",
-        table(&headings, &rows)
+        table(&headings, rows)
     )
 }
 
@@ -119,7 +119,7 @@ pub(super) fn tools(run: &Prepared<'_>) -> String {
             })
             .collect();
         let headings = [("tool", false), ("version", false), ("path", false), ("SHA-256", false)];
-        out.push_str(&table(&headings, &rows));
+        out.push_str(&table(&headings, rows));
     }
     if !record.assets.is_empty() {
         let rows: Vec<Vec<String>> = record
@@ -135,7 +135,7 @@ pub(super) fn tools(run: &Prepared<'_>) -> String {
             })
             .collect();
         let headings = [("asset", false), ("from", false), ("size", true), ("SHA-256", false)];
-        out.push_str(&table(&headings, &rows));
+        out.push_str(&table(&headings, rows));
     }
     if out.is_empty() {
         return out;

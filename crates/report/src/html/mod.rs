@@ -2,38 +2,51 @@
 //!
 //! No script, no request: a content security policy in the page forbids both, whatever a guest may have written.
 
+mod comparison;
 mod evidence;
+mod filter;
+mod findings;
 mod host;
+mod page;
 mod table;
+mod trend;
+
+pub use comparison::comparison_html;
+pub use trend::trend_html;
 
 use crate::answer::{answer, question};
 use crate::command::{again, quote, seed_text};
+use crate::comparison::{Pairs, of_variants};
 use crate::escape::html_escape as e;
 use crate::figure::{Paint, draw};
 use crate::prepared::Prepared;
 use crate::text::notes::{Topic, Weight, sentences};
 use crate::{RunView, SCRIPTED};
-
-const STYLE: &str = include_str!("report.css");
+use filter::Choice;
 
 /// The report of a run.
 pub fn html(view: RunView<'_>) -> String {
     let run = Prepared::new(view);
-    let mut body = String::new();
-    body.push_str(&head(&run));
+    let with_samples = run.cells.iter().filter(|cell| cell.has_samples());
+    let choices: Vec<Choice<'_>> =
+        with_samples.map(|cell| Choice { cell: cell.series, series: Some(cell.series), label: &cell.label }).collect();
+    let mut body = head(&run);
+    body.push_str(&filter::boxes("cells", &choices));
     body.push_str(&table::results(&run));
     body.push_str(&remarks(&run));
-    let figures = draw(&run, Paint::Themed);
-    for figure in &figures {
-        let label = if figure.scripted { format!(r#"<p class="scripted">{SCRIPTED}</p>"#) } else { String::new() };
-        body.push_str(&format!(
-            "<section id=\"{}\">\n<h2>{}</h2>\n{label}<figure><div class=\"wide\">{}</div><figcaption>{}</figcaption></figure>\n</section>\n",
-            figure.name,
-            e(&figure.title),
-            figure.inline(),
-            e(&figure.explanation),
-        ));
+    if let Some(comparison) = of_variants(&run) {
+        body.push_str(&comparison::variants(&Pairs::of_run(&run, &comparison)));
     }
+    for figure in &draw(&run, Paint::Themed) {
+        body.push_str(&page::section(figure));
+    }
+    body.push_str(&findings::section(run.findings(), "", "What the auditor says", |id| {
+        let shown = run.cells.iter().find(|cell| cell.summary.cell.id == *id);
+        shown.map_or_else(
+            || (id.to_string(), None),
+            |cell| (cell.label.clone(), cell.has_samples().then_some(cell.series)),
+        )
+    }));
     body.push_str(&evidence::failures(&run));
     body.push_str(&evidence::skips(&run));
     body.push_str(&evidence::contamination(&run));
@@ -42,26 +55,7 @@ pub fn html(view: RunView<'_>) -> String {
     body.push_str(&host::host(&run));
     body.push_str(&host::tools(&run));
     body.push_str(&repeat(&run));
-    format!(
-        r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>
-{STYLE}</style>
-</head>
-<body>
-<main>
-{body}</main>
-</body>
-</html>
-"#,
-        title = e(&format!("{} · Isodyne", view.summary.title)),
-    )
+    page::page(&view.summary.title, &filter::rules(&choices), &body)
 }
 
 fn head(run: &Prepared<'_>) -> String {
@@ -99,7 +93,7 @@ fn remarks(run: &Prepared<'_>) -> String {
     let items: String = sentences(run)
         .iter()
         // These have sections of their own here.
-        .filter(|note| !matches!(note.topic, Topic::Skipped | Topic::Signals))
+        .filter(|note| !matches!(note.topic, Topic::Skipped | Topic::Signals | Topic::Finding))
         .map(|note| {
             let class = match note.weight {
                 Weight::Note => "note",

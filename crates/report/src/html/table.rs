@@ -1,5 +1,7 @@
 //! The tables of figures.
 
+use super::findings;
+use super::page::class as class_of;
 use crate::answer::meaning;
 use crate::escape::html_escape as e;
 use crate::imported;
@@ -7,19 +9,41 @@ use crate::prepared::{Prepared, ShownCell, names_metrics};
 use crate::value::{BELOW, NONE, count, median_interval, metric, optional};
 use isodyne_core::summary::CellStatus;
 
+/// The metric of the column of memory.
+const MEMORY: &str = "peak_memory_bytes";
+
+/// A row: HTML of each column, escaped where it was made.
+pub(super) struct Row {
+    columns: Vec<String>,
+    /// The place of the cell with which it is hidden.
+    cell: Option<usize>,
+}
+
+impl Row {
+    /// A row that belongs to a cell.
+    pub fn of(cell: &ShownCell<'_>, columns: Vec<String>) -> Self {
+        Self { columns, cell: cell.has_samples().then_some(cell.series) }
+    }
+}
+
+impl From<Vec<String>> for Row {
+    fn from(columns: Vec<String>) -> Self {
+        Self { columns, cell: None }
+    }
+}
+
 /// A table within a frame that scrolls where the window is narrow.
-pub(super) fn table(headings: &[(&str, bool)], rows: &[Vec<String>]) -> String {
+pub(super) fn table(headings: &[(&str, bool)], rows: impl IntoIterator<Item = impl Into<Row>>) -> String {
     let class = |right: bool| if right { " class=\"r\"" } else { "" };
     let mut out = String::from("<div class=\"wide\"><table>\n<thead><tr>");
     for (heading, right) in headings {
         out.push_str(&format!("<th{}>{}</th>", class(*right), e(heading)));
     }
     out.push_str("</tr></thead>\n<tbody>\n");
-    for row in rows {
-        out.push_str("<tr>");
-        for (cell, (_, right)) in row.iter().zip(headings) {
-            // Cells are HTML already: each was escaped where it was made. The longest thing that stands in place of a
-            // number may break into two lines.
+    for row in rows.into_iter().map(Into::<Row>::into) {
+        out.push_str(&format!("<tr{}>", class_of(row.cell)));
+        for (cell, (_, right)) in row.columns.iter().zip(headings) {
+            // The longest thing that stands in place of a number may break into two lines.
             let cell = if cell == BELOW { "<small>below resolution</small>" } else { cell };
             out.push_str(&format!("<td{}>{cell}</td>", class(*right)));
         }
@@ -31,7 +55,6 @@ pub(super) fn table(headings: &[(&str, bool)], rows: &[Vec<String>]) -> String {
 
 /// The headline table of each benchmark, every cell in it.
 pub(super) fn results(run: &Prepared<'_>) -> String {
-    let step = run.step();
     let mut out = String::new();
     for (benchmark, cells) in run.benchmarks() {
         let mut headings = vec![
@@ -46,15 +69,16 @@ pub(super) fn results(run: &Prepared<'_>) -> String {
             ("peak memory", true),
             ("failed", false),
         ];
-        let mut rows: Vec<Vec<String>> = cells.iter().map(|cell| row(cell, step)).collect();
+        let mut rows: Vec<Vec<String>> = cells.iter().map(|cell| row(run, cell)).collect();
         if names_metrics(&cells) {
             headings.insert(1, ("metric", false));
             rows.iter_mut().zip(&cells).for_each(|(row, cell)| row.insert(1, e(cell.metric)));
         }
+        let rows = rows.into_iter().zip(&cells).map(|(columns, cell)| Row::of(cell, columns));
         out.push_str(&format!(
             "<section id=\"result-{benchmark}\">\n<h2>{benchmark}: {}</h2>\n{}</section>\n",
             e(meaning(benchmark)),
-            table(&headings, &rows)
+            table(&headings, rows)
         ));
     }
     if let Some(rows) = imported::claims(run) {
@@ -63,15 +87,19 @@ pub(super) fn results(run: &Prepared<'_>) -> String {
         out.push_str(&format!(
             "<section>\n<h2>{}</h2>\n{}{rest}</section>\n",
             imported::STATED,
-            table(&rows.headings, &cells)
+            table(&rows.headings, cells)
         ));
     }
     out
 }
 
-fn row(cell: &ShownCell<'_>, step: Option<u64>) -> Vec<String> {
+fn row(run: &Prepared<'_>, cell: &ShownCell<'_>) -> Vec<String> {
+    let (step, id) = (run.step(), &cell.summary.cell.id);
+    let (void, memory_void) = (run.is_void(cell), run.findings().is_void(id, MEMORY));
+    let number = |shown: String| findings::number(void, shown);
+    let marks = findings::marks(run.findings(), "", id, cell.metric);
     let total = cell.total();
-    let memory = cell.summary.metrics.get("peak_memory_bytes");
+    let memory = cell.summary.metrics.get(MEMORY);
     let class = match cell.summary.status {
         CellStatus::Skipped => "<span class=\"tag\">skipped</span>".to_owned(),
         CellStatus::Pending => "<span class=\"tag\">pending</span>".to_owned(),
@@ -94,12 +122,21 @@ fn row(cell: &ShownCell<'_>, step: Option<u64>) -> Vec<String> {
         format!("<span title=\"{}\">{name}</span>{}", e(cell.summary.cell.id.as_str()), reason.unwrap_or_default()),
         class,
         if !cell.has_samples() { NONE.to_owned() } else { cell.summary.samples_valid.to_string() },
-        total.map_or_else(|| NONE.to_owned(), |found| format!("<b>{}</b>", metric(cell.metric, found.p50, step))),
-        total.map_or_else(|| NONE.to_owned(), |found| median_interval(cell.metric, found, step)),
-        optional(cell.metric, total.and_then(|found| found.p90), step),
-        optional(cell.metric, total.and_then(|found| found.p99), step),
-        optional(cell.metric, total.map(|found| found.max), step),
-        memory.map_or_else(|| NONE.to_owned(), |found| metric("peak_memory_bytes", found.p50, step)),
+        total.map_or_else(
+            || NONE.to_owned(),
+            |found| format!("{}{marks}", number(format!("<b>{}</b>", metric(cell.metric, found.p50, step)))),
+        ),
+        total.map_or_else(|| NONE.to_owned(), |found| number(median_interval(cell.metric, found, step))),
+        number(optional(cell.metric, total.and_then(|found| found.p90), step)),
+        number(optional(cell.metric, total.and_then(|found| found.p99), step)),
+        number(optional(cell.metric, total.map(|found| found.max), step)),
+        memory.map_or_else(
+            || NONE.to_owned(),
+            |found| {
+                let marks = findings::marks(run.findings(), "", id, MEMORY);
+                format!("{}{marks}", findings::number(memory_void, metric(MEMORY, found.p50, step)))
+            },
+        ),
         failed,
     ]
 }
@@ -127,32 +164,37 @@ pub(super) fn all_metrics(run: &Prepared<'_>) -> String {
             .metrics
             .iter()
             .map(|(name, found)| {
-                let show = |value: f64| metric(name, value, step);
+                let id = &cell.summary.cell.id;
+                let void = run.findings().is_void(id, name);
+                let marks = findings::marks(run.findings(), "", id, name);
+                let number = |shown: String| findings::number(void, shown);
+                let show = |value: f64| number(metric(name, value, step));
                 vec![
-                    e(name),
+                    format!("{}{marks}", e(name)),
                     found.n.to_string(),
                     show(found.min),
                     show(found.p50),
-                    median_interval(name, found, step),
-                    optional(name, found.p90, step),
-                    optional(name, found.p95, step),
-                    optional(name, found.p99, step),
+                    number(median_interval(name, found, step)),
+                    number(optional(name, found.p90, step)),
+                    number(optional(name, found.p95, step)),
+                    number(optional(name, found.p99, step)),
                     show(found.max),
                     show(found.mean),
-                    optional(name, found.stddev, step),
+                    number(optional(name, found.stddev, step)),
                 ]
             })
             .collect();
         let factors: Vec<String> =
             cell.summary.cell.factors.iter().map(|(key, value)| format!("{key} = {value}")).collect();
         out.push_str(&format!(
-            "<details><summary>{}{}: {}</summary><p class=\"host\"><code>{}</code> {}</p>{}</details>\n",
+            "<details{}><summary>{}{}: {}</summary><p class=\"host\"><code>{}</code> {}</p>{}</details>\n",
+            class_of(cell.has_samples().then_some(cell.series)),
             e(&cell.label),
             if cell.is_scripted() { " (scripted)" } else { "" },
             count(cell.summary.metrics.len() as u64, "metric"),
             e(cell.summary.cell.id.as_str()),
             e(&factors.join(", ")),
-            table(&headings, &rows)
+            table(&headings, rows)
         ));
     }
     if out.is_empty() {

@@ -60,6 +60,11 @@ pub(crate) fn signed_interval(ends: Option<[f64; 2]>) -> String {
     format!("{} to {}", signed(low).trim_end_matches(" %"), signed(high))
 }
 
+/// A change of a time with its sign: `+5.10 ms`.
+pub(crate) fn signed_time(ns: f64) -> String {
+    format!("{}{}", if ns < 0.0 { "−" } else { "+" }, DisplayNs(ns.abs()))
+}
+
 fn metrics(cell: &CellComparison, style: Style) -> Vec<String> {
     let paired = cell.metrics.first().is_none_or(|one| one.design == Design::Paired);
     let headings = [
@@ -115,17 +120,17 @@ fn phases(cell: &CellComparison, style: Style) -> Vec<String> {
         Heading::right("95 % interval"),
         Heading::right("share of the total's"),
     ];
-    let ns = |value: f64| format!("{}{}", if value < 0.0 { "−" } else { "+" }, DisplayNs(value.abs()));
     let rows: Vec<Vec<String>> = cell
         .phases
         .iter()
         .map(|phase| {
             vec![
                 plain(&phase.phase),
-                ns(phase.change_ns),
-                phase
-                    .change_ci95_ns
-                    .map_or_else(|| NONE.to_owned(), |[low, high]| format!("{} to {}", ns(low), ns(high))),
+                signed_time(phase.change_ns),
+                phase.change_ci95_ns.map_or_else(
+                    || NONE.to_owned(),
+                    |[low, high]| format!("{} to {}", signed_time(low), signed_time(high)),
+                ),
                 phase.share.map_or_else(|| NONE.to_owned(), |share| format!("{:.0} %", share * 100.0)),
             ]
         })
@@ -138,7 +143,7 @@ fn phases(cell: &CellComparison, style: Style) -> Vec<String> {
 }
 
 /// A p-value with the digits it deserves.
-fn p_value(p: f64) -> String {
+pub(crate) fn p_value(p: f64) -> String {
     if p < 0.0001 { "< 0.0001".to_owned() } else { format!("{p:.4}") }
 }
 

@@ -11,7 +11,7 @@ mod list;
 pub(crate) mod notes;
 mod phases;
 mod run;
-mod trend;
+pub(crate) mod trend;
 
 pub(crate) use audit::subject;
 pub use audit::{audit_table, rules_table};

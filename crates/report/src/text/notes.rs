@@ -4,7 +4,7 @@ use super::{Style, paragraph};
 use crate::escape::plain;
 use crate::prepared::{Prepared, ShownCell};
 use crate::value::{count, percent};
-use isodyne_core::audit::{self, Audited, audit};
+use isodyne_core::audit;
 use isodyne_core::stats::{STALL_FACTOR, carries_upper_bound, samples_needed};
 use isodyne_core::summary::CellStatus;
 use isodyne_core::unit::DisplayNs;
@@ -140,10 +140,8 @@ fn findings(run: &Prepared<'_>) -> Vec<(Weight, String)> {
     if run.is_scripted() {
         return Vec::new();
     }
-    let record = run.view.record;
-    let audited = Audited { record, columns: run.view.columns, calibration: record.calibration.as_ref() };
-    let mut found = audit(&audited);
-    found.retain(|finding| finding.weight != audit::Weight::Note);
+    let of_weight = |finding: &&audit::Finding| finding.weight != audit::Weight::Note;
+    let mut found: Vec<&audit::Finding> = run.findings().list.iter().filter(of_weight).collect();
     let rest = found.split_off(found.len().min(MOST_FINDINGS));
     let mut out: Vec<(Weight, String)> = found
         .iter()

@@ -68,7 +68,7 @@ pub fn trend_markdown(trends: &[&Trend]) -> String {
     text
 }
 
-fn circumstances(trend: &Trend) -> String {
+pub(crate) fn circumstances(trend: &Trend) -> String {
     let mut parts = vec![format!("host {}: {}", plain(&trend.host.id), plain(&trend.host.line))];
     parts.extend(trend.accuracy.map(|accuracy| format!("accuracy {accuracy}")));
     match trend.provenance {
@@ -123,7 +123,7 @@ fn range(trend: &Trend, per_column: usize) -> String {
 }
 
 /// One change as a sentence.
-fn change_words(trend: &Trend, change: &ChangePoint) -> String {
+pub(crate) fn change_words(trend: &Trend, change: &ChangePoint) -> String {
     let show = |value: f64| metric(&trend.metric, value, None);
     let signed = |ratio: f64| format!("{:+.1} %", ratio * 100.0);
     let size = match (change.change_ratio, change.change_ci95) {
@@ -149,7 +149,7 @@ fn change_words(trend: &Trend, change: &ChangePoint) -> String {
     )
 }
 
-fn no_change(trend: &Trend) -> String {
+pub(crate) fn no_change(trend: &Trend) -> String {
     match trend.points.len() {
         0..=5 => "too few runs to tell a change: 6 are the least".to_owned(),
         6..=9 => "no change of level is found; with so few runs only a clear one would be".to_owned(),
@@ -157,7 +157,7 @@ fn no_change(trend: &Trend) -> String {
     }
 }
 
-fn method() -> String {
+pub(crate) fn method() -> String {
     format!(
         "Changes of level: E-divisive means on the runs' medians, permutation test at {} %; a series without any change \
          shows one that often. Intervals are as if the place had been known.",
@@ -176,7 +176,13 @@ fn ordinal(number: usize) -> String {
     format!("{number}{ending}")
 }
 
-fn when(time: &str) -> String {
+/// The letter of a change, by its place: `A`, … `Z`, `A2`, …
+pub(crate) fn letter(place: usize) -> String {
+    let letter = char::from(b'A' + (place % 26) as u8);
+    if place < 26 { letter.to_string() } else { format!("{letter}{}", place / 26 + 1) }
+}
+
+pub(crate) fn when(time: &str) -> String {
     plain(&time.chars().take(MINUTES).collect::<String>()).replace('T', " ")
 }
 
