@@ -51,12 +51,12 @@ impl Sorted {
 
 /// An integer that orders as `f64::total_cmp` does: the sign bit of positive numbers is set, all bits of negative ones are
 /// turned.
-fn key(value: f64) -> u64 {
+pub(super) fn key(value: f64) -> u64 {
     let bits = value.to_bits();
     bits ^ ((bits.cast_signed() >> 63).cast_unsigned() | 1 << 63)
 }
 
-fn from_key(key: u64) -> f64 {
+pub(super) fn from_key(key: u64) -> f64 {
     f64::from_bits(key ^ (((!key).cast_signed() >> 63).cast_unsigned() | 1 << 63))
 }
 
