@@ -73,7 +73,7 @@ mod tests {
             findings.about(&CellId(cell.to_owned()), metric).map(|(index, _)| index).collect()
         };
         assert_eq!(about("boot/runc", "total_ns"), [0]);
-        assert!(about("boot/runc", "stop_ns").is_empty());
+        assert_eq!(about("boot/runc", "stop_ns"), []);
         assert_eq!(about("boot/crun", "cpu_ns"), [1, 2]);
         assert!(findings.is_void(&CellId("boot/runc".to_owned()), "total_ns"));
         assert!(!findings.is_void(&CellId("boot/crun".to_owned()), "total_ns"));

@@ -136,10 +136,6 @@ pub(crate) fn sentences(run: &Prepared<'_>) -> Vec<Note> {
 
 /// What is void or suspect, the worst first; `isodyne audit` has the evidence and the notes.
 fn findings(run: &Prepared<'_>) -> Vec<(Weight, String)> {
-    // That a run is scripted stands in large letters above it already, and says more than any finding.
-    if run.is_scripted() {
-        return Vec::new();
-    }
     let of_weight = |finding: &&audit::Finding| finding.weight != audit::Weight::Note;
     let mut found: Vec<&audit::Finding> = run.findings().list.iter().filter(of_weight).collect();
     let rest = found.split_off(found.len().min(MOST_FINDINGS));
