@@ -2,13 +2,16 @@
 //!
 //! `cargo run -p isodyne-report --example specimen -- DIRECTORY [ROUNDS]`
 
+#[path = "../tests/specimen/pages.rs"]
+mod pages;
 #[path = "../tests/specimen/mod.rs"]
 mod specimen;
 
 use isodyne_core::columns::RunColumns;
 use isodyne_core::summary::summarise;
 use isodyne_report::{
-    RunView, Style, csv_heading, csv_row, doctor_table, figure_files, html, markdown, run_table, summary_json,
+    RunView, Style, comparison_figure_files, comparison_html, csv_heading, csv_row, doctor_table, figure_files, html,
+    markdown, run_table, summary_json, trend_figure_files, trend_html,
 };
 use std::error::Error;
 use std::fs;
@@ -36,7 +39,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             doctor_table("0.1.0", &specimen::probed(), &specimen::fingerprint(), "calibrated 2 days ago", style);
         put(&format!("doctor-{width}.txt"), doctor.as_bytes())?;
     }
-    for (name, bytes) in figure_files(view)? {
+    let mut figures = figure_files(view)?;
+    put("variants.html", pages::with_view(&pages::with_variants(rounds), html).as_bytes())?;
+    let (before, after) = (specimen::specimen(rounds), pages::later(rounds, 0.06));
+    put("comparison.html", pages::with_comparison(&before, &after, comparison_html).as_bytes())?;
+    figures.extend(pages::with_comparison(&before, &after, comparison_figure_files)?);
+    let trends = pages::trends(60);
+    let trends: Vec<_> = trends.iter().collect();
+    put("trend.html", trend_html(&trends).as_bytes())?;
+    figures.extend(trend_figure_files(&trends)?);
+    for (name, bytes) in figures {
         put(&name, &bytes)?;
     }
     Ok(())

@@ -70,9 +70,16 @@ pub(crate) fn verdicts(pairs: &Pairs<'_>) -> String {
         let Some((pair, one)) = of.first() else { continue };
         let figures =
             format!("{} {}, 95 %: {}", plain(&one.metric), signed(one.change), signed_interval(one.change_ci95));
-        parts.push(match of.len() {
-            1 => format!("{} is {}: {figures}", pair.label, word(verdict)),
-            many => format!("{many} cells are {}, most of all {} ({figures})", word(verdict), pair.label),
+        parts.push(match (of.len(), verdict) {
+            (1, Change::Unclear) => format!("for {} the samples cannot tell: {figures}", pair.label),
+            (many, Change::Unclear) => {
+                format!(
+                    "for {many} cells the samples cannot tell, the largest estimate being {} ({figures})",
+                    pair.label
+                )
+            }
+            (1, _) => format!("{} is {}: {figures}", pair.label, word(verdict)),
+            (many, _) => format!("{many} cells are {}, most of all {} ({figures})", word(verdict), pair.label),
         });
     }
     let refused = headlines.iter().filter(|(pair, _)| !pair.found.incomparable.is_empty()).count() as u64;
@@ -85,10 +92,9 @@ pub(crate) fn verdicts(pairs: &Pairs<'_>) -> String {
     if void > 0 {
         parts.push(format!("{} rests on a number that is void", count(void, "pair")));
     }
-    // "Cannot tell" reads as a verb.
-    let text =
-        parts.join("; ").replace("is cannot tell", "cannot be told").replace("are cannot tell", "cannot be told");
-    format!("{text}.")
+    let text = parts.join("; ");
+    // A sentence may begin with the name of a cell, which is written as it is.
+    text.strip_prefix("for ").map_or_else(|| format!("{text}."), |rest| format!("For {rest}."))
 }
 
 /// How many headline metrics get a sentence; the table has all.

@@ -44,6 +44,11 @@ pub fn html_escape(text: &str) -> String {
     out
 }
 
+/// Text of our own for HTML, of any length; a sentence that is too long because of what is foreign in it is shortened.
+pub(crate) fn html_sentences(text: &str) -> String {
+    text.split(". ").map(html_escape).collect::<Vec<_>>().join(". ")
+}
+
 /// At most `longest` characters, with `…` where something is missing.
 pub(crate) fn shorten(text: &str, longest: usize) -> String {
     if text.chars().count() <= longest {

@@ -11,17 +11,19 @@ use isodyne_core::sample::Provenance;
 pub(crate) struct Findings {
     /// All of them.
     pub list: Vec<Finding>,
+    /// Whether none was looked for, because values are scripted.
+    pub scripted: bool,
 }
 
 impl Findings {
-    /// Audits a run. What is said of it above everything else (that it is scripted) is not said again.
+    /// Audits a run. That one is scripted stands in large letters above it, and says more than any finding.
     pub fn of(record: &RunRecord, columns: &RunColumns) -> Self {
-        let mut list = audit(&Audited { record, columns, calibration: record.calibration.as_ref() });
         let mut rows = columns.cells.values().flat_map(|cell| &cell.rows);
         if rows.any(|row| row.provenance == Provenance::Scripted) {
-            list.retain(|finding| finding.rule != "simulated");
+            return Self { list: Vec::new(), scripted: true };
         }
-        Self { list }
+        let list = audit(&Audited { record, columns, calibration: record.calibration.as_ref() });
+        Self { list, scripted: false }
     }
 
     /// What concerns a metric of a cell, with its place in the list. What is said of the whole run is not among it,
@@ -68,12 +70,13 @@ mod tests {
                 finding(Weight::Note, None, Some("cpu_ns")),
                 finding(Weight::Note, None, None),
             ],
+            scripted: false,
         };
         let about = |cell: &str, metric: &str| -> Vec<usize> {
             findings.about(&CellId(cell.to_owned()), metric).map(|(index, _)| index).collect()
         };
         assert_eq!(about("boot/runc", "total_ns"), [0]);
-        assert_eq!(about("boot/runc", "stop_ns"), []);
+        assert_eq!(about("boot/runc", "stop_ns"), Vec::<usize>::new());
         assert_eq!(about("boot/crun", "cpu_ns"), [1, 2]);
         assert!(findings.is_void(&CellId("boot/runc".to_owned()), "total_ns"));
         assert!(!findings.is_void(&CellId("boot/crun".to_owned()), "total_ns"));

@@ -123,6 +123,8 @@ fn the_report_fetches_nothing_and_runs_nothing() {
     let (record, samples) = specimen::specimen(20);
     let page = show(&record, &samples, |view| html(RunView { location: None, ..view }));
     assert!(page.contains("default-src 'none'"));
+    // Links within the page are no references.
+    let page = page.replace("href=\"#", "");
     for reference in ["<script", "<link", "src=", "href=", "@import", "url("] {
         assert!(!page.contains(reference), "{reference}");
     }

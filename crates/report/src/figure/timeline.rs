@@ -59,9 +59,9 @@ pub(super) fn timeline(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
     let mut explanation = format!(
         "Each dot is the total time of one sample, each strip one cell with its own scale; the line is the median of the \
          valid samples. Faint dots are declared warm-up. At the upper edge, a triangle is a value beyond the scale, a ring \
-         around it a stall (more than {STALL_FACTOR} × the median), and a cross a failed sample, which has no time. In words at the lower edge: a drift over the run \
-         (Theil–Sen, p < {DRIFT_LEVEL}), and a dashed line where the beginning looks like a warm-up that was not declared; \
-         its samples count all the same."
+         around it a stall (more than {STALL_FACTOR} × the median), and a cross a failed sample, which has no time. \
+         In words at the lower edge: a drift over the run (Theil–Sen, p < {DRIFT_LEVEL}), and a dashed line where the \
+         beginning looks like a warm-up that was not declared; its samples count all the same."
     );
     if !sessions.is_empty() {
         explanation.push_str(" A dotted vertical line is where the run was resumed.");
@@ -192,7 +192,7 @@ fn change(drawing: &mut Drawing, cell: &ShownCell<'_>, top: f64, counted: &[(u64
         let share = |value: f64| signed(value / total.p50);
         said.push(format!(
             "{} drift {} (95 %: {} to {})",
-            if found.change > 0.0 { "↗" } else { "↘" },
+            if found.change > 0.0 { "↑" } else { "↓" },
             share(found.change),
             share(found.low),
             share(found.high)

@@ -7,7 +7,7 @@ use super::readable_time;
 use super::table::{Row, table};
 use crate::answer::verdicts;
 use crate::comparison::{ComparisonView, Pair, Pairs};
-use crate::escape::html_escape as e;
+use crate::escape::{html_escape as e, html_sentences};
 use crate::figure::{Paint, draw_pairs};
 use crate::findings::Findings;
 use crate::text::comparison::{p_value, signed, signed_interval, signed_time, word};
@@ -35,7 +35,7 @@ pub fn comparison_html(view: &ComparisonView<'_>) -> String {
     body.push_str(&format!(
         "<p class=\"question\">What changed from the baseline to the candidate, by how much, and how sure is \
          that?</p>\n<p class=\"answer\">{}</p>\n</header>\n",
-        e(&verdicts(&pairs))
+        html_sentences(&verdicts(&pairs))
     ));
     body.push_str(&boxes("cells", &choices));
     body.push_str(&tables(&pairs, ["baseline-", "candidate-"]));
@@ -70,7 +70,7 @@ pub(super) fn variants(pairs: &Pairs<'_>) -> String {
     let mut out = format!(
         "<section id=\"comparison\">\n<h2>Variants, against {}</h2>\n<p class=\"answer\">{}</p>\n{}{}</section>\n",
         e(&pairs.comparison.baseline),
-        e(&verdicts(pairs)),
+        html_sentences(&verdicts(pairs)),
         tables(pairs, ["", ""]),
         method(pairs)
     );
@@ -130,7 +130,8 @@ fn one(pairs: &Pairs<'_>, pair: &Pair<'_>, prefixes: [&str; 2]) -> String {
         pair.cell,
         e(&pair.label),
         e(pair.found.candidate.as_str()),
-        e(&pair.found.words)
+        // Parts are joined by semicolons, and there may be one for each metric.
+        pair.found.words.split("; ").map(e).collect::<Vec<_>>().join("; ")
     );
     for reason in &pair.found.incomparable {
         out.push_str(&format!("<p class=\"bad\">✕ not comparable: {}</p>\n", e(reason)));

@@ -1,6 +1,7 @@
 //! What the auditor says: marks beside the numbers, and the section that they lead to.
 
 use super::page::class;
+use crate::SCRIPTED;
 use crate::escape::html_escape as e;
 use crate::findings::Findings;
 use crate::value::count;
@@ -44,6 +45,12 @@ pub(super) fn section(
     heading: &str,
     name: impl Fn(&CellId) -> (String, Option<usize>),
 ) -> String {
+    if findings.scripted {
+        return format!(
+            "<section id=\"findings{page}\">\n<h2>{}</h2>\n<p>Nothing was audited: {SCRIPTED}.</p>\n</section>\n",
+            e(heading)
+        );
+    }
     if findings.list.is_empty() {
         return format!(
             "<section id=\"findings{page}\">\n<h2>{}</h2>\n<p>{} looked for ways in which these numbers could lie and \

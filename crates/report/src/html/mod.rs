@@ -17,7 +17,7 @@ pub use trend::trend_html;
 use crate::answer::{answer, question};
 use crate::command::{again, quote, seed_text};
 use crate::comparison::{Pairs, of_variants};
-use crate::escape::html_escape as e;
+use crate::escape::{html_escape as e, html_sentences};
 use crate::figure::{Paint, draw};
 use crate::prepared::Prepared;
 use crate::text::notes::{Topic, Weight, sentences};
@@ -76,8 +76,8 @@ fn head(run: &Prepared<'_>) -> String {
     }
     out.push_str(&format!(
         "<p class=\"question\">{}</p>\n<p class=\"answer\">{}</p>\n</header>\n",
-        e(&question(run)),
-        e(&answer(run))
+        html_sentences(&question(run)),
+        html_sentences(&answer(run))
     ));
     out
 }

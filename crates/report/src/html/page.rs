@@ -1,7 +1,7 @@
 //! What every page has: the frame, the styles, figures as sections.
 
 use crate::SCRIPTED;
-use crate::escape::html_escape as e;
+use crate::escape::{html_escape as e, html_sentences};
 use crate::figure::Figure;
 
 const STYLE: &str = include_str!("report.css");
@@ -46,6 +46,6 @@ pub(super) fn section(figure: &Figure) -> String {
         class(figure.cell),
         e(&figure.title),
         figure.inline(),
-        e(&figure.explanation),
+        html_sentences(&figure.explanation),
     )
 }
