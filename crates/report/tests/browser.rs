@@ -17,6 +17,14 @@ fn directory(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
+#[allow(clippy::print_stderr, reason = "a test that did not look must not seem as if it had")]
+fn or_say_so(browser: Option<PathBuf>) -> Option<PathBuf> {
+    if browser.is_none() {
+        eprintln!("skipped: there is no chromium on PATH");
+    }
+    browser
+}
+
 fn every_page() -> Vec<(&'static str, String)> {
     let run = pages::with_view(&specimen::specimen(20), html);
     let variants = pages::with_view(&pages::with_variants(20), html);
@@ -35,10 +43,7 @@ fn with_script(page: &str, script: &str) -> String {
 
 #[test]
 fn no_page_has_anything_to_say_on_the_console() {
-    let Some(browser) = browser() else {
-        eprintln!("skipped: there is no chromium on PATH");
-        return;
-    };
+    let Some(browser) = or_say_so(browser()) else { return };
     for (name, page) in every_page() {
         for (width, dark) in [(360, false), (1400, true)] {
             let loaded = load(&browser, &directory("console"), &page, width, dark);
@@ -71,10 +76,7 @@ document.title = JSON.stringify({ same: all[0] === hidden[0] && all[0] > 0, befo
 
 #[test]
 fn a_box_hides_its_cell_everywhere_and_no_other_and_the_button_brings_it_back() {
-    let Some(browser) = browser() else {
-        eprintln!("skipped: there is no chromium on PATH");
-        return;
-    };
+    let Some(browser) = or_say_so(browser()) else { return };
     for (name, page) in every_page() {
         let loaded = load(&browser, &directory("toggle"), &with_script(&page, TOGGLE), 1000, false);
         let title = loaded.dom.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next()).unwrap_or("");
@@ -89,10 +91,7 @@ document.title = JSON.stringify({ overflow: document.documentElement.scrollWidth
 
 #[test]
 fn no_page_is_wider_than_a_narrow_window() {
-    let Some(browser) = browser() else {
-        eprintln!("skipped: there is no chromium on PATH");
-        return;
-    };
+    let Some(browser) = or_say_so(browser()) else { return };
     for (name, page) in every_page() {
         // A headless window has a least width; a frame has none.
         let inner = with_script(&page, &WIDE.replace("document.title", "parent.document.title"));

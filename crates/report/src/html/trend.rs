@@ -108,7 +108,7 @@ fn changes(trend: &Trend) -> String {
             let other: Vec<String> = change.changed.iter().map(|line| e(line)).collect();
             vec![
                 format!("<b class=\"warning\" title=\"{}\">{}</b>", e(&change_words(trend, change)), letter(place)),
-                format!("<code>{}</code>", e(&change.run_id)),
+                format!("<code class=\"id\">{}</code>", e(&change.run_id)),
                 e(&when(&change.created_at)),
                 level(change.before),
                 level(change.after),
@@ -130,7 +130,7 @@ fn runs(trend: &Trend) -> String {
     let rows: Vec<Row> = latest
         .map(|point| {
             vec![
-                format!("<code>{}</code>", e(&point.run_id)),
+                format!("<code class=\"id\">{}</code>", e(&point.run_id)),
                 e(&when(&point.created_at)),
                 point.n.to_string(),
                 metric(&trend.metric, point.p50, None),
