@@ -90,7 +90,7 @@ fn told(trend: &Trend, point: &Point) -> String {
 fn dates(drawing: &mut Drawing, drawn: &[Point], left_out: usize, x: impl Fn(f64) -> f64) {
     let last = drawn.len() - 1;
     let wanted = 4.min(last);
-    let mut shown: Vec<usize> = (0..=wanted).map(|part| if wanted == 0 { 0 } else { part * last / wanted }).collect();
+    let mut shown: Vec<usize> = (0..=wanted).map(|part| (part * last).checked_div(wanted).unwrap_or(0)).collect();
     shown.dedup();
     for (place, index) in shown.iter().enumerate() {
         let at = x((index + left_out) as f64);
