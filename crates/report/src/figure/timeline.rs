@@ -126,7 +126,7 @@ fn strip(
         let axis = Axis::over(least, most);
         let y = |value: f64| top + STRIP - 4.0 - axis.place(value) * (STRIP - 20.0);
         scale(drawing, run, cell, (least, most), axis.log, &y, top);
-        let limit = (MOST_DOTS / cells.max(1)).clamp(100, 320);
+        let limit = (MOST_DOTS / cells.max(1)).clamp(40, 320);
         let mut labels: Vec<f64> = Vec::new();
         for (dots, size, opacity) in [(&counted, 4.6, 0.9), (&warmup, 3.6, 0.45)] {
             let places: Vec<(f64, f64)> = dots
