@@ -3,7 +3,7 @@
 use super::curves::{self, BARS, Curve};
 use super::drawing::{Drawing, Figure, Paint};
 use super::ecdf::title_and_meaning;
-use super::pairs::MOST_CELLS;
+use super::pairs::{MOST_CELLS, left_out};
 use crate::comparison::{Pair, Pairs};
 use isodyne_core::compare::{Design, MetricComparison};
 use isodyne_core::stats::Sorted;
@@ -14,10 +14,13 @@ pub(super) fn before_after(all: &Pairs<'_>, paint: Paint) -> Vec<Figure> {
         let headline = pair.headline().filter(|one| one.design == Design::Separate)?;
         Some((pair, headline))
     });
-    separate.take(MOST_CELLS).filter_map(|(pair, headline)| figure(all, pair, headline, paint)).collect()
+    let separate: Vec<_> = separate.collect();
+    let many = left_out(separate.len().min(MOST_CELLS), separate.len());
+    let drawn = separate.into_iter().take(MOST_CELLS);
+    drawn.filter_map(|(pair, headline)| figure(all, pair, headline, &many, paint)).collect()
 }
 
-fn figure(all: &Pairs<'_>, pair: &Pair<'_>, one: &MetricComparison, paint: Paint) -> Option<Figure> {
+fn figure(all: &Pairs<'_>, pair: &Pair<'_>, one: &MetricComparison, many: &str, paint: Paint) -> Option<Figure> {
     let metric = one.metric.as_str();
     let ids = [&pair.found.baseline, &pair.found.candidate];
     let curves: Vec<Curve<'_>> = [("baseline", 0), ("candidate", 1)]
@@ -39,7 +42,7 @@ fn figure(all: &Pairs<'_>, pair: &Pair<'_>, one: &MetricComparison, paint: Paint
     let (title, meaning) = title_and_meaning(metric, log);
     let name = format!("distribution-{}", pair.cell + 1);
     let mut figure =
-        drawing.finish(name, format!("{}: {title}", pair.label), format!("{meaning} {BARS}"), 6.0, all.scripted);
+        drawing.finish(name, format!("{}: {title}", pair.label), format!("{meaning} {BARS}{many}"), 6.0, all.scripted);
     figure.cell = Some(pair.cell);
     Some(figure)
 }

@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::drawing::{Anchor, Drawing, Figure, Ink, Paint, WIDTH, Words};
-use super::pairs::MOST_CELLS;
+use super::pairs::{MOST_CELLS, left_out};
 use crate::comparison::{Pair, Pairs};
 use crate::escape::shorten;
 use crate::text::comparison::signed_time;
@@ -15,8 +15,9 @@ const ROW: f64 = 20.0;
 const TOP: f64 = 26.0;
 
 pub(super) fn moved(all: &Pairs<'_>, paint: Paint) -> Option<Figure> {
-    let shown: Vec<&Pair<'_>> =
-        all.pairs.iter().filter(|pair| !pair.found.phases.is_empty()).take(MOST_CELLS).collect();
+    let mut shown: Vec<&Pair<'_>> = all.pairs.iter().filter(|pair| !pair.found.phases.is_empty()).collect();
+    let many = left_out(shown.len().min(MOST_CELLS), shown.len());
+    shown.truncate(MOST_CELLS);
     if shown.is_empty() {
         return None;
     }
@@ -27,10 +28,12 @@ pub(super) fn moved(all: &Pairs<'_>, paint: Paint) -> Option<Figure> {
         let height = rows(&mut drawing, &pair.found.phases);
         drawing.panel(Some(pair.cell), height);
     }
-    let explanation = "Each bar is how much longer (right of zero) or shorter (left, hatched) a phase of the ledger became, \
+    let explanation = format!(
+        "Each bar is how much longer (right of zero) or shorter (left, hatched) a phase of the ledger became, \
                        the Hodges–Lehmann estimate; the thin line is its 95 % interval. Only phases that surely moved are \
                        here, with false discoveries among them held at 5 % (Benjamini–Hochberg). Every pair of cells has \
-                       its own scale.";
+                       its own scale.{many}"
+    );
     Some(drawing.finish("moved", "Phases that moved", explanation, 0.0, all.scripted))
 }
 

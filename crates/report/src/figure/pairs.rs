@@ -21,13 +21,24 @@ const MOST_DOTS: usize = 400;
 /// How many differences beyond the scale have a mark.
 const MOST_MARKS: usize = 60;
 
+/// What a figure says of compared cells that it does not draw; nothing if it draws all that there are.
+pub(super) fn left_out(drawn: usize, there: usize) -> String {
+    if there > drawn {
+        format!(" {drawn} of {there} compared cells are drawn; the tables have all.")
+    } else {
+        String::new()
+    }
+}
+
 pub(super) fn pairs(all: &Pairs<'_>, paint: Paint) -> Option<Figure> {
     let paired = all.pairs.iter().filter_map(|pair| {
         let headline = pair.headline().filter(|one| one.design == Design::Paired)?;
         let differences = pair.differences(&headline.metric);
         (!differences.is_empty()).then_some((pair, headline, differences))
     });
-    let shown: Vec<_> = paired.take(MOST_CELLS).collect();
+    let mut shown: Vec<_> = paired.collect();
+    let many = left_out(shown.len().min(MOST_CELLS), shown.len());
+    shown.truncate(MOST_CELLS);
     if shown.is_empty() {
         return None;
     }
@@ -37,11 +48,6 @@ pub(super) fn pairs(all: &Pairs<'_>, paint: Paint) -> Option<Figure> {
         stroked |= strip(&mut drawing, pair, headline, differences);
         drawing.panel(Some(pair.cell), TOP + HEIGHT + 34.0);
     }
-    let many = if all.pairs.len() > shown.len() {
-        format!(" {} of {} compared cells are drawn.", shown.len(), all.pairs.len())
-    } else {
-        String::new()
-    };
     let strokes = if stroked {
         " Where there are too many for a dot each, a stroke spans the smallest to the largest of consecutive pairs."
     } else {
@@ -135,4 +141,15 @@ fn scale(one: &MetricComparison, differences: &[(u32, f64)]) -> (f64, f64) {
     let (low, high) = (finite().fold(0.0, f64::min), finite().fold(0.0, f64::max));
     // Differences of nothing but zeros still need a scale.
     if high - low < 1e-9 { (-0.01, 0.01) } else { (low, high) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::left_out;
+
+    #[test]
+    fn what_is_not_drawn_is_said() {
+        assert_eq!(left_out(24, 30), " 24 of 30 compared cells are drawn; the tables have all.");
+        assert_eq!(left_out(3, 3), "");
+    }
 }
