@@ -7,6 +7,7 @@ mod listener;
 mod output;
 mod parallel;
 mod paths;
+mod whole_file;
 
 use arguments::{Arguments, Command};
 use clap::Parser;

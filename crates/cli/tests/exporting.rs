@@ -27,7 +27,8 @@ fn a_run_goes_out_and_comes_in_again() {
     let text = std::fs::read_to_string(bench.path("again.json")).expect("a file");
     let again: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(again["results"][0]["times"], serde_json::json!([0.010, 0.011, 0.012]));
-    assert!(!bench.path("again.json.new").exists());
+    let left = std::fs::read_dir(bench.path(".")).expect("a directory");
+    assert!(left.flatten().all(|entry| !entry.file_name().to_string_lossy().ends_with(".new")));
     assert_eq!(bench.run(&["import", "again.json", "--out", "second"]).code, 0);
 }
 
@@ -71,4 +72,26 @@ fn the_list_says_what_is_not_built_in() {
     let parquet = formats.iter().find(|format| format["name"] == "parquet").expect("named in any case");
     assert_eq!(parquet["built"], cfg!(feature = "parquet"));
     assert!(formats.iter().filter(|format| format["name"] != "parquet").all(|format| format["built"] == true));
+}
+
+#[test]
+fn a_full_disk_is_said_and_a_pipe_stays_a_pipe() {
+    let bench = bench_with_run();
+    // Opened here, so that no path to a device is ever given to the program.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("every Linux has it");
+    let refused = bench.isodyne(&["export", "run", "--format", "csv"]).stdout(full).output().expect("isodyne starts");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("No space left on device"), "{refused:?}");
+
+    let pipe = bench.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo starts").success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read_to_string(pipe).expect("read")
+    });
+    let written = bench.run(&["export", "run", "--format", "csv", "-o", "pipe"]);
+    assert_eq!(written.code, 0, "{}", written.stderr);
+    let printed = bench.run(&["export", "run", "--format", "csv"]).stdout;
+    assert_eq!(reader.join().expect("it ends"), printed);
+    assert!(!std::fs::metadata(&pipe).expect("still there").is_file());
 }

@@ -3,14 +3,14 @@
 use crate::arguments::ExportOptions;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
+use crate::whole_file::WholeFile;
 use anyhow::Context;
 use isodyne_report::{Style, list_table};
 use isodyne_store::export::{EXPORTERS, ExportError, Exporter, Selection, Source, Writer, find};
 use isodyne_store::{SampleReader, read_record};
 use serde_json::json;
-use std::fs::File;
-use std::io::{BufWriter, ErrorKind, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::Path;
 
 /// Writes a run in the format that is asked for.
 pub fn export(options: &ExportOptions, output: &Output) -> Result<Exit, Trouble> {
@@ -54,22 +54,10 @@ fn to_file(
     path: &Path,
     output: &Output,
 ) -> Result<Exit, Trouble> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let unfinished = PathBuf::from(name);
     let context = || format!("cannot write `{}`", path.display());
-    let file = File::create(&unfinished).with_context(context).map_err(Trouble::unexpected)?;
-    let mut writer = BufWriter::with_capacity(64 << 10, file);
-    let written = write(exporter, run, options, &mut writer, output).and_then(|()| {
-        writer.flush()?;
-        writer.get_ref().sync_all()?;
-        Ok(std::fs::rename(&unfinished, path)?)
-    });
-    if let Err(error) = written {
-        // It was made here, and nobody else knows of it.
-        let _ = std::fs::remove_file(&unfinished);
-        return Err(trouble(error));
-    }
+    let mut file = WholeFile::begin(path).with_context(context).map_err(Trouble::unexpected)?;
+    write(exporter, run, options, &mut file, output).map_err(trouble)?;
+    file.finish().with_context(context).map_err(Trouble::unexpected)?;
     output.say(&path.display().to_string());
     Ok(Exit::Ok)
 }
