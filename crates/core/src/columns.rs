@@ -63,6 +63,21 @@ pub struct Row {
     pub provenance: Provenance,
 }
 
+impl From<&Sample> for Row {
+    fn from(sample: &Sample) -> Self {
+        Self {
+            sequence: sample.sequence,
+            started_ns: sample.started_ns,
+            round: sample.round,
+            session: sample.session,
+            warmup: sample.warmup,
+            failure: sample.failure.as_ref().map(|failure| failure.class),
+            accuracy: sample.accuracy,
+            provenance: sample.provenance,
+        }
+    }
+}
+
 impl Row {
     /// Whether the sample counts: not a warm-up and not failed.
     pub fn counts(&self) -> bool {
@@ -147,16 +162,7 @@ impl CellColumns {
     /// Adds a sample at the end.
     pub fn add(&mut self, sample: &Sample) {
         let row = self.rows.len();
-        self.rows.push(Row {
-            sequence: sample.sequence,
-            started_ns: sample.started_ns,
-            round: sample.round,
-            session: sample.session,
-            warmup: sample.warmup,
-            failure: sample.failure.as_ref().map(|failure| failure.class),
-            accuracy: sample.accuracy,
-            provenance: sample.provenance,
-        });
+        self.rows.push(Row::from(sample));
         for (name, value) in &sample.metrics {
             match self.metrics.get_mut(name) {
                 Some(column) => set(column, row, *value),

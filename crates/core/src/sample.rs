@@ -64,19 +64,36 @@ pub struct Contamination {
 }
 
 impl Contamination {
-    /// The numbers that are known, by field name.
+    /// The names of its numbers, in the order of the fields.
+    pub const NUMBERS: [&'static str; 8] = [
+        "steal_ns",
+        "pressure_cpu_ns",
+        "pressure_memory_ns",
+        "pressure_io_ns",
+        "involuntary_switches_count",
+        "other_cpu_ns",
+        "throttled_count",
+        "load_1min",
+    ];
+
+    /// Its numbers, in the order of [`Contamination::NUMBERS`].
+    pub fn numbers(&self) -> [Option<f64>; Self::NUMBERS.len()] {
+        let whole = |value: Option<u64>| value.map(|value| value as f64);
+        [
+            whole(self.steal_ns),
+            whole(self.pressure_cpu_ns),
+            whole(self.pressure_memory_ns),
+            whole(self.pressure_io_ns),
+            whole(self.involuntary_switches_count),
+            whole(self.other_cpu_ns),
+            whole(self.throttled_count),
+            self.load_1min,
+        ]
+    }
+
+    /// The numbers that are known, by name.
     pub fn values(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        let whole = [
-            ("steal_ns", self.steal_ns),
-            ("pressure_cpu_ns", self.pressure_cpu_ns),
-            ("pressure_memory_ns", self.pressure_memory_ns),
-            ("pressure_io_ns", self.pressure_io_ns),
-            ("involuntary_switches_count", self.involuntary_switches_count),
-            ("other_cpu_ns", self.other_cpu_ns),
-            ("throttled_count", self.throttled_count),
-        ];
-        let whole = whole.into_iter().filter_map(|(name, value)| Some((name, value? as f64)));
-        whole.chain(self.load_1min.map(|load| ("load_1min", load)))
+        Self::NUMBERS.into_iter().zip(self.numbers()).filter_map(|(name, value)| Some((name, value?)))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::escape::plain;
 use isodyne_core::ledger::MilestoneName;
 use isodyne_core::record::RunRecord;
-use isodyne_core::sample::Sample;
+use isodyne_core::sample::{Contamination, Sample};
 
 /// Metrics with a column of their own; any other is in `other_metrics` as `name=value`, joined by semicolons.
 const METRICS: &[&str] =
@@ -30,21 +30,8 @@ pub fn csv_heading() -> String {
     .to_vec();
     heading.extend(METRICS.iter().map(|name| (*name).to_owned()));
     heading.extend(MilestoneName::ALL.iter().map(|name| format!("at_{name}_ns")));
-    heading.extend(
-        [
-            "steal_ns",
-            "pressure_cpu_ns",
-            "pressure_memory_ns",
-            "pressure_io_ns",
-            "involuntary_switches_count",
-            "other_cpu_ns",
-            "throttled_count",
-            "load_1min",
-            "page_cache",
-            "other_metrics",
-        ]
-        .map(str::to_owned),
-    );
+    heading.extend(Contamination::NUMBERS.map(str::to_owned));
+    heading.extend(["page_cache", "other_metrics"].map(str::to_owned));
     heading.join(",") + "\r\n"
 }
 
@@ -75,17 +62,8 @@ fn line(record: &RunRecord, sample: &Sample) -> Vec<String> {
     ];
     fields.extend(METRICS.iter().map(|name| sample.metrics.get(*name).map(f64::to_string).unwrap_or_default()));
     fields.extend(MilestoneName::ALL.iter().map(|name| number(sample.ledger.at_ns(*name))));
-    fields.extend([
-        number(host.steal_ns),
-        number(host.pressure_cpu_ns),
-        number(host.pressure_memory_ns),
-        number(host.pressure_io_ns),
-        number(host.involuntary_switches_count),
-        number(host.other_cpu_ns),
-        number(host.throttled_count),
-        host.load_1min.map(|load| load.to_string()).unwrap_or_default(),
-        host.page_cache.as_deref().map(field).unwrap_or_default(),
-    ]);
+    fields.extend(host.numbers().map(|value| value.map(|value| value.to_string()).unwrap_or_default()));
+    fields.push(host.page_cache.as_deref().map(field).unwrap_or_default());
     let others: Vec<String> = sample
         .metrics
         .iter()

@@ -174,3 +174,11 @@ pub(crate) fn noise(index: usize, variation: f64) -> f64 {
 pub(crate) fn scattered(n: usize, centre: f64, variation: f64) -> Vec<f64> {
     (0..n).map(|index| centre * noise(index + (centre as usize), variation)).collect()
 }
+
+/// What a rule says of one metric of one imported cell.
+pub(crate) fn said(rule: &str, metric: &str, values: &[f64]) -> Option<Weight> {
+    let mut made = Made::imported();
+    let cell = made.cell("a");
+    made.samples(&cell, metric, values);
+    made.says(rule)
+}

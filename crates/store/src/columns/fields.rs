@@ -5,17 +5,8 @@ use isodyne_core::failure::Failure;
 use isodyne_core::ledger::Ledger;
 use isodyne_core::sample::{Contamination, Sample};
 
-/// The numbers of [`Contamination`], in the order of its fields.
-pub(super) const CONTAMINATION: [&str; 8] = [
-    "steal_ns",
-    "pressure_cpu_ns",
-    "pressure_memory_ns",
-    "pressure_io_ns",
-    "involuntary_switches_count",
-    "other_cpu_ns",
-    "throttled_count",
-    "load_1min",
-];
+/// The names of the host's numbers around a sample.
+pub(super) const CONTAMINATION: [&str; Contamination::NUMBERS.len()] = Contamination::NUMBERS;
 
 /// One sample.
 pub(super) struct Fields<'a> {
@@ -36,31 +27,12 @@ pub(super) fn of<'a>(sample: &'a Sample, metrics: &'a mut Vec<(&'a str, f64)>) -
     metrics.extend(sample.metrics.iter().map(|(name, value)| (name.as_str(), *value)));
     Fields {
         cell: sample.cell.as_str(),
-        row: Row {
-            sequence: sample.sequence,
-            started_ns: sample.started_ns,
-            round: sample.round,
-            session: sample.session,
-            warmup: sample.warmup,
-            failure: sample.failure.as_ref().map(|failure| failure.class),
-            accuracy: sample.accuracy,
-            provenance: sample.provenance,
-        },
+        row: Row::from(sample),
         failure: sample.failure.as_ref(),
         metrics,
-        contamination: numbers(&sample.contamination),
+        contamination: sample.contamination.numbers().map(|value| value.unwrap_or(f64::NAN)),
         page_cache: sample.contamination.page_cache.as_deref(),
         proved: !sample.proofs.is_empty(),
         ledger: &sample.ledger,
     }
-}
-
-fn numbers(host: &Contamination) -> [f64; CONTAMINATION.len()] {
-    let mut numbers = [f64::NAN; CONTAMINATION.len()];
-    for (name, value) in host.values() {
-        if let Some(place) = CONTAMINATION.iter().position(|known| *known == name) {
-            numbers[place] = value;
-        }
-    }
-    numbers
 }

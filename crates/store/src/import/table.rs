@@ -1,6 +1,6 @@
 //! Delimited text (RFC 4180 and its relatives) by column name: every error names file, line and column.
 
-use super::{ImportError, SourceFile, number, text};
+use super::{ImportError, ParsedSample, SourceFile, number, text};
 use std::borrow::Cow;
 
 /// What can stand between fields.
@@ -114,6 +114,17 @@ impl Row<'_, '_> {
             return Ok(None);
         }
         number::finite(text).map(Some).ok_or_else(|| self.fail(column, "a number"))
+    }
+
+    /// Gives a sample the number in a field, converted; an empty field gives it nothing.
+    ///
+    /// # Errors
+    /// As [`Row::number`].
+    pub fn put(&self, sample: &mut ParsedSample, column: usize, metric: &str, factor: f64) -> Result<(), ImportError> {
+        if let Some(value) = self.number(column)? {
+            sample.set(metric, value * factor);
+        }
+        Ok(())
     }
 
     /// The truth value in a field; `None` if it is empty.

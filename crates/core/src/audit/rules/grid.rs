@@ -160,14 +160,7 @@ fn after_a_timeout(series: &Series<'_>) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use crate::audit::finding::Weight;
-    use crate::audit::testing::{Made, noise, scattered};
-
-    fn said(rule: &str, metric: &str, values: &[f64]) -> Option<Weight> {
-        let mut made = Made::imported();
-        let cell = made.cell("a");
-        made.samples(&cell, metric, values);
-        made.says(rule)
-    }
+    use crate::audit::testing::{Made, noise, said, scattered};
 
     #[test]
     fn a_poll_is_seen_by_its_grid() {

@@ -183,16 +183,9 @@ pub(super) fn contamination(case: &Case<'_>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::testing::{Made, scattered};
+    use crate::audit::testing::{Made, said, scattered};
     use crate::ledger::SignalName;
     use crate::record::SignalCost;
-
-    fn said(rule: &str, metric: &str, values: &[f64]) -> Option<Weight> {
-        let mut made = Made::imported();
-        let cell = made.cell("a");
-        made.samples(&cell, metric, values);
-        made.says(rule)
-    }
 
     #[test]
     fn resolution_is_told() {

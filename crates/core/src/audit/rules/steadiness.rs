@@ -95,15 +95,8 @@ pub(super) fn missing_as_zero(case: &Case<'_>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use crate::audit::finding::Weight;
-    use crate::audit::testing::{Made, noise, scattered};
+    use crate::audit::testing::{Made, noise, said, scattered};
     use crate::imported::Statistic;
-
-    fn said(rule: &str, metric: &str, values: &[f64]) -> Option<Weight> {
-        let mut made = Made::imported();
-        let cell = made.cell("a");
-        made.samples(&cell, metric, values);
-        made.says(rule)
-    }
 
     #[test]
     fn nothing_real_is_that_steady() {

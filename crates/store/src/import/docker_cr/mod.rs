@@ -4,7 +4,7 @@
 
 mod folder;
 
-use super::table::{Row, Table};
+use super::table::Table;
 use super::units::figure;
 use super::{ImportError, Importer, Parsed, ParsedSample, Rounds, SourceFile, number, text, text_factor, when};
 use isodyne_core::cell::BackendName;
@@ -142,28 +142,15 @@ fn monitor(file: &SourceFile, parsed: &mut Parsed, rounds: &mut Rounds) -> Resul
         let at = when::unix_ns(row.text(time));
         first = first.or(at);
         sample.started_ns = at.zip(first).and_then(|(at, first)| u64::try_from(at - first).ok());
-        set(&mut sample, &row, cpu, "cpu_ratio", 0.01)?;
-        set(&mut sample, &row, memory, "memory_bytes", 1_048_576.0)?;
+        row.put(&mut sample, cpu, "cpu_ratio", 0.01)?;
+        row.put(&mut sample, memory, "memory_bytes", 1_048_576.0)?;
         if let Some(processes) = processes {
-            set(&mut sample, &row, processes, "processes_count", 1.0)?;
+            row.put(&mut sample, processes, "processes_count", 1.0)?;
         }
         parsed.add(&file.name, sample)?;
     }
     if parsed.created_at.is_none() {
         parsed.created_at = first.and_then(|ns| jiff::Timestamp::from_nanosecond(ns).ok()).map(|time| time.to_string());
-    }
-    Ok(())
-}
-
-fn set(
-    sample: &mut ParsedSample,
-    row: &Row<'_, '_>,
-    column: usize,
-    metric: &str,
-    factor: f64,
-) -> Result<(), ImportError> {
-    if let Some(value) = row.number(column)? {
-        sample.set(metric, value * factor);
     }
     Ok(())
 }

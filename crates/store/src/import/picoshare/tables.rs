@@ -31,9 +31,9 @@ pub(super) fn matrix(file: &SourceFile, reading: &mut Reading) -> Result<(), Imp
         let cell = reading.parsed.cell(&file.name, BackendName::Firecracker, factors)?;
         let mut sample = ParsedSample::new(cell, Accuracy::Kvm);
         sample.failure = failure(row.text(status), row.text(reason), row.flag(success)?);
-        set(&mut sample, &row, boot, "boot_ns", 1e9)?;
-        set(&mut sample, &row, duration, "total_ns", 1e9)?;
-        set(&mut sample, &row, throughput, "throughput_bytes_per_s", 1e6)?;
+        row.put(&mut sample, boot, "boot_ns", 1e9)?;
+        row.put(&mut sample, duration, "total_ns", 1e9)?;
+        row.put(&mut sample, throughput, "throughput_bytes_per_s", 1e6)?;
         if let Some(bytes) = payload_bytes(row.text(size)) {
             sample.set("payload_bytes", bytes);
         }
@@ -66,8 +66,8 @@ pub(super) fn raw(file: &SourceFile, reading: &mut Reading) -> Result<(), Import
         let cell = reading.parsed.cell(&file.name, BackendName::Imported, factors)?;
         let mut sample = ParsedSample::new(cell, Accuracy::Process);
         sample.failure = failure(row.text(status), row.text(reason), None);
-        set(&mut sample, &row, duration, "total_ns", 1e9)?;
-        set(&mut sample, &row, peak, "peak_memory_bytes", 1.0)?;
+        row.put(&mut sample, duration, "total_ns", 1e9)?;
+        row.put(&mut sample, peak, "peak_memory_bytes", 1.0)?;
         if let Some(bytes) = payload_bytes(row.text(size)) {
             sample.set("payload_bytes", bytes);
         }
@@ -102,17 +102,4 @@ fn memory(row: &Row<'_, '_>, column: usize) -> Result<FactorValue, ImportError> 
     mib.and_then(|mib| mib.checked_mul(1 << 20))
         .map(FactorValue::Bytes)
         .ok_or_else(|| row.fail(column, "an amount of memory in MB"))
-}
-
-fn set(
-    sample: &mut ParsedSample,
-    row: &Row<'_, '_>,
-    column: usize,
-    metric: &str,
-    factor: f64,
-) -> Result<(), ImportError> {
-    if let Some(value) = row.number(column)? {
-        sample.set(metric, value * factor);
-    }
-    Ok(())
 }
