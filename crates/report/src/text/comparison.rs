@@ -51,7 +51,13 @@ pub(crate) fn word(change: Change) -> &'static str {
 pub(crate) fn signed(share: f64) -> String {
     let percent = share.abs() * 100.0;
     let digits = if percent >= 99.5 { 0 } else { 1 + usize::from(percent < 0.995) };
-    format!("{}{percent:.digits$} %", if share < 0.0 { '−' } else { '+' })
+    let sign = match format!("{percent:.digits$}") {
+        // What is shown as nothing has no direction.
+        text if text.bytes().all(|byte| matches!(byte, b'0' | b'.')) => return "0 %".to_owned(),
+        _ if share < 0.0 => '−',
+        _ => '+',
+    };
+    format!("{sign}{percent:.digits$} %")
 }
 
 /// The ends of a relative interval: `+4.2 to +6.0 %`.
@@ -149,4 +155,15 @@ pub(crate) fn p_value(p: f64) -> String {
 
 fn warned(first: &str, text: &str, style: Style) -> Vec<String> {
     paragraph(first, &plain(text), style.columns()).iter().map(|line| style.warning(line)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::signed;
+
+    #[test]
+    fn nothing_has_no_sign() {
+        assert_eq!([signed(-1e-9), signed(0.0), signed(1e-9)], ["0 %"; 3]);
+        assert_eq!([signed(-0.0213), signed(0.002), signed(2.58)], ["−2.1 %", "+0.20 %", "+258 %"]);
+    }
 }
