@@ -3,16 +3,9 @@
 use super::Design;
 use crate::columns::CellColumns;
 use crate::stats::{
-    Estimate, Sorted, autocorrelation, effective_n, mann_whitney_p, normal_cdf, normal_quantile, rank_sum_shift,
-    signed_rank_p, signed_rank_shift,
+    Estimate, Sorted, apparent_inflation, mann_whitney_p, normal_cdf, normal_quantile, rank_sum_shift, signed_rank_p,
+    signed_rank_shift_widened,
 };
-
-/// An autocorrelation beyond this many standard errors is taken for real. In independent values it is there in 1 of 100
-/// cases by chance.
-const REAL_AUTOCORRELATION: f64 = 2.326;
-
-/// Correlated differences are put together into no fewer means than this: 8 of one sign are p = 0.4 %, one-sided.
-const LEAST_BLOCKS: usize = 8;
 
 /// Which rows of two cells belong together.
 pub(crate) struct Pairing {
@@ -92,9 +85,13 @@ pub(crate) struct Sides {
     pub baseline: Vec<f64>,
     pub candidate: Vec<f64>,
     pub scale: Scale,
-    /// Of separate runs: how much larger the variance is than that of independent values; 1 or more.
+    /// How much larger the variance of the change is than that of independent pairs or values; 1 or more.
+    ///
+    /// Differences of pairs taken in random order are not correlated in time under "no change", whatever the host does:
+    /// the order gives each a random sign. Where they look correlated, a side drifts by itself, or the change is not the
+    /// same all the time. Of separate runs it is the greater of the two sides'.
     pub inflation: f64,
-    /// Differences of pairs on the scale, put together where they are correlated in time; empty for separate runs.
+    /// Differences of pairs on the scale, in time order; empty for separate runs.
     differences: Vec<f64>,
 }
 
@@ -144,10 +141,12 @@ impl Sides {
             (_, Scale::Log) => baseline.iter().zip(&candidate).map(|(one, other)| (other / one).ln()).collect(),
             _ => baseline.iter().zip(&candidate).map(|(one, other)| other - one).collect(),
         };
-        let differences = blocked(differences);
         let inflation = match design {
-            Design::Paired => 1.0,
-            Design::Separate => inflation(&baseline).max(inflation(&candidate)),
+            Design::Paired => median_inflation(&differences, apparent_inflation),
+            Design::Separate => {
+                let of = |values: &[f64]| median_inflation(values, crate::stats::inflation);
+                of(&baseline).max(of(&candidate))
+            }
         };
         Self { design, baseline, candidate, scale, inflation, differences }
     }
@@ -160,7 +159,7 @@ impl Sides {
     /// The Hodges–Lehmann shift on the scale, with its interval. `None` where n cannot carry it.
     pub fn shift(&self, confidence: f64) -> Option<Estimate> {
         match self.design {
-            Design::Paired => signed_rank_shift(&self.differences, confidence),
+            Design::Paired => signed_rank_shift_widened(&self.differences, confidence, self.inflation),
             Design::Separate => {
                 let (one, other) = (self.on_scale(&self.baseline), self.on_scale(&self.candidate));
                 rank_sum_shift(&one, &other, confidence, self.inflation)
@@ -174,14 +173,11 @@ impl Sides {
             Design::Paired => signed_rank_p(&self.differences)?,
             Design::Separate => mann_whitney_p(&self.baseline, &self.candidate)?,
         };
-        if self.inflation <= 1.0 {
-            return Some(p);
-        }
-        // The normal score of the p-value, as if there were as few values as are independent.
-        Some((2.0 * normal_cdf(normal_quantile(p / 2.0) / self.inflation.sqrt())).min(1.0))
+        Some((2.0 * deflated(p / 2.0, self.inflation)).min(1.0))
     }
 
-    fn on_scale(&self, values: &[f64]) -> Vec<f64> {
+    /// Values on the scale.
+    pub fn on_scale(&self, values: &[f64]) -> Vec<f64> {
         match self.scale {
             Scale::Log => values.iter().map(|value| value.ln()).collect(),
             _ => values.to_vec(),
@@ -206,32 +202,12 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
     Sorted::new(values.iter().copied())?.quantile(0.5)
 }
 
-/// By how much the correlation of a series in time inflates the variance of its level: n over the effective n.
-pub(crate) fn inflation(values: &[f64]) -> f64 {
-    let n = values.len() as f64;
-    let Some(effective) = effective_n(values).filter(|effective| *effective < n) else { return 1.0 };
-    // The effective n is itself an estimate: Student's t of so few is wider than the normal by this much.
-    let freedom = (effective - 1.0).max(3.0);
-    n / effective.max(1.0) * freedom / (freedom - 2.0)
+fn median_inflation(values: &[f64], of: impl Fn(&[f64], &Sorted, f64) -> f64) -> f64 {
+    Sorted::new(values.iter().copied()).map_or(1.0, |sorted| of(values, &sorted, 0.5))
 }
 
-/// Whether a series is correlated in time beyond what 1 of 100 independent ones are by chance.
-pub(crate) fn surely_correlated(values: &[f64]) -> bool {
-    let real = REAL_AUTOCORRELATION / (values.len().max(1) as f64).sqrt();
-    autocorrelation(values, 1).is_some_and(|found| found > real)
-}
-
-/// Differences of pairs taken in random order are not correlated in time under "no change", whatever the host does: the
-/// order gives each a random sign. Where they surely are, a side drifts by itself, or the change is not the same all the
-/// time. Then means of neighbours take their place, so many together that they are about independent, but never so many
-/// that no test can be made.
-fn blocked(differences: Vec<f64>) -> Vec<f64> {
-    let n = differences.len();
-    if !surely_correlated(&differences) {
-        return differences;
-    }
-    let size = (inflation(&differences).ceil() as usize).clamp(1, (n / LEAST_BLOCKS).max(1));
-    let blocks = n / size;
-    let block = |index: usize| &differences[index * n / blocks..(index + 1) * n / blocks];
-    (0..blocks).map(|index| block(index).iter().sum::<f64>() / block(index).len() as f64).collect()
+/// A one-sided p-value with its normal score over the root of the inflation: as if there were as few values as are worth
+/// independent ones.
+pub(crate) fn deflated(p: f64, inflation: f64) -> f64 {
+    if inflation <= 1.0 { p } else { normal_cdf(normal_quantile(p) / inflation.sqrt()) }
 }

@@ -4,9 +4,8 @@ use super::one_sided::{cdf, least_n, lower_bound, share_interval, upper_bound};
 use super::{Budget, BudgetVerdict, Figure, Limit, Settings, Verdict};
 use crate::cell::CellId;
 use crate::columns::CellColumns;
-use crate::compare::sides::{inflation, surely_correlated};
 use crate::compare::words::percent;
-use crate::stats::{Sorted, carries_upper_bound, quantile_interval_at};
+use crate::stats::{Sorted, apparent_inflation, carries_upper_bound, series_interval};
 use crate::unit::display_metric;
 
 /// The verdict on a ceiling or a floor.
@@ -42,9 +41,7 @@ impl Held<'_> {
             return self.no_value(columns);
         };
         let n = values.len() as u64;
-        // Of few values the effective n is a guess: it counts where the correlation is more than chance.
-        let wider = if surely_correlated(&values) { inflation(&values) } else { 1.0 };
-        let effective = values.len() as f64 / wider;
+        let effective = values.len() as f64 / apparent_inflation(&values, &sorted, q);
         let Settings { false_alarms, within_bound, .. } = *self.settings;
         let (low_fail, high_fail) = (
             lower_bound(&sorted, q, effective, 1.0 - false_alarms),
@@ -67,7 +64,7 @@ impl Held<'_> {
         };
         let point = sorted.quantile(q);
         let observed = point.filter(|_| q == 0.5 || carries_upper_bound(n, q));
-        let interval = quantile_interval_at(&sorted, q, 0.95).filter(|_| effective >= values.len() as f64);
+        let interval = series_interval(&values, &sorted, q, 0.95);
         let observed_ci95 = interval.map(|interval| [interval.low, interval.high]);
         let least = least_n(if self.ceiling { q } else { 1.0 - q }, within_bound);
         let lacking = (effective.floor() as u64) < least;

@@ -1,6 +1,7 @@
 //! The gate: budgets, and the verdicts on them.
 
 mod absolute;
+mod discordance;
 mod evaluate;
 mod one_sided;
 mod quantile_change;

@@ -1,45 +1,47 @@
 //! The change of a quantile other than the median.
 //!
-//! Of pairs: the BCa bootstrap over rounds for the interval, and for the test a randomisation of which value of a pair
-//! is whose, which is exact under "no change" because the order within a round was random. Of separate runs, and of
-//! very many pairs: both sides' order-statistic intervals put together by the method of variance estimates recovery
-//! (G. Y. Zou and A. Donner, "Construction of confidence limits about effect measures", Stat. Med. 27 (2008) 1693–1702).
+//! Of pairs: exact tests for the interval ([`super::discordance`]), and for "no change" a randomisation of which value of
+//! a pair is whose, which is exact too because the order within a round was random. Of separate runs: both sides'
+//! order-statistic intervals put together by the method of variance estimates recovery (G. Y. Zou and A. Donner,
+//! "Construction of confidence limits about effect measures", Stat. Med. 27 (2008) 1693–1702).
 
+use super::discordance::Discordance;
 use crate::compare::Design;
-use crate::compare::sides::{Scale, Sides, inflation};
-use crate::stats::{Estimate, Sorted, bca, normal_cdf, normal_quantile, quantile_interval_at};
+use crate::compare::sides::{Scale, Sides, deflated};
+use crate::stats::{Estimate, Sorted, normal_cdf, normal_quantile, series_interval};
 
-/// Beyond so many pairs the bootstrap's leave-one-out would take minutes.
-const MOST_BOOTSTRAPPED: usize = 2_000;
-/// Resamples of the bootstrap, and relabellings of the test for few pairs.
-const RESAMPLES: u32 = 1_999;
-/// About so many values are looked at for the test.
-const LOOKS: usize = 20_000_000;
+/// Beyond so many pairs the test is that of the discordant pairs: relabelling would take minutes, and has no more power.
+const MOST_RELABELLED: usize = 2_000;
+/// Relabellings of the test: the least p-value is one in 10,000, which 100 budgets at once still leave under 1 %.
+const RELABELLINGS: u32 = 9_999;
+/// So many relabellings that are as bad settle that the p-value is not small.
+const SETTLED: u32 = 200;
 /// One seed for all: the same samples give the same verdict.
 const SEED: u64 = 0x1505_0D1E;
 
 /// The change of the q-quantile on the scale, at two confidences, and the one-sided p-value of "not worse"; `sign` is +1
 /// where more is worse.
 pub(super) fn measure(sides: &Sides, q: f64, confidences: [f64; 2], sign: f64) -> Option<(Estimate, Estimate, f64)> {
-    let n = sides.n();
-    if sides.design == Design::Paired && n <= MOST_BOOTSTRAPPED {
-        let statistic = |rows: &[usize]| {
-            let side = |values: &[f64]| quantile_of(rows.iter().map(|row| values[*row]).collect(), q);
-            Some(difference(sides.scale, side(&sides.baseline), side(&sides.candidate)))
+    if sides.design == Design::Paired {
+        let pairs = Discordance::new(&sides.on_scale(&sides.baseline), &sides.on_scale(&sides.candidate), q);
+        let value = difference(
+            sides.scale,
+            quantile_of(sides.baseline.clone(), q),
+            quantile_of(sides.candidate.clone(), q),
+        );
+        let at = |confidence| pairs.interval(value, confidence, sides.inflation);
+        let p = if sides.n() <= MOST_RELABELLED {
+            deflated(relabelled(sides, q, sign), sides.inflation)
+        } else {
+            pairs.p_value(0.0, sign, sides.inflation)
         };
-        let at = |confidence| bca(n, statistic, confidence, RESAMPLES, SEED);
-        return Some((at(confidences[0])?, at(confidences[1])?, relabelled(sides, q, sign)));
+        return Some((at(confidences[0])?, at(confidences[1])?, p));
     }
     let at = |confidence| recovered(sides, q, confidence);
     let shown = at(confidences[0])?;
-    let p = if sides.design == Design::Paired {
-        relabelled(sides, q, sign)
-    } else {
-        let z = normal_quantile(f64::midpoint(1.0, confidences[0]));
-        let (value, end) = if sign > 0.0 { (shown.value, shown.low) } else { (-shown.value, -shown.high) };
-        normal_cdf(-value / ((value - end) / z))
-    };
-    Some((shown, at(confidences[1])?, p))
+    let z = normal_quantile(f64::midpoint(1.0, confidences[0]));
+    let (value, end) = if sign > 0.0 { (shown.value, shown.low) } else { (-shown.value, -shown.high) };
+    Some((shown, at(confidences[1])?, normal_cdf(-value / ((value - end) / z))))
 }
 
 fn difference(scale: Scale, baseline: f64, candidate: f64) -> f64 {
@@ -56,32 +58,33 @@ fn quantile_of(mut values: Vec<f64>, q: f64) -> f64 {
     *low + (place - below as f64) * (high - *low)
 }
 
-/// The share of random relabellings of the pairs that are at least as bad, the observed one among them.
+/// The share of random relabellings of the pairs that are at least as bad, the observed one among them. It stops early
+/// where that share is surely not small (J. Besag and P. Clifford, "Sequential Monte Carlo p-values", Biometrika 78 (1991)
+/// 301–304).
 fn relabelled(sides: &Sides, q: f64, sign: f64) -> f64 {
-    let n = sides.n();
     let statistic =
         |one: Vec<f64>, other: Vec<f64>| sign * difference(sides.scale, quantile_of(one, q), quantile_of(other, q));
     let observed = statistic(sides.baseline.clone(), sides.candidate.clone());
-    let times = (LOOKS / (2 * n.max(1))).clamp(299, RESAMPLES as usize);
     let mut random = fastrand::Rng::with_seed(SEED);
-    let mut as_bad = 1_usize;
-    for _ in 0..times {
+    let mut as_bad = 0;
+    for done in 1..=RELABELLINGS {
         let pairs = sides.baseline.iter().zip(&sides.candidate);
         let (one, other) =
             pairs.map(|(one, other)| if random.bool() { (*one, *other) } else { (*other, *one) }).unzip();
-        as_bad += usize::from(statistic(one, other) >= observed);
+        as_bad += u32::from(statistic(one, other) >= observed);
+        if as_bad >= SETTLED {
+            return f64::from(as_bad) / f64::from(done);
+        }
     }
-    as_bad as f64 / (times + 1) as f64
+    f64::from(as_bad + 1) / f64::from(RELABELLINGS + 1)
 }
 
 fn recovered(sides: &Sides, q: f64, confidence: f64) -> Option<Estimate> {
     let on_scale = |values: &[f64]| -> Option<[f64; 3]> {
         let on = |value: f64| if sides.scale == Scale::Log { value.ln() } else { value };
         let sorted = Sorted::new(values.iter().copied())?;
-        let interval = quantile_interval_at(&sorted, q, confidence)?;
-        let value = on(sorted.quantile(q)?);
-        let wider = inflation(values).sqrt();
-        Some([value - (value - on(interval.low)) * wider, value, value + (on(interval.high) - value) * wider])
+        let interval = series_interval(values, &sorted, q, confidence)?;
+        Some([on(interval.low), on(sorted.quantile(q)?), on(interval.high)])
     };
     let [one_low, one, one_high] = on_scale(&sides.baseline)?;
     let [other_low, other, other_high] = on_scale(&sides.candidate)?;

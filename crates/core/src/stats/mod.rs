@@ -41,9 +41,9 @@ pub use power::{detectable, minimum_detectable, samples_for};
 pub use quantile::{QUANTILE_TYPE, Sorted, ecdf_points};
 pub use rank_sum::{mann_whitney_p, rank_sum_shift};
 pub use sequential::{Look, RuleError, Step, StoppingRule};
-pub use series::{LEAST_FOR_INTERVAL, inflation, series_interval, series_intervals};
+pub use series::{LEAST_FOR_INTERVAL, apparent_inflation, inflation, series_interval, series_intervals};
 pub use sign_flip::sign_flip_p;
-pub use signed_rank::{signed_rank_p, signed_rank_shift};
+pub use signed_rank::{signed_rank_p, signed_rank_shift, signed_rank_shift_widened};
 pub use warmup::warmup_suspected;
 
 /// How often a value is "more than ten times the median": a stall, in a benchmark of start times.

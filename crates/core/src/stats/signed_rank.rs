@@ -10,6 +10,7 @@ use super::estimate::Estimate;
 use super::normal::{normal_cdf, normal_quantile};
 use super::pairs::PairSums;
 use super::rank::Ranks;
+use super::series::LEAST_FOR_INTERVAL;
 
 /// Up to so many differences the distribution of the statistic is exact, beyond it normal with a correction for
 /// continuity.
@@ -22,10 +23,21 @@ const EXACT: usize = 100;
 /// least that. `None` if n cannot carry the interval (fewer than 6 at 95 %), if a difference is not finite, or for a
 /// confidence outside (0, 1). O(n log n) time and O(n) memory.
 pub fn signed_rank_shift(differences: &[f64], confidence: f64) -> Option<Estimate> {
-    if differences.iter().any(|value| !value.is_finite()) || !(confidence > 0.0 && confidence < 1.0) {
+    signed_rank_shift_widened(differences, confidence, 1.0)
+}
+
+/// The same for differences that are correlated in time: `inflation` (1 or more, the variance of the statistic over that
+/// of independent differences; [`super::inflation`] measures it) widens the interval to the normal approximation with
+/// that variance, if that is wider, and from 15 differences on to the whole range of Walsh averages at most. Its
+/// confidence is then the nominal one.
+///
+/// `None` where [`signed_rank_shift`] is, for an inflation under 1, or if the interval leaves fewer than 15 differences.
+pub fn signed_rank_shift_widened(differences: &[f64], confidence: f64, inflation: f64) -> Option<Estimate> {
+    let sensible = confidence > 0.0 && confidence < 1.0 && inflation >= 1.0 && inflation.is_finite();
+    if differences.iter().any(|value| !value.is_finite()) || !sensible {
         return None;
     }
-    let (rank, reached) = critical_rank(differences.len(), confidence)?;
+    let (rank, reached) = widened_rank(differences.len(), confidence, inflation)?;
     // Halves, so that a sum of two is their average; halving is exact and cannot overflow.
     let mut halves: Vec<f64> = differences.iter().map(|value| value / 2.0).collect();
     halves.sort_unstable_by(f64::total_cmp);
@@ -38,15 +50,31 @@ pub fn signed_rank_shift(differences: &[f64], confidence: f64) -> Option<Estimat
     })
 }
 
+/// [`critical_rank`], moved outwards by the root of the inflation.
+fn widened_rank(n: usize, confidence: f64, inflation: f64) -> Option<(u64, f64)> {
+    let found = critical_rank(n, confidence)?;
+    if inflation == 1.0 {
+        return Some(found);
+    }
+    // Of enough differences the whole range is an honest answer, as for the rank sum.
+    let least = u64::from(n >= LEAST_FOR_INTERVAL);
+    let rank = normal_rank(n, (1.0 - confidence) / 2.0, inflation).max(least).min(found.0);
+    (rank >= 1).then_some((rank, confidence))
+}
+
+/// The same by the normal approximation; 0 if that lies beyond the smallest average.
+fn normal_rank(n: usize, tail: f64, inflation: f64) -> u64 {
+    let n = n as f64;
+    let deviation = (inflation * n * (n + 1.0) * (2.0 * n + 1.0) / 24.0).sqrt();
+    (n * (n + 1.0) / 4.0 + 0.5 + normal_quantile(tail) * deviation).floor().max(0.0) as u64
+}
+
 /// The rank of the Walsh average that is the lower end of the interval, and the confidence that is reached with it.
 fn critical_rank(n: usize, confidence: f64) -> Option<(u64, f64)> {
     let tail = (1.0 - confidence) / 2.0;
     if n > EXACT {
-        let n = n as f64;
-        let mean = n * (n + 1.0) / 4.0;
-        let deviation = (n * (n + 1.0) * (2.0 * n + 1.0) / 24.0).sqrt();
-        let rank = (mean + 0.5 + normal_quantile(tail) * deviation).floor();
-        return if rank >= 1.0 { Some((rank as u64, confidence)) } else { None };
+        let rank = normal_rank(n, tail, 1.0);
+        return (rank >= 1).then_some((rank, confidence));
     }
     let ranks: Vec<u64> = (1..=n as u64).collect();
     let mut upto = 0.0;
