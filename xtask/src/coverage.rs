@@ -3,9 +3,11 @@
 //! Makes the tables between the marks in docs/statistics.md. Everything is drawn from fixed seeds, so the same code gives
 //! the same tables. It takes minutes without optimisation: `cargo run --release --package xtask -- coverage`.
 
+mod absolute;
 mod alarms;
 pub mod data;
 mod paired;
+mod printed;
 mod separate;
 mod series;
 
@@ -56,6 +58,8 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
     series::tails(&mut outcome);
     paired::table(&mut outcome);
     separate::table(&mut outcome);
+    printed::table(&mut outcome);
+    absolute::table(&mut outcome);
     alarms::table(&mut outcome);
     let path = root.join(DOCUMENT);
     let document = fs::read_to_string(&path).with_context(|| format!("cannot read {DOCUMENT}"))?;

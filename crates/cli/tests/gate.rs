@@ -78,6 +78,7 @@ fn the_gate_checks_itself() {
     let found: Value = serde_json::from_str(&checked.stdout).expect("JSON");
     assert_eq!(found["schema"], "isodyne-selfcheck");
     assert!(found["outcomes"].as_array().expect("outcomes").len() >= 8);
+    assert_eq!(found["many_budgets"].as_array().expect("gates of several budgets").len(), 5);
     let run = bench.run(&["selfcheck", "--on", "scripted", "-n", "40", "--window", "10", "--out", "s", "--json"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     let found: Value = serde_json::from_str(&run.stdout).expect("JSON");
@@ -86,4 +87,10 @@ fn the_gate_checks_itself() {
     assert!((check["delay_ns"].as_f64().expect("a delay") - 5e6).abs() < 2e6, "{check}");
     let again = bench.run(&["selfcheck", "--run", "s", "--window", "10", "--json"]);
     assert_eq!(again.stdout, run.stdout);
+    // What is complete is looked at again; another backend is not what was begun.
+    let resumed = bench.run(&["selfcheck", "--on", "scripted", "--resume", "--out", "s", "--window", "10", "--json"]);
+    assert_eq!((resumed.code, &resumed.stdout), (0, &run.stdout), "{}", resumed.stderr);
+    let other = bench.run(&["selfcheck", "--on", "process", "--resume", "--out", "s"]);
+    assert_eq!(other.code, 2);
+    assert!(other.stderr.contains("is a run on scripted, not on process"), "{}", other.stderr);
 }

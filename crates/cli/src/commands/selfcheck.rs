@@ -10,7 +10,7 @@ use isodyne_core::cell::BackendName;
 use isodyne_core::compare::MARGIN;
 use isodyne_core::diagnostic::hint_for;
 use isodyne_core::gate::selfcheck::{
-    DELAYED, Noise, Outcome, RunCheck, SAME, Simulation, is_selfcheck, simulate, windows,
+    DELAYED, Many, Noise, Outcome, RunCheck, SAME, Simulation, is_selfcheck, many, simulate, windows,
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,8 @@ struct Printed<'a> {
     simulation: Option<&'a Simulation>,
     #[serde(skip_serializing_if = "<[Outcome]>::is_empty")]
     outcomes: &'a [Outcome],
+    #[serde(skip_serializing_if = "<[Many]>::is_empty")]
+    many_budgets: &'a [Many],
     #[serde(skip_serializing_if = "<[RunCheck]>::is_empty")]
     runs: &'a [RunCheck],
 }
@@ -49,25 +51,36 @@ pub fn selfcheck(options: &SelfcheckOptions, output: &Output) -> Result<Exit, Tr
 fn synthetic(options: &SelfcheckOptions, output: &Output) -> Result<Exit, Trouble> {
     let simulation = Simulation { trials: options.trials, ..Simulation::default() };
     let outcomes = simulate(&simulation);
-    let broken = outcomes
-        .iter()
-        .any(|one| (one.design, one.noise, one.injected) == ("paired", Noise::Host, 0.0) && one.surely_over(PROMISED));
+    let several = many(&simulation);
+    let promised = |one: &&Outcome| (one.design, one.noise, one.injected) == ("paired", Noise::Host, 0.0);
+    let alike = outcomes.iter().filter(promised).chain(several.iter().map(|one| &one.alike));
+    let broken = alike.into_iter().any(|one| one.surely_over(PROMISED));
     if options.json {
-        let (simulation, outcomes) = (Some(&simulation), outcomes.as_slice());
-        output.json(&printed(broken, simulation, outcomes, &[]))?;
+        let whole = Printed {
+            simulation: Some(&simulation),
+            outcomes: &outcomes,
+            many_budgets: &several,
+            ..printed(broken, &[])
+        };
+        output.json(&whole)?;
     } else {
         output.data(&text::synthetic(&simulation, &outcomes, PROMISED))?;
+        output.data(&text::many(&several))?;
     }
     Ok(if broken { Exit::Regression } else { Exit::Ok })
 }
 
-fn printed<'a>(
-    broken: bool,
-    simulation: Option<&'a Simulation>,
-    outcomes: &'a [Outcome],
-    runs: &'a [RunCheck],
-) -> Printed<'a> {
-    Printed { schema: "isodyne-selfcheck", version: 1, promised: PROMISED, broken, simulation, outcomes, runs }
+fn printed(broken: bool, runs: &[RunCheck]) -> Printed<'_> {
+    Printed {
+        schema: "isodyne-selfcheck",
+        version: 1,
+        promised: PROMISED,
+        broken,
+        simulation: None,
+        outcomes: &[],
+        many_budgets: &[],
+        runs,
+    }
 }
 
 /// Measures one long interleaved run of variants that are alike and of one that sleeps 5 ms, and looks at its windows.
@@ -80,6 +93,16 @@ fn real(backend: &str, options: &SelfcheckOptions, output: &Output) -> Result<Ex
         let now = jiff::Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
         isodyne_store::default_location(&crate::paths::runs(), "selfcheck", &std::process::id().to_string(), &now)
     });
+    if options.resume {
+        let record = read(&out, output)?.record;
+        if let Some(cell) = record.cells.iter().find(|cell| cell.backend.as_str() != backend) {
+            let other = cell.backend.as_str();
+            return Err(Trouble::usage(
+                format!("{} is a run on {other}, not on {backend}", out.display()),
+                format!("go on with it by --on {other}, or begin another one with another --out"),
+            ));
+        }
+    }
     let plan_file = if options.resume { None } else { Some(plan_file(backend, options.rounds)?) };
     let what = plan_file.as_ref().map(|file| file.path.display().to_string());
     let run = RunOptions {
@@ -117,7 +140,7 @@ fn existing(run: &Path, options: &SelfcheckOptions, output: &Output) -> Result<E
     }
     let broken = checks.iter().any(|check| check.alike.surely_over(PROMISED));
     if options.json {
-        output.json(&printed(broken, None, &[], &checks))?;
+        output.json(&printed(broken, &checks))?;
     } else {
         output.data(&text::run(&checks, PROMISED))?;
     }

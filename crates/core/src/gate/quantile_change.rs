@@ -24,11 +24,8 @@ const SEED: u64 = 0x1505_0D1E;
 pub(super) fn measure(sides: &Sides, q: f64, confidences: [f64; 2], sign: f64) -> Option<(Estimate, Estimate, f64)> {
     if sides.design == Design::Paired {
         let pairs = Discordance::new(&sides.on_scale(&sides.baseline), &sides.on_scale(&sides.candidate), q);
-        let value = difference(
-            sides.scale,
-            quantile_of(sides.baseline.clone(), q),
-            quantile_of(sides.candidate.clone(), q),
-        );
+        let value =
+            difference(sides.scale, quantile_of(sides.baseline.clone(), q), quantile_of(sides.candidate.clone(), q));
         let at = |confidence| pairs.interval(value, confidence, sides.inflation);
         let p = if sides.n() <= MOST_RELABELLED {
             deflated(relabelled(sides, q, sign), sides.inflation)

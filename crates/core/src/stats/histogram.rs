@@ -1,36 +1,69 @@
-//! Histograms for streams: millions of latencies in a few kilobytes, with a stated precision.
+//! Histograms for streams: millions of latencies in a few kilobytes, exact up to a number of significant digits.
 //!
-//! Counts in buckets whose width grows with the value: every power of two is cut into the same number of equal buckets.
-//! This is the layout of HdrHistogram (G. Tene, 2012) with a power of two in place of decimal digits; two histograms of one
-//! precision merge without loss.
+//! Counts in buckets whose width grows with the value, in the layout of HdrHistogram (G. Tene, 2012), so that a histogram
+//! can be exchanged with every implementation of it; `store` reads and writes their bytes. Two histograms of one layout
+//! merge without loss.
 
+mod layout;
+
+use layout::Layout;
 use std::collections::BTreeMap;
 
-/// The finest precision: 2⁻¹⁶.
-const MOST_BITS: u32 = 16;
+/// Values beyond this are counted as this: the layout ends there.
+const GREATEST: u64 = i64::MAX as u64;
 
 /// Counts of whole numbers (nanoseconds, bytes).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Histogram {
-    bits: u32,
-    /// By bucket. A map, not an array: a stream touches few of the thousands of buckets.
-    counts: BTreeMap<u32, u64>,
+    digits: u8,
+    layout: Layout,
+    /// By place in the layout. A map, not an array: a stream touches few of the thousands of buckets.
+    counts: BTreeMap<u64, u64>,
     total: u64,
     min: u64,
     max: u64,
 }
 
+/// A range of values that are not told apart, and how many there were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// The least value.
+    pub from: u64,
+    /// The greatest value.
+    pub to: u64,
+    /// How many.
+    pub count: u64,
+}
+
+impl Bucket {
+    /// The value in the middle, which stands for all.
+    pub fn middle(&self) -> u64 {
+        self.from + (self.to - self.from).div_ceil(2)
+    }
+}
+
 impl Histogram {
-    /// An empty histogram that keeps `bits` binary digits of each value: the relative error of a quantile is at most
-    /// 2⁻ᵇⁱᵗˢ (7 bits: 0.8 %, 10 bits: 0.1 %). `None` beyond 16 bits or for none.
-    pub fn new(bits: u32) -> Option<Self> {
-        let sensible = (1..=MOST_BITS).contains(&bits);
-        sensible.then(|| Self { bits, counts: BTreeMap::new(), total: 0, min: u64::MAX, max: 0 })
+    /// An empty histogram that keeps so many significant decimal digits of each value (3: values in one bucket differ by
+    /// 0.1 % at most). `None` for more than 5.
+    pub fn new(digits: u8) -> Option<Self> {
+        Self::with_lowest(1, digits)
     }
 
-    /// The largest relative error of a value that was recorded.
-    pub fn precision(&self) -> f64 {
-        f64::from(self.bits).exp2().recip()
+    /// The same, with values below the power of two at or below `lowest` not told apart. `None` for a lowest of 0, or one
+    /// that leaves no room for the digits.
+    pub fn with_lowest(lowest: u64, digits: u8) -> Option<Self> {
+        let layout = Layout::new(lowest, digits)?;
+        Some(Self { digits, layout, counts: BTreeMap::new(), total: 0, min: u64::MAX, max: 0 })
+    }
+
+    /// Significant decimal digits.
+    pub fn digits(&self) -> u8 {
+        self.digits
+    }
+
+    /// The least value that is told apart from 0.
+    pub fn lowest(&self) -> u64 {
+        self.layout.lowest()
     }
 
     /// Counts a value.
@@ -38,30 +71,41 @@ impl Histogram {
         self.record_many(value, 1);
     }
 
-    /// Counts a value so many times. Counts saturate.
+    /// Counts a value so many times. Counts saturate; values from 2^63 on are counted as the one below.
     pub fn record_many(&mut self, value: u64, times: u64) {
+        let value = value.min(GREATEST);
+        self.add(self.layout.index_of(value), times, [value, value]);
+    }
+
+    /// Counts so many values at a place of the layout, of which no more is known. `false`, and nothing is counted, if it
+    /// is beyond 2^63.
+    pub fn record_at(&mut self, place: u64, times: u64) -> bool {
+        let bucket = self.layout.bucket(place, times);
+        if let Some(bucket) = bucket {
+            self.add(place, times, [bucket.from, bucket.to]);
+        }
+        bucket.is_some()
+    }
+
+    fn add(&mut self, place: u64, times: u64, [least, greatest]: [u64; 2]) {
         if times == 0 {
             return;
         }
-        let count = self.counts.entry(self.bucket(value)).or_default();
+        let count = self.counts.entry(place).or_default();
         *count = count.saturating_add(times);
         self.total = self.total.saturating_add(times);
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
+        self.min = self.min.min(least);
+        self.max = self.max.max(greatest);
     }
 
-    /// Adds all counts of another histogram. `false`, and nothing is added, if it has another precision.
+    /// Adds all counts of another histogram. `false`, and nothing is added, if it has another layout.
     pub fn merge(&mut self, other: &Self) -> bool {
-        if self.bits != other.bits {
+        if self.layout != other.layout {
             return false;
         }
-        for (bucket, times) in &other.counts {
-            let count = self.counts.entry(*bucket).or_default();
-            *count = count.saturating_add(*times);
+        for (place, times) in &other.counts {
+            self.add(*place, *times, [other.min, other.max]);
         }
-        self.total = self.total.saturating_add(other.total);
-        self.min = self.min.min(other.min);
-        self.max = self.max.max(other.max);
         true
     }
 
@@ -75,54 +119,39 @@ impl Histogram {
         self.total == 0
     }
 
-    /// The smallest value, exactly.
+    /// The smallest value: exactly, or the least that it can have been where only its bucket is known.
     pub fn min(&self) -> Option<u64> {
         (self.total > 0).then_some(self.min)
     }
 
-    /// The largest value, exactly.
+    /// The largest value: exactly, or the greatest that it can have been where only its bucket is known.
     pub fn max(&self) -> Option<u64> {
         (self.total > 0).then_some(self.max)
     }
 
     /// The value at or below which the share `q` of all values lies (type 1, the inverse of the distribution function), up
-    /// to [`Histogram::precision`]: the middle of its bucket. `None` of nothing, or for a `q` outside [0, 1].
+    /// to the significant digits: the middle of its bucket. `None` of nothing, or for a `q` outside [0, 1].
     pub fn quantile(&self, q: f64) -> Option<u64> {
         if self.total == 0 || !(0.0..=1.0).contains(&q) {
             return None;
         }
         let rank = ((q * self.total as f64).ceil() as u64).clamp(1, self.total);
         let mut upto = 0_u64;
-        for (low, high, count) in self.buckets() {
-            upto = upto.saturating_add(count);
-            if upto >= rank {
-                return Some((low + (high - low) / 2).clamp(self.min, self.max));
-            }
-        }
-        Some(self.max)
+        let found = self.buckets().find(|bucket| {
+            upto = upto.saturating_add(bucket.count);
+            upto >= rank
+        });
+        Some(found.map_or(self.max, |bucket| bucket.middle().clamp(self.min, self.max)))
     }
 
-    /// The buckets that are not empty, ascending: least and greatest value, and how many were counted.
-    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
-        self.counts.iter().map(|(bucket, count)| {
-            let (low, high) = self.ends(*bucket);
-            (low, high, *count)
-        })
+    /// The buckets that are not empty, ascending.
+    pub fn buckets(&self) -> impl DoubleEndedIterator<Item = Bucket> + '_ {
+        self.counts.iter().filter_map(|(place, count)| self.layout.bucket(*place, *count))
     }
 
-    /// Values below 2^(bits) have a bucket each; above, the leading `bits` digits after the first decide.
-    fn bucket(&self, value: u64) -> u32 {
-        let digits = u64::BITS - value.leading_zeros();
-        let shift = digits.saturating_sub(self.bits + 1);
-        // Within a power of two the shifted value is below 2^(bits + 1): it fits.
-        (shift << self.bits) + (value >> shift) as u32
-    }
-
-    fn ends(&self, bucket: u32) -> (u64, u64) {
-        let shift = (bucket >> self.bits).saturating_sub(1);
-        let mantissa = u64::from(bucket - (shift << self.bits));
-        let low = mantissa << shift;
-        (low, low + ((1_u64 << shift) - 1))
+    /// The places in the layout that are not empty, ascending, with their counts.
+    pub fn places(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.counts.iter().map(|(place, count)| (*place, *count))
     }
 }
 
@@ -133,24 +162,34 @@ mod tests {
 
     #[test]
     fn small_values_are_exact_and_extremes_are_kept() {
-        let mut histogram = Histogram::new(7).unwrap();
+        let mut histogram = Histogram::new(3).unwrap();
         [3, 1, 2, 250, u64::MAX, 0].into_iter().for_each(|value| histogram.record(value));
-        assert_eq!((histogram.len(), histogram.min(), histogram.max()), (6, Some(0), Some(u64::MAX)));
+        assert_eq!((histogram.len(), histogram.min(), histogram.max()), (6, Some(0), Some(GREATEST)));
         assert_eq!((histogram.quantile(0.0), histogram.quantile(0.5)), (Some(0), Some(2)));
         assert_eq!(histogram.quantile(1.1), None);
-        assert!(Histogram::new(0).is_none() && Histogram::new(17).is_none());
-        assert_eq!(Histogram::new(7).unwrap().quantile(0.5), None);
-        assert!(!histogram.merge(&Histogram::new(8).unwrap()));
+        assert!(Histogram::new(6).is_none() && Histogram::with_lowest(0, 3).is_none());
+        assert_eq!(Histogram::new(2).unwrap().quantile(0.5), None);
+        assert!(!histogram.merge(&Histogram::new(4).unwrap()));
+        assert!(!histogram.record_at(u64::MAX, 1) && histogram.len() == 6);
+    }
+
+    #[test]
+    fn of_a_place_the_ends_are_known() {
+        let mut histogram = Histogram::new(3).unwrap();
+        // Values from 2,048 on share a bucket two by two.
+        assert!(histogram.record_at(2_048, 5));
+        assert_eq!((histogram.min(), histogram.max(), histogram.len()), (Some(2_048), Some(2_049), 5));
+        assert_eq!(histogram.places().collect::<Vec<_>>(), [(2_048, 5)]);
     }
 
     proptest! {
         #[test]
-        fn every_value_lies_in_its_bucket(value in any::<u64>(), bits in 1_u32..=16) {
-            let mut histogram = Histogram::new(bits).unwrap();
+        fn every_value_lies_in_its_bucket(value in 0..=GREATEST, digits in 0_u8..=5) {
+            let mut histogram = Histogram::new(digits).unwrap();
             histogram.record(value);
-            let (low, high, count) = histogram.buckets().next().unwrap();
-            prop_assert!(low <= value && value <= high && count == 1);
-            prop_assert!((high - low) as f64 <= low as f64 * histogram.precision());
+            let bucket = histogram.buckets().next().unwrap();
+            prop_assert!(bucket.from <= value && value <= bucket.to && bucket.count == 1);
+            prop_assert!((bucket.to - bucket.from) as f64 <= value as f64 * 10_f64.powi(-i32::from(digits)));
         }
 
         #[test]
@@ -159,7 +198,7 @@ mod tests {
         ) {
             let (first, second) = values.split_at(cut.index(values.len()));
             let of = |values: &[u64]| {
-                let mut histogram = Histogram::new(10).unwrap();
+                let mut histogram = Histogram::new(3).unwrap();
                 values.iter().for_each(|value| histogram.record(*value));
                 histogram
             };
@@ -170,7 +209,7 @@ mod tests {
             sorted.sort_unstable();
             let exact = sorted[((q * sorted.len() as f64).ceil() as usize).clamp(1, sorted.len()) - 1];
             let found = merged.quantile(q).unwrap();
-            prop_assert!(found.abs_diff(exact) as f64 <= exact as f64 * merged.precision(), "{} for {}", found, exact);
+            prop_assert!(found.abs_diff(exact) as f64 <= exact as f64 * 1e-3, "{} for {}", found, exact);
         }
     }
 }

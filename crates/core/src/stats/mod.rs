@@ -33,7 +33,7 @@ pub use correlation::{autocorrelation, effective_n};
 pub use discovery::benjamini_hochberg;
 pub use drift::{Drift, drift};
 pub use estimate::{Equivalence, Estimate, equivalence};
-pub use histogram::Histogram;
+pub use histogram::{Bucket, Histogram};
 pub use interval::{QuantileInterval, carries_upper_bound, quantile_interval, quantile_interval_at, samples_needed};
 pub use moments::{mean, sample_stddev};
 pub use normal::{normal_cdf, normal_quantile};

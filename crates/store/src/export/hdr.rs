@@ -3,7 +3,7 @@
 //! A histogram holds whole numbers: values are rounded to the unit of their metric, and ratios are left out.
 
 use super::{ExportError, Source};
-use crate::hdr::Histogram;
+use crate::hdr::{Histogram, encode, greatest};
 use crate::import::hdr::OWN_TAGS;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -35,12 +35,13 @@ pub(super) fn write(source: &Source<'_>, out: &mut dyn Write) -> Result<Vec<Stri
             }
             continue;
         }
-        let histogram = Histogram::of(values.iter().map(|value| value.round() as u64), DIGITS);
+        let Some(mut histogram) = Histogram::new(DIGITS) else { continue };
+        values.iter().for_each(|value| histogram.record(value.round() as u64));
         let tag = escape(&format!("{};{}", figure.part.cell.id.as_str(), figure.metric));
         let length = length_s(figure.part.columns);
         // By convention the greatest value is a millionth: nanoseconds become milliseconds.
-        let greatest = histogram.max() as f64 / 1e6;
-        writeln!(out, "Tag={tag},0.000,{length:.3},{greatest:.3},{}", STANDARD.encode(histogram.encode()))?;
+        let greatest = greatest(&histogram) as f64 / 1e6;
+        writeln!(out, "Tag={tag},0.000,{length:.3},{greatest:.3},{}", STANDARD.encode(encode(&histogram)))?;
         written += 1;
     }
     if written == 0 {

@@ -1,6 +1,6 @@
 //! Reading: V0, V1 and V2, compressed or not, with limits.
 
-use super::{Histogram, Layout};
+use super::Histogram;
 use flate2::{Decompress, FlushDecompress, Status};
 
 /// What the numbers at the beginning mean; the second hexadecimal digit from the right is the size of a word.
@@ -31,80 +31,79 @@ impl Default for Budget {
     }
 }
 
-impl Histogram {
-    /// Reads a histogram.
-    ///
-    /// # Errors
-    /// If it is none, is cut off, or takes more than the budget has left; in words that follow a place.
-    pub fn decode(bytes: &[u8], budget: &mut Budget) -> Result<Self, String> {
-        let mut reader = Reader(bytes);
-        let cookie = reader.word()?;
-        match cookie & !0xf0 {
-            COMPRESSED_V2 | COMPRESSED_V1 | COMPRESSED_V0 => {
-                let length = reader.word()? as usize;
-                let compressed = reader.0.get(..length).ok_or("the compressed histogram is cut off")?;
-                let plain = decompress(compressed, budget)?;
-                Self::decode_plain(&plain, budget)
-            }
-            PLAIN_V2 | PLAIN_V1 | PLAIN_V0 => Self::decode_plain(bytes, budget),
-            _ if OF_DOUBLES.contains(&(cookie & !0xf0)) || OF_DOUBLES.contains(&cookie) => {
-                Err("a histogram of doubles (DHIST) is not supported".to_owned())
-            }
-            _ => Err(format!("{cookie:#010x} begins no known version of a histogram")),
+/// Reads a histogram.
+///
+/// # Errors
+/// If it is none, is cut off, or takes more than the budget has left; in words that follow a place.
+pub(crate) fn decode(bytes: &[u8], budget: &mut Budget) -> Result<Histogram, String> {
+    let mut reader = Reader(bytes);
+    let cookie = reader.word()?;
+    match cookie & !0xf0 {
+        COMPRESSED_V2 | COMPRESSED_V1 | COMPRESSED_V0 => {
+            let length = reader.word()? as usize;
+            let compressed = reader.0.get(..length).ok_or("the compressed histogram is cut off")?;
+            let plain = decompress(compressed, budget)?;
+            decode_plain(&plain, budget)
         }
+        PLAIN_V2 | PLAIN_V1 | PLAIN_V0 => decode_plain(bytes, budget),
+        _ if OF_DOUBLES.contains(&(cookie & !0xf0)) || OF_DOUBLES.contains(&cookie) => {
+            Err("a histogram of doubles (DHIST) is not supported".to_owned())
+        }
+        _ => Err(format!("{cookie:#010x} begins no known version of a histogram")),
     }
+}
 
-    fn decode_plain(bytes: &[u8], budget: &mut Budget) -> Result<Self, String> {
-        let mut reader = Reader(bytes);
-        let cookie = reader.word()?;
-        let base = cookie & !0xf0;
-        let (payload, offset) = match base {
-            PLAIN_V2 | PLAIN_V1 => (reader.word()? as usize, reader.word()?),
-            PLAIN_V0 => (bytes.len().saturating_sub(HEADER_V0_BYTES), 0),
-            _ => return Err(format!("{cookie:#010x} begins no known version of a histogram")),
-        };
-        if offset != 0 {
-            return Err("a histogram with a shifted index is not supported".to_owned());
-        }
-        let digits = u8::try_from(reader.word()?).ok().filter(|digits| *digits <= 5);
-        let digits = digits.ok_or("the number of significant digits is not within 0 to 5")?;
-        let lowest = reader.long()?;
-        let _highest = reader.long()?;
-        let ratio = f64::from_bits(reader.long()?);
-        if base != PLAIN_V0 && ratio != 1.0 {
-            return Err(format!("values are scaled by {ratio}, which is not supported"));
-        }
-        let layout = Layout::new(lowest, digits).ok_or("the least value and the digits do not go together")?;
-        let words = reader.0.get(..payload).ok_or("the counts are cut off")?;
-        let size = match (base, (cookie & 0xf0) >> 4 & 0xe) {
-            (PLAIN_V2, _) => None,
-            (_, size @ (2 | 4 | 8)) => Some(size as usize),
-            (_, size) => return Err(format!("counts have {size} bytes")),
-        };
-        let mut buckets = Vec::new();
-        let (mut reader, mut index, mut total) = (Reader(words), 0_usize, 0_i64);
-        while !reader.0.is_empty() {
-            let count = match size {
-                None => reader.signed()?,
-                Some(size) => reader.fixed(size)?,
-            };
-            if count < 0 {
-                if size.is_some() {
-                    return Err("a count is negative".to_owned());
-                }
-                let empty = usize::try_from(count.unsigned_abs()).map_err(|_| "too many empty counts")?;
-                index = index.checked_add(empty).ok_or("too many empty counts")?;
-                continue;
-            }
-            if count > 0 {
-                total = total.checked_add(count).ok_or("the counts are more than 2^63 together")?;
-                budget.buckets = budget.buckets.checked_sub(1).ok_or("more counts than are read from one file")?;
-                buckets.push(layout.bucket(index, count as u64).ok_or("a value is beyond 2^63")?);
-            }
-            index = index.checked_add(1).ok_or("too many counts")?;
-        }
-        Ok(Self { digits, buckets, layout })
+fn decode_plain(bytes: &[u8], budget: &mut Budget) -> Result<Histogram, String> {
+    let mut reader = Reader(bytes);
+    let cookie = reader.word()?;
+    let base = cookie & !0xf0;
+    let (payload, offset) = match base {
+        PLAIN_V2 | PLAIN_V1 => (reader.word()? as usize, reader.word()?),
+        PLAIN_V0 => (bytes.len().saturating_sub(HEADER_V0_BYTES), 0),
+        _ => return Err(format!("{cookie:#010x} begins no known version of a histogram")),
+    };
+    if offset != 0 {
+        return Err("a histogram with a shifted index is not supported".to_owned());
     }
+    let digits = u8::try_from(reader.word()?).ok().filter(|digits| *digits <= 5);
+    let digits = digits.ok_or("the number of significant digits is not within 0 to 5")?;
+    let lowest = reader.long()?;
+    let _highest = reader.long()?;
+    let ratio = f64::from_bits(reader.long()?);
+    if base != PLAIN_V0 && ratio != 1.0 {
+        return Err(format!("values are scaled by {ratio}, which is not supported"));
+    }
+    let histogram = Histogram::with_lowest(lowest, digits);
+    let mut histogram = histogram.ok_or("the least value and the digits do not go together")?;
+    let words = reader.0.get(..payload).ok_or("the counts are cut off")?;
+    let size = match (base, (cookie & 0xf0) >> 4 & 0xe) {
+        (PLAIN_V2, _) => None,
+        (_, size @ (2 | 4 | 8)) => Some(size as usize),
+        (_, size) => return Err(format!("counts have {size} bytes")),
+    };
+    let (mut reader, mut index, mut total) = (Reader(words), 0_u64, 0_i64);
+    while !reader.0.is_empty() {
+        let count = match size {
+            None => reader.signed()?,
+            Some(size) => reader.fixed(size)?,
+        };
+        if count < 0 {
+            if size.is_some() {
+                return Err("a count is negative".to_owned());
+            }
+            index = index.checked_add(count.unsigned_abs()).ok_or("too many empty counts")?;
+            continue;
+        }
+        if count > 0 {
+            total = total.checked_add(count).ok_or("the counts are more than 2^63 together")?;
+            budget.buckets = budget.buckets.checked_sub(1).ok_or("more counts than are read from one file")?;
+            if !histogram.record_at(index, count.unsigned_abs()) {
+                return Err("a value is beyond 2^63".to_owned());
+            }
+        }
+        index = index.checked_add(1).ok_or("too many counts")?;
+    }
+    Ok(histogram)
 }
 
 fn decompress(bytes: &[u8], budget: &mut Budget) -> Result<Vec<u8>, String> {
@@ -177,22 +176,23 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{encode, of};
     use super::*;
 
     #[test]
     fn hostile_histograms_are_refused() {
-        let decode = |bytes: &[u8]| Histogram::decode(bytes, &mut Budget::default()).unwrap_err();
-        assert!(decode(b"").contains("cut off"));
-        assert!(decode(&[0; 8]).contains("no known version"));
-        assert!(decode(&0x0c72_124f_u32.to_be_bytes()).contains("DHIST"));
-        let good = Histogram::of([1, 5, 5, 900_000].into_iter(), 3).encode();
+        let refused = |bytes: &[u8]| decode(bytes, &mut Budget::default()).unwrap_err();
+        assert!(refused(b"").contains("cut off"));
+        assert!(refused(&[0; 8]).contains("no known version"));
+        assert!(refused(&0x0c72_124f_u32.to_be_bytes()).contains("DHIST"));
+        let good = encode(&of([1, 5, 5, 900_000], 3));
         for cut in 0..good.len() {
-            assert!(Histogram::decode(&good[..cut], &mut Budget::default()).is_err(), "{cut}");
+            assert!(decode(&good[..cut], &mut Budget::default()).is_err(), "{cut}");
         }
         let mut small = Budget { bytes: 41, buckets: 1 };
-        assert!(Histogram::decode(&good, &mut small).unwrap_err().contains("too large together"));
+        assert!(decode(&good, &mut small).unwrap_err().contains("too large together"));
         let mut few = Budget { bytes: 1 << 20, buckets: 1 };
-        assert!(Histogram::decode(&good, &mut few).unwrap_err().contains("more counts"));
+        assert!(decode(&good, &mut few).unwrap_err().contains("more counts"));
     }
 
     #[test]
@@ -207,8 +207,8 @@ mod tests {
         one.extend(1_000_u64.to_be_bytes());
         one.extend(1_f64.to_be_bytes());
         one.extend([0, 3, 0, 0, 0, 4]);
-        let read = Histogram::decode(&one, &mut Budget::default()).unwrap();
-        let counts: Vec<(u64, u64)> = read.buckets.iter().map(|bucket| (bucket.from, bucket.count)).collect();
+        let read = decode(&one, &mut Budget::default()).unwrap();
+        let counts: Vec<(u64, u64)> = read.buckets().map(|bucket| (bucket.from, bucket.count)).collect();
         assert_eq!(counts, [(0, 3), (2, 4)]);
         let mut zero = Vec::new();
         zero.extend((PLAIN_V0 | 0x40).to_be_bytes());
@@ -217,6 +217,6 @@ mod tests {
         zero.extend(1_000_u64.to_be_bytes());
         zero.extend(7_u64.to_be_bytes());
         zero.extend([0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4]);
-        assert_eq!(Histogram::decode(&zero, &mut Budget::default()).unwrap().buckets, read.buckets);
+        assert!(decode(&zero, &mut Budget::default()).unwrap().buckets().eq(read.buckets()));
     }
 }

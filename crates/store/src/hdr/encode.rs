@@ -1,41 +1,38 @@
 //! Writing: V2, compressed.
 
-use super::Histogram;
 use super::decode::{COMPRESSED_V2, HEADER_BYTES, PLAIN_V2};
+use super::{Histogram, greatest};
 use flate2::{Compress, Compression, FlushCompress};
 
-impl Histogram {
-    /// The histogram as V2, compressed.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut payload = Vec::new();
-        let mut next = 0;
-        for bucket in &self.buckets {
-            let index = self.layout.index_of(bucket.from);
-            match index - next {
-                0 => {}
-                1 => put(&mut payload, 0),
-                empty => put(&mut payload, -(empty as i64)),
-            }
-            put(&mut payload, i64::try_from(bucket.count).unwrap_or(i64::MAX));
-            next = index + 1;
+/// The histogram as V2, compressed.
+pub(crate) fn encode(histogram: &Histogram) -> Vec<u8> {
+    let mut payload = Vec::new();
+    let mut next = 0;
+    for (index, count) in histogram.places() {
+        match index - next {
+            0 => {}
+            1 => put(&mut payload, 0),
+            empty => put(&mut payload, -(empty as i64)),
         }
-        let mut plain = Vec::with_capacity(HEADER_BYTES + payload.len());
-        plain.extend((PLAIN_V2 | 0x10).to_be_bytes());
-        plain.extend((payload.len() as u32).to_be_bytes());
-        plain.extend(0_u32.to_be_bytes());
-        plain.extend(u32::from(self.digits).to_be_bytes());
-        plain.extend(self.layout.lowest().to_be_bytes());
-        // Readers want at least twice the least value.
-        plain.extend(self.max().max(2 * self.layout.lowest()).to_be_bytes());
-        plain.extend(1_f64.to_be_bytes());
-        plain.extend(&payload);
-        let compressed = compress(&plain);
-        let mut out = Vec::with_capacity(8 + compressed.len());
-        out.extend((COMPRESSED_V2 | 0x10).to_be_bytes());
-        out.extend((compressed.len() as u32).to_be_bytes());
-        out.extend(compressed);
-        out
+        put(&mut payload, i64::try_from(count).unwrap_or(i64::MAX));
+        next = index + 1;
     }
+    let mut plain = Vec::with_capacity(HEADER_BYTES + payload.len());
+    plain.extend((PLAIN_V2 | 0x10).to_be_bytes());
+    plain.extend((payload.len() as u32).to_be_bytes());
+    plain.extend(0_u32.to_be_bytes());
+    plain.extend(u32::from(histogram.digits()).to_be_bytes());
+    plain.extend(histogram.lowest().to_be_bytes());
+    // Readers want at least twice the least value.
+    plain.extend(greatest(histogram).max(2 * histogram.lowest()).to_be_bytes());
+    plain.extend(1_f64.to_be_bytes());
+    plain.extend(&payload);
+    let compressed = compress(&plain);
+    let mut out = Vec::with_capacity(8 + compressed.len());
+    out.extend((COMPRESSED_V2 | 0x10).to_be_bytes());
+    out.extend((compressed.len() as u32).to_be_bytes());
+    out.extend(compressed);
+    out
 }
 
 /// zlib's format.

@@ -7,7 +7,7 @@ mod line;
 
 use super::parts::{head, holds, ns_of_seconds, rfc3339_of_ms, sample, short};
 use super::{ImportError, Parsed, SourceFile, text, text_factor};
-use crate::hdr::{Budget, Histogram};
+use crate::hdr::{Budget, Histogram, decode, greatest};
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::Factors;
 use isodyne_core::imported::Statistic;
@@ -59,7 +59,7 @@ fn add_file(parsed: &mut Parsed, file: &SourceFile) -> Result<(), ImportError> {
             Line::Comment(comment) if comment.trim() == OWN_TAGS => own = true,
             Line::Comment(_) => {}
             Line::Interval(interval) => {
-                let histogram = Histogram::decode(&interval.bytes, &mut budget).map_err(fail)?;
+                let histogram = decode(&interval.bytes, &mut budget).map_err(fail)?;
                 tags.entry(interval.tag.to_owned()).or_default().push((interval, histogram));
             }
         }
@@ -93,8 +93,8 @@ fn add_tag(
         metric = unit(parsed, intervals).to_owned();
     }
     let cell = parsed.cell(file, BackendName::Imported, factors)?;
-    let digits = intervals.iter().map(|(_, histogram)| histogram.digits).min().unwrap_or_default();
-    let total = intervals.iter().fold(0, |sum: u64, (_, histogram)| sum.saturating_add(histogram.total()));
+    let digits = intervals.iter().map(|(_, histogram)| histogram.digits()).min().unwrap_or_default();
+    let total = intervals.iter().fold(0, |sum: u64, (_, histogram)| sum.saturating_add(histogram.len()));
     let name = if tag.is_empty() { "intervals without a tag".to_owned() } else { format!("tag `{}`", short(tag)) };
     if total > EXPANDED_LIMIT {
         parsed.remark(format!(
@@ -110,7 +110,7 @@ fn add_tag(
     let mut round = 0;
     for (interval, histogram) in intervals {
         let started_ns = ns_of_seconds(interval.start_s - first_s) as u64;
-        for bucket in &histogram.buckets {
+        for bucket in histogram.buckets() {
             for _ in 0..bucket.count {
                 let mut made = sample(cell, round, Accuracy::Process, [(metric.as_str(), bucket.middle() as f64)]);
                 made.started_ns = Some(started_ns);
@@ -129,11 +129,11 @@ fn is_metric(name: &str) -> bool {
 /// The unit is not in the file. By convention values are nanoseconds and the column of the greatest value is in
 /// milliseconds; where the two are related in that way, the convention is believed.
 fn unit(parsed: &mut Parsed, intervals: &[(Interval<'_>, Histogram)]) -> &'static str {
-    let greatest = intervals.iter().max_by_key(|(_, histogram)| histogram.max());
-    let Some((interval, histogram)) = greatest.filter(|(interval, _)| interval.max > 0.0) else {
+    let highest = intervals.iter().max_by_key(|(_, histogram)| greatest(histogram));
+    let Some((interval, histogram)) = highest.filter(|(interval, _)| interval.max > 0.0) else {
         return "recorded_count";
     };
-    let ratio = histogram.max() as f64 / interval.max;
+    let ratio = greatest(histogram) as f64 / interval.max;
     // The column has three decimals.
     let tolerance = 0.01 + 0.0005 / interval.max;
     if (ratio / 1e6 - 1.0).abs() <= tolerance {
@@ -148,7 +148,7 @@ fn unit(parsed: &mut Parsed, intervals: &[(Interval<'_>, Histogram)]) -> &'stati
 fn add_quantiles(parsed: &mut Parsed, cell: usize, metric: &str, intervals: &[(Interval<'_>, Histogram)], total: u64) {
     let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
     let (mut sum, mut least) = (0.0, u64::MAX);
-    for bucket in intervals.iter().flat_map(|(_, histogram)| &histogram.buckets) {
+    for bucket in intervals.iter().flat_map(|(_, histogram)| histogram.buckets()) {
         // The greatest value of the range, as every implementation of the format reports it.
         let count = counts.entry(bucket.to).or_insert(0);
         *count = count.saturating_add(bucket.count);
@@ -196,9 +196,9 @@ mod tests {
     #[test]
     fn too_many_values_become_quantiles() {
         use base64::Engine;
-        let histogram = Histogram::of((0..200_000).map(|index| 1_000_000 + index), 3);
-        let text = base64::engine::general_purpose::STANDARD.encode(histogram.encode());
-        let log = format!("Tag=x,0.0,1.0,{:.3},{text}\n", histogram.max() as f64 / 1e6);
+        let histogram = crate::hdr::of((0..200_000).map(|index| 1_000_000 + index), 3);
+        let text = base64::engine::general_purpose::STANDARD.encode(crate::hdr::encode(&histogram));
+        let log = format!("Tag=x,0.0,1.0,{:.3},{text}\n", greatest(&histogram) as f64 / 1e6);
         let parsed = parse(&[SourceFile { name: "l".into(), bytes: log.into() }]).unwrap();
         assert!(parsed.samples.is_empty());
         let median = parsed.claims.iter().find(|claim| claim.statistic == Statistic::Quantile(0.5)).unwrap();

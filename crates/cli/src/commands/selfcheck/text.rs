@@ -1,6 +1,6 @@
 //! What the gate's check of itself says to people.
 
-use isodyne_core::gate::selfcheck::{Outcome, RunCheck, Simulation};
+use isodyne_core::gate::selfcheck::{Many, Outcome, RunCheck, Simulation};
 use isodyne_core::unit::DisplayNs;
 
 /// The table of a simulation.
@@ -33,6 +33,26 @@ pub fn synthetic(simulation: &Simulation, outcomes: &[Outcome], promised: f64) -
          A then B: all samples of A, then all of B, and a permutation test on their means at 5 %.\n",
         percent(promised)
     ));
+    text
+}
+
+/// The table of gates with several budgets.
+pub fn many(gates: &[Many]) -> String {
+    let mut text = "\nseveral budgets in one gate, each on its own metric, where the host drifts\n\n  \
+                    budgets   metrics       A/A: any fails   95 % interval     one +5 %: found   another fails\n"
+        .to_owned();
+    for one in gates {
+        let [low, high] = one.alike.fail_share_ci95;
+        let interval = format!("{} – {}", percent(low), percent(high));
+        let metrics = if one.correlated { "correlated" } else { "independent" };
+        text.push_str(&format!(
+            "  {:>7}   {metrics:<12} {:>15}   {interval:<16} {:>16} {:>15}\n",
+            one.budgets,
+            percent(one.alike.fail_share),
+            percent(one.one_worse.fail_share),
+            percent(one.wrong_one as f64 / one.one_worse.trials.max(1) as f64)
+        ));
+    }
     text
 }
 

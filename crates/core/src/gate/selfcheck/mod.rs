@@ -3,25 +3,24 @@
 //! [`simulate`] puts synthetic pairs through the whole gate; [`windows`] does the same with the samples of a real run
 //! whose variants are alike but for one that is known to be slower.
 
+mod made_up;
+mod many;
 mod naive;
 mod noise;
 #[cfg(test)]
 mod tests;
 mod windows;
 
+pub use made_up::MadeUp;
+pub use many::{Many, many};
 pub use noise::{Noise, Series};
 pub use windows::{DELAYED, RunCheck, SAME, is_selfcheck, windows};
 
 use super::one_sided::share_interval;
 use super::{Budget, Figure, Limit, Settings, Verdict, evaluate};
-use crate::cell::{BackendName, BenchmarkName, Cell, CellId};
-use crate::columns::{CellColumns, Row, RunColumns};
-use crate::compare::{BASE, ComparedRun, HEADLINE, MARGIN};
+use crate::compare::{BASE, HEADLINE, MARGIN};
 use crate::factor::Factors;
-use crate::fingerprint::Fingerprint;
-use crate::plan::Plan;
-use crate::record::{RUN_SCHEMA, RUN_VERSION, RunEnd, RunRecord};
-use crate::sample::{Accuracy, Provenance};
+use crate::sample::Provenance;
 use serde::Serialize;
 
 /// What is simulated.
@@ -54,6 +53,13 @@ impl Default for Simulation {
             injected: vec![0.0, 0.05, 0.1, 0.2],
             seed: 20_261_122,
         }
+    }
+}
+
+impl Simulation {
+    /// A time of about 100 ms at some level, so many standard deviations from it.
+    fn time_ns(&self, level: f64, deviation: f64) -> f64 {
+        (1e8 * level * (1.0 + self.variation * deviation)).max(1.0)
     }
 }
 
@@ -107,8 +113,7 @@ impl Outcome {
 /// Puts synthetic runs through the whole gate, and through the block design beside it.
 pub fn simulate(simulation: &Simulation) -> Vec<Outcome> {
     let settings = Settings { accepted: Provenance::Scripted, ..Settings::default() };
-    let budgets = [relative_budget(BASE, CANDIDATE, simulation.margin)];
-    let record = record(simulation.pairs);
+    let budgets = [relative_budget(HEADLINE, BASE, CANDIDATE, simulation.margin)];
     let mut outcomes = Vec::new();
     for noise in Noise::ALL {
         for injected in &simulation.injected {
@@ -116,9 +121,8 @@ pub fn simulate(simulation: &Simulation) -> Vec<Outcome> {
             let mut random = fastrand::Rng::with_seed(seed);
             let verdicts: Vec<Verdict> = (0..simulation.trials)
                 .map(|_| {
-                    let columns = columns(noise, simulation, *injected, &mut random);
-                    let run = ComparedRun { name: "synthetic", record: &record, columns: &columns };
-                    evaluate(run, None, &budgets, &settings).verdict
+                    let run = trial(noise, simulation, *injected, &mut random);
+                    evaluate(run.compared(), None, &budgets, &settings).verdict
                 })
                 .collect();
             outcomes.push(Outcome::new("paired", noise, *injected, &verdicts));
@@ -136,12 +140,12 @@ pub fn simulate(simulation: &Simulation) -> Vec<Outcome> {
 /// The variant that is judged.
 const CANDIDATE: &str = "candidate";
 
-/// The headline metric of one variant is no worse than that of another by more than a margin.
-pub(super) fn relative_budget(baseline: &str, candidate: &str, margin: f64) -> Budget {
+/// A metric of one variant is no worse than that of another by more than a margin.
+pub(super) fn relative_budget(metric: &str, baseline: &str, candidate: &str, margin: f64) -> Budget {
     Budget {
-        name: format!("{HEADLINE} p50"),
+        name: format!("{metric} p50"),
         benchmark: String::new(),
-        metric: HEADLINE.to_owned(),
+        metric: metric.to_owned(),
         figure: Figure::Quantile(0.5),
         limit: Limit::AgainstVariant { variant: baseline.to_owned(), share: margin },
         grades: Vec::new(),
@@ -149,53 +153,12 @@ pub(super) fn relative_budget(baseline: &str, candidate: &str, margin: f64) -> B
     }
 }
 
-fn cell(variant: Option<&str>) -> Cell {
-    let base = CellId::new(BenchmarkName::Boot, BackendName::Scripted, &Factors::new());
-    Cell {
-        id: variant.map_or_else(|| base.clone(), |variant| base.of_variant(variant)),
-        benchmark: BenchmarkName::Boot,
-        backend: BackendName::Scripted,
-        factors: Factors::new(),
-        variant: variant.map(str::to_owned),
-    }
-}
-
-/// A run of two variants; its samples are made up, and say so.
-fn record(pairs: u32) -> RunRecord {
-    RunRecord {
-        schema: RUN_SCHEMA.to_owned(),
-        version: RUN_VERSION,
-        run_id: "synthetic".to_owned(),
-        isodyne_version: env!("CARGO_PKG_VERSION").to_owned(),
-        created_at: String::new(),
-        command: Vec::new(),
-        plan: Plan { samples: pairs, ..Plan::default() },
-        seed: 0,
-        cells: vec![cell(None), cell(Some(CANDIDATE))],
-        skipped: Vec::new(),
-        backends: Vec::new(),
-        fingerprint: Fingerprint::default(),
-        tools: Vec::new(),
-        assets: Vec::new(),
-        signals: Vec::new(),
-        shard: None,
-        merged_from: Vec::new(),
-        calibration: None,
-        imported: None,
-        ended: Some(RunEnd { at: String::new(), survivors: Vec::new(), abandoned: Vec::new() }),
-    }
-}
-
 /// The samples of one trial: in each round both variants once, in random order.
-fn columns(noise: Noise, simulation: &Simulation, injected: f64, random: &mut fastrand::Rng) -> RunColumns {
-    const TYPICAL_NS: f64 = 1e8;
+fn trial(noise: Noise, simulation: &Simulation, injected: f64, random: &mut fastrand::Rng) -> MadeUp {
     let series = || Series::new(simulation.correlation);
     let (mut host, mut own) = (series(), [series(), series()]);
-    let cells = [cell(None), cell(Some(CANDIDATE))];
-    let mut columns = [CellColumns::default(), CellColumns::default()];
     let mut values = [Vec::new(), Vec::new()];
-    let mut sequence = 0;
-    for round in 0..simulation.pairs {
+    for _ in 0..simulation.pairs {
         let first = usize::from(random.bool());
         for side in [first, 1 - first] {
             let deviation = match noise {
@@ -204,25 +167,10 @@ fn columns(noise: Noise, simulation: &Simulation, injected: f64, random: &mut fa
                 Noise::OwnDrift => own[side].next(random),
                 Noise::HeavyTail => host.next(random) + if random.f64() < 0.02 { 20.0 * random.f64() } else { 0.0 },
             };
-            let level = TYPICAL_NS * if side == 1 { 1.0 + injected } else { 1.0 };
-            values[side].push((level * (1.0 + simulation.variation * deviation)).max(1.0));
-            columns[side].rows.push(Row {
-                sequence,
-                started_ns: sequence * 100_000_000,
-                round,
-                session: 0,
-                warmup: false,
-                failure: None,
-                accuracy: Accuracy::Process,
-                provenance: Provenance::Scripted,
-            });
-            sequence += 1;
+            let level = if side == 1 { 1.0 + injected } else { 1.0 };
+            values[side].push(simulation.time_ns(level, deviation));
         }
     }
-    let mut run = RunColumns::default();
-    for ((cell, mut columns), values) in cells.into_iter().zip(columns).zip(values) {
-        columns.metrics.insert(HEADLINE.to_owned(), values);
-        run.cells.insert(cell.id, columns);
-    }
-    run
+    let [base, candidate] = values;
+    MadeUp::variants(&[(BASE, vec![(HEADLINE.to_owned(), base)]), (CANDIDATE, vec![(HEADLINE.to_owned(), candidate)])])
 }

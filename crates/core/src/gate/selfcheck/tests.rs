@@ -25,6 +25,17 @@ fn the_gate_seldom_cries_wolf_and_finds_five_percent() {
 }
 
 #[test]
+fn many_budgets_cry_wolf_no_more_often_than_one() {
+    let simulation = Simulation { trials: 60, ..Simulation::default() };
+    let found = many(&simulation);
+    let gates: Vec<(usize, bool)> = found.iter().map(|one| (one.budgets, one.correlated)).collect();
+    assert_eq!(gates, [(1, false), (5, false), (5, true), (20, false), (20, true)]);
+    for one in &found {
+        assert!(one.alike.failed <= 2 && one.one_worse.failed >= 50 && one.wrong_one <= 2, "{one:?}");
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_outcomes() {
     let simulation = Simulation { trials: 5, injected: vec![0.05], ..Simulation::default() };
     assert_eq!(simulate(&simulation), simulate(&simulation));
@@ -42,12 +53,12 @@ fn the_noise_is_what_it_says() {
 #[test]
 fn a_run_is_cut_into_windows_without_rounds_in_common() {
     let simulation = Simulation { pairs: 65, ..Simulation::default() };
-    let mut record = record(65);
-    let mut run = columns(Noise::Host, &simulation, 0.2, &mut fastrand::Rng::with_seed(3));
+    let MadeUp { mut record, columns: mut run } =
+        trial(Noise::Host, &simulation, 0.2, &mut fastrand::Rng::with_seed(3));
     // The candidate becomes the slower variant, and a copy of base one that is the same.
     let slower = run.cells.remove(&record.cells[1].id).unwrap();
     let base = run.cells[&record.cells[0].id].clone();
-    record.cells = vec![cell(None), cell(Some("same b")), cell(Some(DELAYED))];
+    record.cells = [None, Some("same b"), Some(DELAYED)].map(made_up::cell).to_vec();
     run.cells.insert(record.cells[1].id.clone(), base);
     run.cells.insert(record.cells[2].id.clone(), slower);
     assert!(is_selfcheck(&record));

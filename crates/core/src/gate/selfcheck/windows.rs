@@ -84,7 +84,7 @@ fn check(record: &RunRecord, columns: &RunColumns, base: &Cell, window: u32, mar
         }
         let run = ComparedRun { name: "window", record, columns: &part };
         let judge = |one: &Cell, other: &Cell| -> Option<Verdict> {
-            let budget = relative_budget(variant_of(one), variant_of(other), margin);
+            let budget = relative_budget(HEADLINE, variant_of(one), variant_of(other), margin);
             let result = evaluate(run, None, &[budget], &settings);
             result.verdicts.into_iter().find(|verdict| verdict.cell == other.id).map(|verdict| verdict.verdict)
         };

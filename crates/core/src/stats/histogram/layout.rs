@@ -5,6 +5,10 @@
 
 use super::Bucket;
 
+/// The most significant digits that the layout knows.
+const MOST_DIGITS: u8 = 5;
+
+/// Which values share a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     /// Values below 2^unit are not told apart.
@@ -16,7 +20,7 @@ pub(super) struct Layout {
 impl Layout {
     /// For a least discernible value and significant digits; `None` if they do not go together.
     pub fn new(lowest: u64, digits: u8) -> Option<Self> {
-        if lowest == 0 || digits > 5 {
+        if lowest == 0 || digits > MOST_DIGITS {
             return None;
         }
         let unit = lowest.ilog2();
@@ -27,24 +31,18 @@ impl Layout {
         (half + 1 + unit <= 62).then_some(Self { unit, half })
     }
 
-    /// One value a bucket at the small end, as three digits have it.
-    pub fn plain() -> Self {
-        Self { unit: 0, half: 10 }
-    }
-
     /// The place of a value below 2^63.
-    pub fn index_of(self, value: u64) -> usize {
+    pub fn index_of(self, value: u64) -> u64 {
         let mask = ((1_u64 << (self.half + 1)) - 1) << self.unit;
         let power = 64 - (value | mask).leading_zeros();
         let bucket = power - self.unit - (self.half + 1);
         let part = value >> (bucket + self.unit);
         // `part` is at least half of the parts in all but the first bucket.
-        (((u64::from(bucket) + 1) << self.half) + part - (1 << self.half)) as usize
+        ((u64::from(bucket) + 1) << self.half) + part - (1 << self.half)
     }
 
     /// The bucket at a place; `None` beyond 2^63.
-    pub fn bucket(self, index: usize, count: u64) -> Option<Bucket> {
-        let index = index as u64;
+    pub fn bucket(self, index: u64, count: u64) -> Option<Bucket> {
         let (power, part) = (index >> self.half, index & ((1 << self.half) - 1));
         let (shift, part) = if power == 0 {
             (u64::from(self.unit), part)
@@ -79,7 +77,7 @@ mod tests {
         assert_eq!((bucket(10_007).from, bucket(10_007).to), (10_000, 10_007));
         assert_eq!(layout.index_of(2047) + 1, layout.index_of(2048));
         assert_eq!(bucket(i64::MAX as u64).to, i64::MAX as u64);
-        assert_eq!(layout.bucket(usize::MAX, 1), None);
+        assert_eq!(layout.bucket(u64::MAX, 1), None);
     }
 
     #[test]
