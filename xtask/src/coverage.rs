@@ -53,14 +53,7 @@ impl Outcome {
 
 /// Writes the tables into the document; with `check` it compares only. Fails if an interval holds less than it must.
 pub fn run(root: &Path, check: bool) -> Result<()> {
-    let mut outcome = Outcome::default();
-    series::table(&mut outcome);
-    series::tails(&mut outcome);
-    paired::table(&mut outcome);
-    separate::table(&mut outcome);
-    printed::table(&mut outcome);
-    absolute::table(&mut outcome);
-    alarms::table(&mut outcome);
+    let outcome = whole()?;
     let path = root.join(DOCUMENT);
     let document = fs::read_to_string(&path).with_context(|| format!("cannot read {DOCUMENT}"))?;
     let wanted = replaced(&document, &outcome.text)?;
@@ -74,6 +67,29 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
         bail!("intervals hold the truth in less than {LEAST}:\n  {}", outcome.problems.join("\n  "));
     }
     Ok(())
+}
+
+/// All tables. Each has its own seeds, so they can be made side by side.
+fn whole() -> Result<Outcome> {
+    let tables =
+        [series::table, series::tails, paired::table, separate::table, printed::table, absolute::table, alarms::table];
+    let made = std::thread::scope(|scope| {
+        let threads = tables.map(|table| {
+            scope.spawn(move || {
+                let mut outcome = Outcome::default();
+                table(&mut outcome);
+                outcome
+            })
+        });
+        threads.map(std::thread::ScopedJoinHandle::join)
+    });
+    let mut whole = Outcome::default();
+    for outcome in made {
+        let outcome = outcome.map_err(|_| anyhow::anyhow!("a table could not be made"))?;
+        whole.text.push_str(&outcome.text);
+        whole.problems.extend(outcome.problems);
+    }
+    Ok(whole)
 }
 
 /// The document with what is between the marks replaced.
