@@ -12,7 +12,7 @@ use crate::compare::metric::{CONFIDENCE, POWER, sides};
 use crate::compare::sides::{Pairing, Scale, Sides};
 use crate::compare::words::{percent, signed_percent};
 use crate::compare::{Design, Direction, direction};
-use crate::stats::{Estimate, Sorted, benjamini_hochberg, detectable, samples_needed};
+use crate::stats::{Estimate, LEAST_FOR_INTERVAL, Sorted, benjamini_hochberg, detectable, samples_needed};
 use crate::unit::display_metric;
 
 /// One relative budget on one cell, everything known but the verdict.
@@ -104,7 +104,11 @@ impl Case {
         let beyond = sides.shift(2.0 * settings.beyond_margin - 1.0);
         match (sides.shift(CONFIDENCE), beyond, sides.p_value()) {
             (Some(shown), Some(beyond), Some(p)) => self.set(shown, beyond, p),
-            _ => self.lacking = Some((format!("{} cannot carry an interval", self.count()), Some(6))),
+            // Six would do if they were independent; fewer than 15 that look correlated carry none.
+            _ => {
+                let least = if sides.n() < 6 { 6 } else { LEAST_FOR_INTERVAL as u64 };
+                self.lacking = Some((format!("{} cannot carry an interval", self.count()), Some(least)));
+            }
         }
     }
 
