@@ -26,7 +26,8 @@ pub struct Many {
     pub wrong_one: u64,
 }
 
-/// Puts synthetic runs through gates of 1, 5 and 20 budgets; the host drifts, as in the claims about one budget.
+/// Puts synthetic runs through gates of 1, 5 and 20 budgets; the host drifts, as in the claims about one budget. Of the
+/// trials a quarter: each takes as many times as long as there are budgets.
 pub fn many(simulation: &Simulation) -> Vec<Many> {
     let gates = BUDGETS.into_iter().flat_map(|budgets| [false, true].map(|correlated| (budgets, correlated)));
     gates.filter(|gate| *gate != (1, true)).map(|(budgets, correlated)| gate(simulation, budgets, correlated)).collect()
@@ -38,7 +39,7 @@ fn gate(simulation: &Simulation, budgets: usize, correlated: bool) -> Many {
         (0..budgets).map(|index| relative_budget(&metric(index), BASE, CANDIDATE, simulation.margin)).collect();
     let mut random = fastrand::Rng::with_seed(simulation.seed ^ (budgets as u64) << 8 ^ u64::from(correlated));
     let (mut alike, mut one_worse, mut wrong_one) = (Vec::new(), Vec::new(), 0);
-    for _ in 0..simulation.trials {
+    for _ in 0..simulation.trials.div_ceil(4) {
         let run = trial(simulation, budgets, correlated, 0.0, &mut random);
         alike.push(evaluate(run.compared(), None, &held, &settings).verdict);
         let run = trial(simulation, budgets, correlated, INJECTED, &mut random);
