@@ -53,8 +53,8 @@ fn synthetic(options: &SelfcheckOptions, output: &Output) -> Result<Exit, Troubl
     let outcomes = simulate(&simulation);
     let several = many(&simulation);
     let promised = |one: &&Outcome| (one.design, one.noise, one.injected) == ("paired", Noise::Host, 0.0);
-    let alike = outcomes.iter().filter(promised).chain(several.iter().map(|one| &one.alike));
-    let broken = alike.into_iter().any(|one| one.surely_over(PROMISED));
+    let mut alike = outcomes.iter().filter(promised).chain(several.iter().map(|one| &one.alike));
+    let broken = alike.any(|one| one.surely_over(PROMISED));
     if options.json {
         let whole = Printed {
             simulation: Some(&simulation),
