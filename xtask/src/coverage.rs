@@ -39,7 +39,6 @@ struct Outcome {
 
 impl Outcome {
     fn line(&mut self, line: impl AsRef<str>) {
-        eprintln!("{}", line.as_ref());
         // Writing to a string cannot fail.
         let _ = writeln!(self.text, "{}", line.as_ref());
     }
