@@ -182,7 +182,7 @@ fn record(pairs: u32) -> RunRecord {
         merged_from: Vec::new(),
         calibration: None,
         imported: None,
-        ended: Some(RunEnd { at: String::new(), survivors: Vec::new(), abandoned: Vec::new() }),
+        ended: Some(RunEnd { at: String::new(), survivors: Vec::new(), abandoned: Vec::new(), stop: None }),
     }
 }
 
