@@ -8,6 +8,7 @@ pub mod data;
 mod paired;
 mod separate;
 mod series;
+mod stopping;
 
 use anyhow::{Context, Result, bail};
 use std::fmt::Write as _;
@@ -57,6 +58,8 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
     paired::table(&mut outcome);
     separate::table(&mut outcome);
     alarms::table(&mut outcome);
+    outcome.line("");
+    stopping::table(&mut outcome);
     let path = root.join(DOCUMENT);
     let document = fs::read_to_string(&path).with_context(|| format!("cannot read {DOCUMENT}"))?;
     let wanted = replaced(&document, &outcome.text)?;
