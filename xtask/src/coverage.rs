@@ -10,6 +10,7 @@ mod paired;
 mod printed;
 mod separate;
 mod series;
+mod stopping;
 
 use anyhow::{Context, Result, bail};
 use std::fmt::Write as _;
@@ -71,8 +72,16 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
 
 /// All tables. Each has its own seeds, so they can be made side by side.
 fn whole() -> Result<Outcome> {
-    let tables =
-        [series::table, series::tails, paired::table, separate::table, printed::table, absolute::table, alarms::table];
+    let tables = [
+        series::table,
+        series::tails,
+        paired::table,
+        separate::table,
+        printed::table,
+        absolute::table,
+        alarms::table,
+        stopping::table,
+    ];
     let made = std::thread::scope(|scope| {
         let threads = tables.map(|table| {
             scope.spawn(move || {

@@ -2,6 +2,7 @@
 
 use crate::cell::{Cell, CellId};
 use crate::sample::Sample;
+use crate::stop::{LookRecord, StopRule};
 use serde::Serialize;
 
 /// Something that happened during a run.
@@ -18,6 +19,9 @@ pub enum RunEvent {
         warmup_rounds: u32,
         /// Samples that an earlier session of this run has already taken.
         samples_taken: u64,
+        /// When the run may stop before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stop: Option<StopRule>,
     },
     /// A cell will not be measured.
     CellSkipped {
@@ -48,6 +52,15 @@ pub enum RunEvent {
     SampleTaken {
         /// It.
         sample: Box<Sample>,
+    },
+    /// The plan's stopping rule was applied to what is there.
+    Looked {
+        /// What it saw.
+        look: LookRecord,
+        /// Whether the run stops here.
+        stops: bool,
+        /// The same for people.
+        words: String,
     },
     /// A cell is given up after too many failures.
     CellAbandoned {

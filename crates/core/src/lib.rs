@@ -25,6 +25,7 @@ pub mod record;
 pub mod sample;
 pub mod schedule;
 pub mod stats;
+pub mod stop;
 pub mod summary;
 pub mod trend;
 pub mod unit;

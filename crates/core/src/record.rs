@@ -7,6 +7,7 @@ use crate::imported::ImportRecord;
 use crate::ledger::SignalName;
 use crate::plan::Plan;
 use crate::probe::{ProbedBackend, Tool};
+use crate::stop::StopRecord;
 use serde::{Deserialize, Serialize};
 
 /// The version of the run directory's format that this program writes.
@@ -92,6 +93,9 @@ pub struct MergedPart {
     /// What could not run there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<SkippedCell>,
+    /// What the looks of its stopping rule saw, for a plan that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopRecord>,
     /// Its sessions in the merged run: from the first on, so many.
     pub sessions: Stretch,
     /// Its rounds in the merged run.
@@ -110,7 +114,7 @@ pub struct Stretch {
 }
 
 /// How a complete run ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunEnd {
     /// When (RFC 3339, UTC).
     pub at: String,
@@ -118,6 +122,9 @@ pub struct RunEnd {
     pub survivors: Vec<String>,
     /// Cells that were given up, with the reason.
     pub abandoned: Vec<(crate::cell::CellId, String)>,
+    /// What the looks of the plan's stopping rule saw, for a plan that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopRecord>,
 }
 
 /// A cell that cannot run here.

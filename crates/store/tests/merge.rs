@@ -27,7 +27,12 @@ fn shard_with(directory: &Path, number: u32, backend: BackendName, change: impl 
         cells: plan.cells().into_iter().filter(|cell| cell.backend == backend).collect(),
         plan,
         shard: Some(format!("{number}/3")),
-        ended: Some(RunEnd { at: format!("2026-11-22T05:00:{number:02}Z"), survivors: vec![], abandoned: vec![] }),
+        ended: Some(RunEnd {
+            at: format!("2026-11-22T05:00:{number:02}Z"),
+            survivors: vec![],
+            abandoned: vec![],
+            stop: None,
+        }),
         ..common::record()
     };
     change(&mut record);

@@ -26,7 +26,7 @@ fn what_is_written_is_read_while_the_run_grows() {
     }
     let text = std::fs::read_to_string(path.join(SAMPLES_FILE)).unwrap();
     assert_eq!(text.lines().count(), 4);
-    let end = RunEnd { at: "2026-11-22T04:13:00Z".into(), survivors: Vec::new(), abandoned: Vec::new() };
+    let end = RunEnd { at: "2026-11-22T04:13:00Z".into(), survivors: Vec::new(), abandoned: Vec::new(), stop: None };
     run.set_ended(end.clone()).unwrap();
     assert_eq!(read(&path).unwrap().record.ended, Some(end));
     run.reopen().unwrap();

@@ -52,6 +52,9 @@ pub struct RunOptions {
     /// Valid samples per cell
     #[arg(short = 'n', long = "samples", value_name = "N", allow_negative_numbers = true)]
     pub samples: Option<String>,
+    /// Stop when the interval of the median of every cell is within ± this share of it (`2%`); -n is the maximum
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
+    pub until_precision: Option<String>,
     /// Override a key of the plan (`boot.timeout=5s`, `backend.qemu.machine=q35,microvm`)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,

@@ -21,6 +21,7 @@ pub fn load(what: &str, options: &RunOptions) -> Result<Plan, Trouble> {
         overrides.push(Override::on(&options.on.join(",")));
     }
     overrides.extend(options.samples.as_deref().map(Override::samples));
+    overrides.extend(options.until_precision.as_deref().map(Override::until_precision));
     if let Some(seed) = options.seed {
         overrides.push(Override::set(&format!("seed={seed}")).map_err(|wrong| refuse(&[wrong]))?);
     }

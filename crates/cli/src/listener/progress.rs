@@ -23,6 +23,8 @@ pub struct Progress {
     total: Option<ProgressBar>,
     lines: BTreeMap<CellId, Line>,
     remaining: Remaining,
+    /// Said before the time left, where a rule may stop the run.
+    at_most: &'static str,
     live: bool,
     color: bool,
 }
@@ -47,6 +49,7 @@ impl Progress {
             total: None,
             lines: BTreeMap::new(),
             remaining: Remaining::new(BTreeMap::new()),
+            at_most: "",
             live,
             color,
         }
@@ -55,7 +58,8 @@ impl Progress {
     /// Takes one event; returns a line to say where there is no terminal.
     pub fn hear(&mut self, event: &RunEvent, earlier: &[Sample]) -> Option<String> {
         match event {
-            RunEvent::RunStarted { cells, samples_wanted, warmup_rounds, .. } => {
+            RunEvent::RunStarted { cells, samples_wanted, warmup_rounds, stop, .. } => {
+                self.at_most = if stop.is_some() { "at most " } else { "" };
                 let per_cell = samples_wanted + warmup_rounds;
                 let taken = |id: &CellId| {
                     let counts = |sample: &&Sample| &sample.cell == id && (sample.warmup || sample.failure.is_none());
@@ -73,7 +77,8 @@ impl Progress {
                     total.tick();
                 }
                 (!self.live).then(|| {
-                    let left = self.remaining.left().map(|left| format!(", {}", roughly(left))).unwrap_or_default();
+                    let left = self.remaining.left().map(|left| format!(", {}{}", self.at_most, roughly(left)));
+                    let left = left.unwrap_or_default();
                     format!("{} {}{left}", if *warmup { "warm-up" } else { "round" }, round + 1)
                 })
             }
@@ -85,6 +90,9 @@ impl Progress {
                 None
             }
             RunEvent::SampleTaken { sample } => self.taken(sample),
+            RunEvent::Looked { stops, words, .. } => {
+                Some(if *stops { format!("{words}: the run stops here, by its rule") } else { words.clone() })
+            }
             RunEvent::CellAbandoned { cell, reason } => {
                 self.remaining.drop_cell(cell);
                 Some(format!("{cell}: given up: {reason}"))

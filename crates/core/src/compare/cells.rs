@@ -10,6 +10,7 @@ use crate::columns::{CellColumns, RunColumns};
 use crate::diagnostic::{hint_for, quoted};
 use crate::record::RunRecord;
 use crate::sample::Provenance;
+use crate::stats::Level;
 use std::collections::BTreeMap;
 
 /// The name of what a plan states outside its variants.
@@ -100,6 +101,8 @@ pub fn compare_variants(
     let measures: BTreeMap<&str, &Cell> =
         cells.iter().filter(|cell| variant_of(cell) == baseline).map(|cell| (cell.base_id(), cell)).collect();
     let mut comparison = begin(format!("{} {baseline}", run.name), "its other variants".to_owned());
+    let level = run.record.level();
+    comparison.warnings.extend(run.record.stop_summary().map(|stop| stop.words));
     for cell in cells.iter().filter(|cell| variant_of(cell) != baseline && chosen(&cell.id, options)) {
         let Some(measure) = measures.get(cell.base_id()) else {
             comparison.unmatched.push(format!("{}: there is no {baseline} of it", cell.id));
@@ -115,6 +118,7 @@ pub fn compare_variants(
                     Some(&pairing),
                     reasons,
                     options,
+                    level,
                 ));
             }
             (None, _) => comparison.unmatched.push(format!("{}: no sample of {}", cell.id, measure.id)),
@@ -123,7 +127,7 @@ pub fn compare_variants(
     }
     let skipped = run.record.skipped.iter().filter(|skipped| chosen(&skipped.cell.id, options));
     comparison.unmatched.extend(skipped.map(|skipped| format!("{}: skipped: {}", skipped.cell.id, skipped.reason)));
-    finish(comparison, options)
+    finish(comparison, options, level)
 }
 
 /// Compares two separate runs, cell by cell of the same id.
@@ -136,26 +140,40 @@ pub fn compare_runs(
     options: &CompareOptions,
 ) -> Result<Comparison, CompareError> {
     let mut comparison = begin(baseline.name.to_owned(), candidate.name.to_owned());
+    let level = baseline.record.level().and(candidate.record.level());
     let host = other_host(baseline.record, candidate.record);
     comparison.warnings.push(
         "two separate runs, not interleaved: drift of the host between them is part of the difference".to_owned(),
     );
     comparison.warnings.extend(host.iter().cloned());
     comparison.warnings.extend(other_parts(baseline.record, candidate.record));
+    comparison.warnings.extend(stop_warnings(&[baseline, candidate]));
     for (id, one) in baseline.columns.cells.iter().filter(|(id, _)| chosen(id, options)) {
         let Some(other) = candidate.columns.cells.get(id) else {
             comparison.unmatched.push(format!("{id}: only in the baseline{}", why(candidate.record, id)));
             continue;
         };
         let reasons = host.iter().cloned().chain(incomparable(one, other, Provenance::Measured)).collect();
-        comparison.cells.push(cells_of([id, id], [one, other], None, reasons, options));
+        comparison.cells.push(cells_of([id, id], [one, other], None, reasons, options, level));
     }
     for id in candidate.columns.cells.keys().filter(|id| chosen(id, options)) {
         if !baseline.columns.cells.contains_key(id) {
             comparison.unmatched.push(format!("{id}: only in the candidate{}", why(baseline.record, id)));
         }
     }
-    finish(comparison, options)
+    finish(comparison, options, level)
+}
+
+/// What must be said of separate runs that rules could have stopped.
+pub(crate) fn stop_warnings(runs: &[ComparedRun<'_>]) -> Vec<String> {
+    let one = |run: &ComparedRun<'_>| Some(format!("{}: {}", run.name, run.record.stop_summary()?.words));
+    let mut warnings: Vec<String> = runs.iter().filter_map(one).collect();
+    if let ([_, _], [one, other]) = (warnings.as_slice(), runs) {
+        let level = one.record.level().and(other.record.level());
+        let words = level.confidence_words();
+        warnings.push(format!("both runs had a stopping rule: each interval between them is of {words}"));
+    }
+    warnings
 }
 
 /// The variant of a cell, `base` for what the plan states outside its variants.
@@ -190,6 +208,7 @@ fn cells_of(
     pairing: Option<&Pairing>,
     incomparable: Vec<String>,
     options: &CompareOptions,
+    level: Level,
 ) -> CellComparison {
     let [one, other] = columns;
     let mut names: Vec<&String> = one.metrics.keys().filter(|name| other.metrics.contains_key(*name)).collect();
@@ -203,22 +222,22 @@ fn cells_of(
             continue;
         };
         if name == HEADLINE {
-            let shift = sides.in_own_unit().shift(super::metric::CONFIDENCE);
+            let shift = sides.in_own_unit().shift(level.confidence());
             total_ns = shift.filter(|shift| shift.low > 0.0 || shift.high < 0.0).map(|shift| shift.value);
         }
-        metrics.extend(wanted(name).then(|| metric(name, &sides, incomplete, options.margin)).flatten());
+        metrics.extend(wanted(name).then(|| metric(name, &sides, incomplete, options.margin, level)).flatten());
     }
     CellComparison {
         baseline: ids[0].clone(),
         candidate: ids[1].clone(),
         metrics,
-        phases: phases(pairing, one, other, total_ns),
+        phases: phases(pairing, one, other, total_ns, level),
         incomparable,
         words: String::new(),
     }
 }
 
-fn finish(mut comparison: Comparison, options: &CompareOptions) -> Result<Comparison, CompareError> {
+fn finish(mut comparison: Comparison, options: &CompareOptions, level: Level) -> Result<Comparison, CompareError> {
     let compared = std::mem::take(&mut comparison.cells);
     let asked = !options.metrics.is_empty();
     let (compared, empty): (Vec<CellComparison>, Vec<CellComparison>) =
@@ -238,7 +257,7 @@ fn finish(mut comparison: Comparison, options: &CompareOptions) -> Result<Compar
             });
         }
     }
-    decide(comparison.cells.iter_mut().flat_map(|cell| &mut cell.metrics));
+    decide(comparison.cells.iter_mut().flat_map(|cell| &mut cell.metrics), level);
     for cell in &mut comparison.cells {
         // A phase moves only within a total: where the total surely stays as it is, its parts are of no account.
         if cell.metrics.iter().any(|one| one.metric == HEADLINE && one.verdict == Change::Same) {

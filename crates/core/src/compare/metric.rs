@@ -3,11 +3,9 @@
 use super::sides::{Pairing, Sides, median};
 use super::{Change, Direction, MetricComparison, PhaseComparison, direction};
 use crate::columns::CellColumns;
-use crate::stats::{benjamini_hochberg, detectable};
+use crate::stats::{Level, benjamini_hochberg, detectable};
 use crate::unit::unit_of_metric;
 
-/// The confidence of what is shown.
-pub(crate) const CONFIDENCE: f64 = 0.95;
 /// The probability with which the minimum detectable effect would have been found.
 pub(crate) const POWER: f64 = 0.9;
 /// The false-discovery rate over all metrics and cells that are compared.
@@ -30,8 +28,14 @@ pub(crate) fn sides(
 }
 
 /// Everything about a metric but the correction for many; see [`decide`].
-pub(super) fn metric(name: &str, sides: &Sides, incomplete: u64, margin: f64) -> Option<MetricComparison> {
-    let shift = sides.shift(CONFIDENCE);
+pub(super) fn metric(
+    name: &str,
+    sides: &Sides,
+    incomplete: u64,
+    margin: f64,
+    level: Level,
+) -> Option<MetricComparison> {
+    let shift = sides.shift(level.confidence());
     let (baseline_p50, candidate_p50) = (median(&sides.baseline)?, median(&sides.candidate)?);
     let scale = sides.scale;
     // Too few for an interval: the ratio of the medians is all there is.
@@ -53,7 +57,7 @@ pub(super) fn metric(name: &str, sides: &Sides, incomplete: u64, margin: f64) ->
         p_value: sides.p_value(),
         p_adjusted: None,
         minimum_detectable: shift
-            .and_then(|shift| detectable(&shift, CONFIDENCE, POWER))
+            .and_then(|shift| detectable(&shift, level.confidence(), POWER))
             .map(|effect| scale.change(effect)),
         margin,
         verdict: Change::Unclear,
@@ -61,22 +65,22 @@ pub(super) fn metric(name: &str, sides: &Sides, incomplete: u64, margin: f64) ->
 }
 
 /// Corrects the p-values of all that was compared for their number (Benjamini–Hochberg), and decides.
-pub(super) fn decide<'a>(all: impl Iterator<Item = &'a mut MetricComparison>) {
+pub(super) fn decide<'a>(all: impl Iterator<Item = &'a mut MetricComparison>, level: Level) {
     let mut all: Vec<&mut MetricComparison> = all.collect();
     let p_values: Vec<f64> = all.iter().map(|one| one.p_value.unwrap_or(f64::NAN)).collect();
     for (one, adjusted) in all.iter_mut().zip(benjamini_hochberg(&p_values)) {
         one.p_adjusted = Some(adjusted).filter(|p| p.is_finite());
-        one.verdict = verdict(one);
+        one.verdict = verdict(one, level);
     }
 }
 
-fn verdict(one: &MetricComparison) -> Change {
+fn verdict(one: &MetricComparison, level: Level) -> Change {
     let (Some([low, high]), Some(p)) = (one.change_ci95, one.p_adjusted) else { return Change::Unclear };
     if low > -one.margin && high < one.margin {
         return Change::Same;
     }
     let rose = low > 0.0;
-    if p > DISCOVERY || (!rose && high >= 0.0) {
+    if p > level.error(DISCOVERY) || (!rose && high >= 0.0) {
         return Change::Unclear;
     }
     if rose == (one.direction == Direction::HigherIsBetter) { Change::Better } else { Change::Worse }
@@ -88,6 +92,7 @@ pub(crate) fn phases(
     baseline: &CellColumns,
     candidate: &CellColumns,
     total_change_ns: Option<f64>,
+    level: Level,
 ) -> Vec<PhaseComparison> {
     let phases = baseline.phases.iter().filter_map(|(name, phase)| {
         Some((name.as_str(), [phase.lengths_ns.as_slice(), candidate.phases.get(name)?.lengths_ns.as_slice()]))
@@ -103,8 +108,8 @@ pub(crate) fn phases(
         .iter()
         .zip(benjamini_hochberg(&p_values))
         .filter_map(|((name, sides), adjusted)| {
-            let shift = sides.shift(CONFIDENCE)?;
-            let sure = adjusted <= DISCOVERY && (shift.low > 0.0 || shift.high < 0.0);
+            let shift = sides.shift(level.confidence())?;
+            let sure = adjusted <= level.error(DISCOVERY) && (shift.low > 0.0 || shift.high < 0.0);
             sure.then(|| PhaseComparison {
                 phase: (*name).to_owned(),
                 change_ns: shift.value,

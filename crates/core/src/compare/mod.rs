@@ -1,6 +1,6 @@
 //! Comparison: what changed between two variants or two runs, by how much, and how sure that is.
 
-mod cells;
+pub(crate) mod cells;
 pub(crate) mod metric;
 pub(crate) mod sides;
 #[cfg(test)]

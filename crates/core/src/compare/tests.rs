@@ -64,7 +64,12 @@ pub(crate) fn run(variants: &[(Option<&str>, Vec<f64>)]) -> (RunRecord, RunColum
         imported: None,
         shard: None,
         merged_from: Vec::new(),
-        ended: Some(crate::record::RunEnd { at: String::new(), survivors: Vec::new(), abandoned: Vec::new() }),
+        ended: Some(crate::record::RunEnd {
+            at: String::new(),
+            survivors: Vec::new(),
+            abandoned: Vec::new(),
+            stop: None,
+        }),
     };
     (record, columns)
 }

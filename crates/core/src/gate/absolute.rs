@@ -5,11 +5,17 @@ use super::{Budget, BudgetVerdict, Figure, Limit, Settings, Verdict};
 use crate::cell::CellId;
 use crate::columns::CellColumns;
 use crate::compare::words::percent;
-use crate::stats::{Sorted, apparent_inflation, carries_upper_bound, series_interval};
+use crate::stats::{Level, Sorted, apparent_inflation, carries_upper_bound, series_interval};
 use crate::unit::display_metric;
 
 /// The verdict on a ceiling or a floor.
-pub(super) fn verdict(budget: &Budget, cell: &CellId, columns: &CellColumns, settings: &Settings) -> BudgetVerdict {
+pub(super) fn verdict(
+    budget: &Budget,
+    cell: &CellId,
+    columns: &CellColumns,
+    level: Level,
+    settings: &Settings,
+) -> BudgetVerdict {
     let (bound, ceiling) = match budget.limit {
         Limit::Ceiling(bound) => (bound, true),
         Limit::Floor(bound) => (bound, false),
@@ -17,7 +23,9 @@ pub(super) fn verdict(budget: &Budget, cell: &CellId, columns: &CellColumns, set
             return budget.verdict(cell, Verdict::NotComparable, "a relative limit has no bound".to_owned());
         }
     };
-    let held = Held { budget, cell, bound, ceiling, settings };
+    let false_alarms = level.error(settings.false_alarms);
+    let within_bound = level.sharpen(settings.within_bound);
+    let held = Held { budget, cell, bound, ceiling, level, false_alarms, within_bound };
     match budget.figure {
         Figure::Quantile(q) => held.quantile(columns, q),
         Figure::Max => held.max(columns),
@@ -30,7 +38,10 @@ struct Held<'a> {
     cell: &'a CellId,
     bound: f64,
     ceiling: bool,
-    settings: &'a Settings,
+    level: Level,
+    /// As the settings have it, at the level.
+    false_alarms: f64,
+    within_bound: f64,
 }
 
 impl Held<'_> {
@@ -42,7 +53,7 @@ impl Held<'_> {
         };
         let n = values.len() as u64;
         let effective = values.len() as f64 / apparent_inflation(&values, &sorted, q);
-        let Settings { false_alarms, within_bound, .. } = *self.settings;
+        let Self { false_alarms, within_bound, .. } = *self;
         let (low_fail, high_fail) = (
             lower_bound(&sorted, q, effective, 1.0 - false_alarms),
             upper_bound(&sorted, q, effective, 1.0 - false_alarms),
@@ -64,7 +75,7 @@ impl Held<'_> {
         };
         let point = sorted.quantile(q);
         let observed = point.filter(|_| q == 0.5 || carries_upper_bound(n, q));
-        let interval = series_interval(&values, &sorted, q, 0.95);
+        let interval = series_interval(&values, &sorted, q, self.level.confidence());
         let observed_ci95 = interval.map(|interval| [interval.low, interval.high]);
         let least = least_n(if self.ceiling { q } else { 1.0 - q }, within_bound);
         let lacking = (effective.floor() as u64) < least;
@@ -114,7 +125,7 @@ impl Held<'_> {
         let n = counted().count() as u64;
         let failed = counted().filter(|row| row.is_failed()).count() as u64;
         let none_allowed = self.bound <= 0.0;
-        let Settings { false_alarms, within_bound, .. } = *self.settings;
+        let Self { false_alarms, within_bound, .. } = *self;
         // P(at least as many | the bound), P(at most as many | the bound).
         let at_least = if failed == 0 { 1.0 } else { 1.0 - cdf(failed - 1, n, self.bound) };
         let at_most = cdf(failed, n, self.bound);
@@ -131,7 +142,7 @@ impl Held<'_> {
         };
         let least = (!none_allowed && self.bound < 1.0).then(|| least_n(1.0 - self.bound, within_bound));
         let samples_needed = least.filter(|least| verdict == Verdict::Inconclusive && failed == 0 && *least > n);
-        let interval = share_interval(failed, n, 0.95);
+        let interval = share_interval(failed, n, self.level.confidence());
         let mut words = format!("{failed} of {n} failed");
         if let Some([low, high]) = interval {
             words.push_str(&format!(" (95 %: {} to {}, budget {})", percent(low), percent(high), percent(self.bound)));

@@ -4,12 +4,14 @@ use super::relative::{Case, decide};
 use super::{Budget, BudgetVerdict, Figure, GateResult, Limit, Settings, Verdict, absolute};
 use crate::cell::{Cell, CellId};
 use crate::columns::{CellColumns, RunColumns};
-use crate::compare::metric::{CONFIDENCE, phases, sides};
+use crate::compare::cells::stop_warnings;
+use crate::compare::metric::{phases, sides};
 use crate::compare::sides::Pairing;
 use crate::compare::trust::{incomparable, not_accepted, other_host, other_parts};
 use crate::compare::{BASE, ComparedRun, HEADLINE, MARGIN, variant_of};
 use crate::factor::{FactorValue, Factors};
 use crate::record::RunRecord;
+use crate::stats::Level;
 use std::collections::BTreeSet;
 
 /// Holds a run to its budgets.
@@ -34,7 +36,12 @@ pub fn evaluate(
         warnings.extend(host.iter().cloned());
         warnings.extend(other_parts(against.record, run.record));
     }
-    let gate = Gate { run, against, host, settings };
+    let level = run.record.level();
+    match against {
+        Some(against) => warnings.extend(stop_warnings(&[against, run])),
+        None => warnings.extend(run.record.stop_summary().map(|stop| stop.words)),
+    }
+    let gate = Gate { level, run, against, host, settings };
     let (mut verdicts, mut cases) = (Vec::new(), Vec::new());
     for (place, budget) in budgets.iter().enumerate() {
         for judged in gate.judge(budget) {
@@ -93,6 +100,8 @@ fn worst(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
 }
 
 struct Gate<'a> {
+    /// What a figure of the run alone may spend.
+    level: Level,
     run: ComparedRun<'a>,
     against: Option<ComparedRun<'a>>,
     /// Why the two runs may not be held against each other.
@@ -129,10 +138,10 @@ impl Gate<'_> {
 
     /// One budget on one cell; the error says why that cannot be judged.
     fn cell(&self, budget: &Budget, cell: &Cell, columns: &CellColumns) -> Result<Judged, String> {
-        let case = |share, pairing: Option<&Pairing>, baseline: &CellColumns| {
+        let case = |share, pairing: Option<&Pairing>, baseline: &CellColumns, level: Level| {
             let both = [baseline, columns];
-            let mut case = Case::measure(budget, share, &cell.id, pairing, both, self.settings);
-            case.moved = (budget.metric == HEADLINE).then(|| moved(pairing, both)).flatten();
+            let mut case = Case::measure(budget, share, &cell.id, pairing, both, level, self.settings);
+            case.moved = (budget.metric == HEADLINE).then(|| moved(pairing, both, level)).flatten();
             Judged::Case(Box::new(case))
         };
         match &budget.limit {
@@ -144,7 +153,7 @@ impl Gate<'_> {
                 if classes.len() > 1 {
                     return Err("its samples are of different accuracy classes".to_owned());
                 }
-                Ok(Judged::Verdict(Box::new(absolute::verdict(budget, &cell.id, columns, self.settings))))
+                Ok(Judged::Verdict(Box::new(absolute::verdict(budget, &cell.id, columns, self.level, self.settings))))
             }
             Limit::AgainstVariant { variant, share } => {
                 let same = |other: &&Cell| other.base_id() == cell.base_id() && variant_of(other) == variant;
@@ -152,13 +161,13 @@ impl Gate<'_> {
                 let measure = measure.ok_or_else(|| format!("there is no variant {variant} of it"))?;
                 let baseline = self.columns_of(self.run.columns, measure)?;
                 self.may(incomparable(baseline, columns, self.settings.accepted))?;
-                Ok(case(*share, Some(&Pairing::of(baseline, columns)), baseline))
+                Ok(case(*share, Some(&Pairing::of(baseline, columns)), baseline, self.level))
             }
             Limit::AgainstRun(share) => {
                 let against = self.against.ok_or("it is relative to a stored run: name one with --against RUN")?;
                 let baseline = self.columns_of(against.columns, cell)?;
                 self.may(self.host.iter().cloned().chain(incomparable(baseline, columns, self.settings.accepted)))?;
-                Ok(case(*share, None, baseline))
+                Ok(case(*share, None, baseline, self.level.and(against.record.level())))
             }
         }
     }
@@ -187,9 +196,9 @@ fn applies(budget: &Budget, cell: &Cell) -> bool {
 }
 
 /// The phase that moved most in the direction of the total's change.
-fn moved(pairing: Option<&Pairing>, columns: [&CellColumns; 2]) -> Option<String> {
-    let total = sides(pairing, columns[0], columns[1], HEADLINE)?.in_own_unit().shift(CONFIDENCE)?;
-    let phases = phases(pairing, columns[0], columns[1], Some(total.value));
+fn moved(pairing: Option<&Pairing>, columns: [&CellColumns; 2], level: Level) -> Option<String> {
+    let total = sides(pairing, columns[0], columns[1], HEADLINE)?.in_own_unit().shift(level.confidence())?;
+    let phases = phases(pairing, columns[0], columns[1], Some(total.value), level);
     let with = phases.into_iter().filter(|phase| phase.change_ns.signum() == total.value.signum());
     let first = with.into_iter().next()?;
     let share = first.share.map_or_else(String::new, |share| format!(", {:.0} % of the change", share * 100.0));

@@ -8,11 +8,13 @@ use super::quantile_change;
 use super::{Budget, BudgetVerdict, Figure, Settings, Verdict};
 use crate::cell::CellId;
 use crate::columns::CellColumns;
-use crate::compare::metric::{CONFIDENCE, POWER, sides};
+use crate::compare::metric::{POWER, sides};
 use crate::compare::sides::{Pairing, Scale, Sides};
 use crate::compare::words::{percent, signed_percent};
 use crate::compare::{Design, Direction, direction};
-use crate::stats::{Estimate, LEAST_FOR_INTERVAL, Sorted, benjamini_hochberg, detectable, samples_needed};
+use crate::stats::{
+    Estimate, LEAST_FOR_INTERVAL, Level, Sorted, benjamini_hochberg, detectable, samples_needed,
+};
 use crate::unit::display_metric;
 
 /// One relative budget on one cell, everything known but the verdict.
@@ -27,6 +29,8 @@ pub(super) struct Case {
     /// The same on the scale of the estimates, where more is worse.
     margin: Option<f64>,
     scale: Scale,
+    /// What the intervals and the test may spend.
+    level: Level,
     /// +1 where more is worse, −1 where less is.
     sign: f64,
     n: usize,
@@ -59,6 +63,7 @@ impl Case {
         cell: &CellId,
         pairing: Option<&Pairing>,
         columns: [&CellColumns; 2],
+        level: Level,
         settings: &Settings,
     ) -> Self {
         let sign = if direction(&budget.metric) == Direction::LowerIsBetter { 1.0 } else { -1.0 };
@@ -72,6 +77,7 @@ impl Case {
             share,
             margin: None,
             scale: Scale::Log,
+            level,
             sign,
             n: 0,
             observed: None,
@@ -101,8 +107,8 @@ impl Case {
 
     /// The median of the change: the Hodges–Lehmann shift and the signed-rank (or rank-sum) test.
     fn shift(&mut self, sides: &Sides, settings: &Settings) {
-        let beyond = sides.shift(2.0 * settings.beyond_margin - 1.0);
-        match (sides.shift(CONFIDENCE), beyond, sides.p_value()) {
+        let beyond = sides.shift(self.beyond(settings));
+        match (sides.shift(self.level.confidence()), beyond, sides.p_value()) {
             (Some(shown), Some(beyond), Some(p)) => self.set(shown, beyond, p),
             // Six would do if they were independent; fewer than 15 that look correlated carry none.
             _ => {
@@ -120,8 +126,8 @@ impl Case {
             self.lacking = Some((what, Some(least)));
             return;
         }
-        let beyond = 2.0 * settings.beyond_margin - 1.0;
-        match quantile_change::measure(sides, q, [CONFIDENCE, beyond], self.sign) {
+        let confidences = [self.level.confidence(), self.beyond(settings)];
+        match quantile_change::measure(sides, q, confidences, self.sign) {
             Some((shown, beyond, p_worse)) => {
                 self.set(shown, beyond, 1.0);
                 self.p_worse = Some(p_worse);
@@ -130,6 +136,11 @@ impl Case {
                 self.lacking = Some((format!("{} cannot carry an interval for {}", self.count(), self.figure), None));
             }
         }
+    }
+
+    /// The two-sided confidence of the interval whose good end must be beyond the margin.
+    fn beyond(&self, settings: &Settings) -> f64 {
+        2.0 * self.level.sharpen(settings.beyond_margin) - 1.0
     }
 
     fn set(&mut self, shown: Estimate, beyond: Estimate, p_two_sided: f64) {
@@ -173,7 +184,7 @@ impl Case {
     fn needed(&self) -> Option<u64> {
         const MOST: f64 = 1e7;
         let (found, margin) = (self.estimates?, self.margin?);
-        let seen = detectable(&found.shown, CONFIDENCE, POWER)?;
+        let seen = detectable(&found.shown, self.level.confidence(), POWER)?;
         let enough = |effect: f64| self.n as f64 * (seen / effect).powi(2);
         let gap = (found.shown.value - margin).abs();
         let wanted = if margin > 0.0 { enough(margin).max(enough(gap.max(margin / 2.0))) } else { enough(gap) };
@@ -187,8 +198,9 @@ impl Case {
             let (one, other) = (self.change(found.low), self.change(found.high));
             [one.min(other), one.max(other)]
         };
-        let seen =
-            shown.and_then(|found| detectable(&found, CONFIDENCE, POWER)).map(|effect| self.change(effect).abs());
+        let seen = shown
+            .and_then(|found| detectable(&found, self.level.confidence(), POWER))
+            .map(|effect| self.change(effect).abs());
         let samples_needed = match (&self.lacking, verdict) {
             (Some((_, least)), _) => *least,
             (None, Verdict::Inconclusive) => self.needed(),
@@ -258,8 +270,12 @@ fn quantile(values: &[f64], q: f64) -> Option<f64> {
 }
 
 /// The verdicts of all relative budgets, their false discoveries controlled together.
+///
+/// A p-value of a run that could have been stopped earlier counts for more by what it may not spend: it is held to its own
+/// share of the false alarms.
 pub(super) fn decide(cases: Vec<Case>, settings: &Settings) -> Vec<BudgetVerdict> {
-    let p_values: Vec<f64> = cases.iter().map(|case| case.p_worse.unwrap_or(f64::NAN)).collect();
+    let p_values: Vec<f64> =
+        cases.iter().map(|case| case.p_worse.map_or(f64::NAN, |p| (p / case.level.share()).min(1.0))).collect();
     let adjusted = benjamini_hochberg(&p_values);
     cases.into_iter().zip(adjusted).map(|(case, adjusted)| case.into_verdict(adjusted, settings)).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::findings::{Findings, Place};
 use super::key::{DefaultValue, Key, Kind};
+use super::stop::{self, STOP_KEYS};
 use super::table::{CONFLICTS, PLAN_KEYS, backend_keys, benchmark_keys};
 use super::tree::{Entry, Node, Raw};
 use super::variant::{self, StatedVariant};
@@ -12,7 +13,7 @@ use crate::factor::FactorValue;
 use std::collections::BTreeMap;
 
 /// The values of a section by key, with their places.
-type Stated = BTreeMap<&'static str, Vec<(FactorValue, Place)>>;
+pub(super) type Stated = BTreeMap<&'static str, Vec<(FactorValue, Place)>>;
 
 /// A benchmark as stated.
 struct Benchmark {
@@ -33,6 +34,7 @@ struct Backend {
 pub(super) fn check(root: &[Entry], findings: &mut Findings<'_>) -> Option<Plan> {
     let (mut top, mut benchmarks, mut backends) = (Stated::new(), Vec::new(), Vec::new());
     let (mut budgets, mut builds, mut variants, mut all_known) = (Vec::new(), Vec::new(), Vec::new(), true);
+    let mut stop = None;
     for entry in root {
         if let Some(key) = PLAN_KEYS.iter().find(|key| key.name == entry.key) {
             top.extend(value::read(key, key.name, &entry.node, findings).map(|values| (key.name, values)));
@@ -46,6 +48,10 @@ pub(super) fn check(root: &[Entry], findings: &mut Findings<'_>) -> Option<Plan>
             builds = build::check(entry, findings);
         } else if entry.key == "variant" {
             variants = variant::check(entry, findings);
+        } else if entry.key == "stop" {
+            let stated =
+                section(&entry.node, "stop", findings).map(|keys| check_keys(STOP_KEYS, "stop", keys, findings));
+            stop = stated.map(|stated| (entry, stated));
         } else {
             unknown::top(entry, findings);
             all_known = false;
@@ -61,7 +67,10 @@ pub(super) fn check(root: &[Entry], findings: &mut Findings<'_>) -> Option<Plan>
         return None;
     }
     check_builds(&backends, &variants, &builds, findings);
-    let plan = Plan { budgets, builds, ..assemble(&top, &benchmarks, &backends, &variants) };
+    let mut plan = Plan { budgets, builds, ..assemble(&top, &benchmarks, &backends, &variants) };
+    if let Some((entry, stated)) = &stop {
+        stop::apply(&mut plan, &entry.at, stated, top.get("samples"), findings);
+    }
     variant::check_conflicts(&variants, &plan, findings);
     check_size(&plan, &benchmarks, findings);
     Some(plan)
@@ -242,6 +251,7 @@ fn assemble(top: &Stated, benchmarks: &[Benchmark], backends: &[Backend], varian
             .collect(),
         backends: backends.iter().map(|backend| (backend.name, without_places(&backend.stated))).collect(),
         variants: variant::without_places(variants),
+        stop: None,
         builds: Vec::new(),
         budgets: Vec::new(),
     }

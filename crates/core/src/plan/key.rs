@@ -60,6 +60,8 @@ pub enum Kind {
     Backends,
     /// A class of failure and how often it strikes (`timeout:5%`).
     FailureShare,
+    /// A share in percent, above 0 and below 100 (`2 %`).
+    Share,
 }
 
 /// What holds for a key that is not stated.
@@ -118,6 +120,7 @@ impl Kind {
             Self::Words => "a list of words",
             Self::Backends => "a list of backends",
             Self::FailureShare => "a class of failure with its share",
+            Self::Share => "a share in percent",
         }
     }
 
@@ -136,6 +139,7 @@ impl Kind {
             Self::Words => "[\"echo\", \"hi\"]".to_owned(),
             Self::Backends => "[\"process\", \"runc\"]".to_owned(),
             Self::FailureShare => "\"timeout:5%\"".to_owned(),
+            Self::Share => "\"2 %\"".to_owned(),
         }
     }
 

@@ -13,6 +13,7 @@ pub mod key;
 mod overrides;
 pub mod reference;
 pub mod schema;
+pub mod stop;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use crate::cell::{BackendName, BenchmarkName, Cell};
 use crate::diagnostic::{Diagnostic, hint_for, quoted};
 use crate::factor::{FactorValue, Factors};
 use crate::gate::Budget;
+use crate::stop::StopRule;
 use build::Build;
 use findings::{Findings, Place};
 use serde::{Deserialize, Serialize};
@@ -59,6 +61,9 @@ pub struct Plan {
     /// What is compared, paired, with what the plan states elsewhere (the variant `base`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Variant>,
+    /// When the run may end before every cell has its samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopRule>,
     /// What is made from git repositories before the run, for values to name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub builds: Vec<Build>,

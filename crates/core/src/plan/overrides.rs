@@ -79,6 +79,12 @@ impl Override {
         Self { argument: "-n", target: Target::Key(vec!["samples".to_owned()]), value: count.to_owned() }
     }
 
+    /// `--until-precision SHARE`: the run may stop when the median of every cell is known so well.
+    pub fn until_precision(share: &str) -> Self {
+        let target = Target::Key(vec!["stop".to_owned(), "precision".to_owned()]);
+        Self { argument: "--until-precision", target, value: share.to_owned() }
+    }
+
     /// `--quick`: few samples, one warm-up round. Put it in front of the others, so that they win.
     pub fn quick() -> [Self; 2] {
         [("samples", "3"), ("warmup", "1")].map(|(key, value)| Self {

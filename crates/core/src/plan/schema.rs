@@ -5,6 +5,7 @@
 use super::budget::BUDGET_KEYS;
 use super::build::BUILD_KEYS;
 use super::key::{BYTE_UNITS, DefaultValue, Key, Kind, TIME_UNITS};
+use super::stop::STOP_KEYS;
 use super::table::{PLAN_KEYS, backend_keys, benchmark_keys};
 use crate::cell::{BackendName, BenchmarkName};
 use crate::factor::FactorValue;
@@ -24,6 +25,7 @@ pub fn json_schema() -> Value {
     );
     properties.insert("budget".to_owned(), json!({ "type": "array", "items": budget() }));
     properties.insert("variant".to_owned(), variants());
+    properties.insert("stop".to_owned(), section(STOP_KEYS));
     properties.insert("build".to_owned(), json!({ "type": "array", "items": section(BUILD_KEYS) }));
     let any_benchmark: Vec<Value> =
         BenchmarkName::ALL.iter().map(|name| json!({ "required": [name.as_str()] })).collect();
@@ -127,6 +129,7 @@ fn scalar(kind: Kind) -> Value {
         Kind::Duration { .. } => quantity(TIME_UNITS),
         Kind::Words => json!({ "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": 1024 }),
         Kind::Backends => json!({ "enum": BackendName::ALL }),
+        Kind::Share => json!({ "type": "string", "pattern": "^ *[0-9.]+ *% *$" }),
         Kind::FailureShare => json!({ "type": "string", "pattern": "^[a-z_0-9]+:[0-9.]+ ?%?$" }),
     }
 }

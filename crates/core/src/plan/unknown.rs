@@ -39,7 +39,8 @@ pub(super) fn top(entry: &Entry, findings: &mut Findings<'_>) {
     } else {
         format!("unknown key {} at the top of the plan", quoted(name))
     };
-    let sections = BenchmarkName::ALL.iter().map(|name| name.as_str()).chain(["backend", "variant", "build", "budget"]);
+    let sections =
+        BenchmarkName::ALL.iter().map(|name| name.as_str()).chain(["backend", "variant", "stop", "build", "budget"]);
     let keys = PLAN_KEYS.iter().map(|key| key.name);
     let known: Vec<&str> = if is_section { sections.collect() } else { keys.chain(sections).collect() };
     let hint = if let Ok(backend) = name.parse::<BackendName>() {

@@ -79,6 +79,7 @@ fn read_one(key: &Key, path: &str, node: &Node, findings: &mut Findings<'_>) -> 
         },
         (Raw::Text(text) | Raw::Word(text), Kind::Backends) => backend(text),
         (Raw::Text(text) | Raw::Word(text), Kind::FailureShare) => failure_share(text),
+        (Raw::Text(text) | Raw::Word(text), Kind::Share) => share(key, text),
         (Raw::Text(text) | Raw::Word(text), Kind::Bytes { .. } | Kind::Duration { .. }) => quantity(key, text),
         (Raw::Integer(number), Kind::Bytes { .. } | Kind::Duration { .. }) => {
             Err(without_unit(key, &number.map_or_else(|| "?".to_owned(), |number| number.to_string())))
@@ -178,6 +179,25 @@ fn failure_share(text: &str) -> Result<FactorValue, Problem> {
         return Err(wrong(format!("{} is not from 0 % to 100 %", quoted(share))));
     }
     Ok(FactorValue::Text(format!("{class}:{percent}%")))
+}
+
+/// A share above 0 % and below 100 %, in the canonical form `2 %`.
+fn share(key: &Key, text: &str) -> Result<FactorValue, Problem> {
+    let hint = format!("write `{} = {}`", key.name, key.kind.example());
+    let Some(number) = text.trim().strip_suffix('%').map(str::trim) else {
+        return Err((format!("`{}` needs a share in percent, not {}", key.name, quoted(text)), hint));
+    };
+    match number.parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent < 100.0 => Ok(FactorValue::Text(format!("{percent} %"))),
+        Ok(_) => Err((format!("`{}` is {}, which is not above 0 % and below 100 %", key.name, quoted(text)), hint)),
+        Err(_) => Err((format!("`{}` is {}, which is not a share", key.name, quoted(text)), hint)),
+    }
+}
+
+/// The number of a share as it was read: 0.02 of `2 %`.
+pub(super) fn share_of(value: &FactorValue) -> Option<f64> {
+    let percent: f64 = value.as_text()?.strip_suffix(" %")?.parse().ok()?;
+    Some(percent / 100.0)
 }
 
 fn is_integer(text: &str) -> bool {

@@ -120,6 +120,16 @@ impl Block {
         counts.is_out(wanted) && (self.members.len() > 1 || counts.valid < wanted.samples)
     }
 
+    /// The counting rounds in which all members that go on were valid; `None` if none goes on.
+    pub(super) fn whole_rounds(&self) -> Option<u32> {
+        self.active.contains(&true).then_some(self.complete)
+    }
+
+    /// Whether a member goes on.
+    pub(super) fn is_active(&self, index: usize) -> bool {
+        self.active.get(index).copied().unwrap_or(false)
+    }
+
     /// Samples of a member still to take if none fails.
     pub(super) fn left(&self, index: usize, latest_round: u32, wanted: Wanted) -> u64 {
         if !self.active[index] || self.complete >= wanted.samples {

@@ -145,6 +145,24 @@ impl Progress {
         self.places.get(cell).map_or(0, |(block, index)| self.blocks[*block].members[*index].counts.valid)
     }
 
+    /// The rounds that count and are whole, of the block that has the fewest: every cell that is still taken has at least so
+    /// many valid samples. `None` if none is taken any more.
+    pub fn whole_rounds(&self) -> Option<u32> {
+        self.blocks.iter().filter_map(Block::whole_rounds).min()
+    }
+
+    /// The cells that have not failed too often, in the order of the plan.
+    pub fn in_play(&self) -> impl Iterator<Item = &CellId> {
+        let plays =
+            |cell: &&CellId| self.places.get(*cell).is_some_and(|(block, index)| self.blocks[*block].is_active(*index));
+        self.cells.iter().filter(plays)
+    }
+
+    /// Whether a round has all the attempts that it will get.
+    pub fn has_passed(&self, round: u32) -> bool {
+        self.next_round().is_none_or(|next| next.number > round)
+    }
+
     /// Attempts recorded so far, warm-ups included.
     pub fn taken(&self) -> u64 {
         let members = self.blocks.iter().flat_map(|block| &block.members);

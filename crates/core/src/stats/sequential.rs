@@ -67,6 +67,16 @@ impl StoppingRule {
         Ok(Self { looks: looks.iter().map(&mut look).collect() })
     }
 
+    /// A rule whose looks each spend the same.
+    ///
+    /// For a precision that is wanted, and not a test: there a late look is worth no more than an early one.
+    pub fn even(looks: &[u64], alpha: f64) -> Result<Self, RuleError> {
+        let Self { mut looks } = Self::new(looks, alpha)?;
+        let level = alpha / looks.len() as f64;
+        looks.iter_mut().for_each(|look| look.level = level);
+        Ok(Self { looks })
+    }
+
     /// The looks with their levels.
     pub fn looks(&self) -> &[Look] {
         &self.looks
@@ -119,6 +129,13 @@ mod tests {
         assert_eq!(rule.step(30, 0.04), Step::Continue);
         assert_eq!(rule.step(60, 0.2), Step::Exhausted);
         assert_eq!(rule.step(30, f64::NAN), Step::Continue);
+    }
+
+    #[test]
+    fn even_looks_share_the_error() {
+        let rule = StoppingRule::even(&[20, 40, 60, 80], 0.05).unwrap();
+        assert!(rule.looks().iter().all(|look| (look.level - 0.0125).abs() < 1e-15));
+        assert_eq!(StoppingRule::even(&[20, 10], 0.05), Err(RuleError::Looks));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub fn summarise_with(record: &RunRecord, columns: &RunColumns, runner: Runner<'
     let samples_foreign = foreign.map(|(_, cell)| cell.rows.len() as u64).sum();
     let own: Vec<&CellColumns> =
         record.cells.iter().map(|cell| columns.cells.get(&cell.id).unwrap_or(CellColumns::EMPTY)).collect();
-    let metrics = metrics_of(&own, runner);
+    let metrics = metrics_of(&own, record.level(), runner);
     let known = record.cells.iter().zip(own).zip(metrics);
     let measured = known.map(|((cell, columns), metrics)| summarise_cell(record, cell, columns, metrics));
     let mut cells: Vec<CellSummary> = measured.collect();
@@ -43,6 +43,7 @@ pub fn summarise_with(record: &RunRecord, columns: &RunColumns, runner: Runner<'
         host: host_line(&record.fingerprint),
         complete: record.ended.is_some(),
         samples_wanted: record.plan.samples,
+        stop: record.stop_summary(),
         seed: record.seed,
         quantile_type: QUANTILE_TYPE,
         clock_step_ns: record.fingerprint.clock_step_ns,

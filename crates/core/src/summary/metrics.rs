@@ -3,7 +3,7 @@
 use super::MetricSummary;
 use crate::columns::CellColumns;
 use crate::stats::{
-    QuantileInterval, Sorted, autocorrelation, carries_upper_bound, drift, effective_n, mean, sample_stddev,
+    Level, QuantileInterval, Sorted, autocorrelation, carries_upper_bound, drift, effective_n, mean, sample_stddev,
     series_intervals, stall_count, warmup_suspected,
 };
 use crate::unit::unit_of_metric;
@@ -15,14 +15,18 @@ use std::sync::OnceLock;
 pub type Runner<'a> = &'a dyn Fn(usize, &(dyn Fn(usize) + Sync));
 
 /// The figures of all metrics of some cells, over their samples that count; one call of the runner's function a metric.
-pub(super) fn metrics_of(cells: &[&CellColumns], runner: Runner<'_>) -> Vec<BTreeMap<String, MetricSummary>> {
+pub(super) fn metrics_of(
+    cells: &[&CellColumns],
+    level: Level,
+    runner: Runner<'_>,
+) -> Vec<BTreeMap<String, MetricSummary>> {
     let all = cells.iter().enumerate();
     let jobs: Vec<_> =
         all.flat_map(|(cell, columns)| columns.metrics.iter().map(move |metric| (cell, *columns, metric))).collect();
     let slots: Vec<OnceLock<Option<MetricSummary>>> = jobs.iter().map(|_| OnceLock::new()).collect();
     runner(jobs.len(), &|index| {
         if let (Some((_, columns, (name, column))), Some(slot)) = (jobs.get(index), slots.get(index)) {
-            slot.get_or_init(|| metric_summary(name, &columns.counting(column)));
+            slot.get_or_init(|| metric_summary_at(name, &columns.counting(column), level));
         }
     });
     let mut found: Vec<BTreeMap<String, MetricSummary>> = cells.iter().map(|_| BTreeMap::new()).collect();
@@ -38,12 +42,17 @@ pub(super) fn metrics_of(cells: &[&CellColumns], runner: Runner<'_>) -> Vec<BTre
 ///
 /// `values` are in the order in which they were taken.
 pub fn metric_summary(name: &str, values: &[f64]) -> Option<MetricSummary> {
+    metric_summary_at(name, values, Level::WHOLE)
+}
+
+/// As [`metric_summary`], for values of which a rule decided how many there are: its intervals spend what `level` allows.
+pub fn metric_summary_at(name: &str, values: &[f64], level: Level) -> Option<MetricSummary> {
     let sorted = Sorted::new(values.iter().copied())?;
     let n = values.len() as u64;
     let carried = |q: f64| sorted.quantile(q).filter(|_| carries_upper_bound(n, q));
     let ends = |interval: Option<QuantileInterval>| interval.map(|interval| [interval.low, interval.high]);
     let [ci95, p90_ci95, p95_ci95, p99_ci95] =
-        series_intervals(values, &sorted, [0.5, 0.9, 0.95, 0.99], 0.95).map(ends);
+        series_intervals(values, &sorted, [0.5, 0.9, 0.95, 0.99], level.confidence()).map(ends);
     Some(MetricSummary {
         unit: unit_of_metric(name).to_owned(),
         n,

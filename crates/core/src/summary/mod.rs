@@ -5,12 +5,13 @@ mod metrics;
 mod phases;
 
 pub use cells::{host_line, summarise, summarise_with};
-pub use metrics::{Runner, metric_summary};
+pub use metrics::{Runner, metric_summary, metric_summary_at};
 
 use crate::cell::Cell;
 use crate::failure::FailureClass;
 use crate::sample::{Accuracy, Provenance};
 use crate::stats::Drift;
+use crate::stop::StopSummary;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -41,8 +42,11 @@ pub struct RunSummary {
     pub host: String,
     /// Whether the run has ended well; a run that has not can be resumed, and its figures are of what is there.
     pub complete: bool,
-    /// Valid samples wanted per cell.
+    /// Valid samples wanted per cell; at most, where a rule may stop the run.
     pub samples_wanted: u32,
+    /// What the plan's stopping rule did, and what that means for the intervals; absent for a plan without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopSummary>,
     /// The seed of the order of cells.
     pub seed: u64,
     /// The type of the quantiles, in the numbering of Hyndman and Fan.
@@ -183,4 +187,4 @@ pub struct PhaseSummary {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -47,11 +47,11 @@ fn record(ended: bool) -> RunRecord {
         merged_from: Vec::new(),
         calibration: None,
         imported: None,
-        ended: ended.then(|| RunEnd { at: String::new(), survivors: Vec::new(), abandoned: Vec::new() }),
+        ended: ended.then(|| RunEnd { at: String::new(), survivors: Vec::new(), abandoned: Vec::new(), stop: None }),
     }
 }
 
-fn sample(backend: BackendName, sequence: u64, total_ns: u64) -> Sample {
+pub(crate) fn sample(backend: BackendName, sequence: u64, total_ns: u64) -> Sample {
     let stamp = |name, at_ns, asked_ns| Milestone { name, at_ns, asked_ns, signal: SignalName::Stamp };
     let mut ledger = Ledger::default();
     ledger.add(stamp(MilestoneName::Spawned, total_ns / 10, None));

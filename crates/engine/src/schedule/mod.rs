@@ -16,6 +16,7 @@ use isodyne_core::event::{Ending, RunEvent};
 use isodyne_core::failure::FailureClass;
 use isodyne_core::sample::Sample;
 use isodyne_core::schedule::Progress;
+use isodyne_core::stop::{StopRecord, StopRule, Watch};
 use std::collections::BTreeMap;
 
 /// A cell that is ready to be measured.
@@ -38,6 +39,8 @@ pub struct Order<'a> {
     pub warmup: u32,
     /// The seed of the order.
     pub seed: u64,
+    /// When the run may end before every cell has its samples.
+    pub stop: Option<&'a StopRule>,
     /// What earlier sessions of this run have taken.
     pub earlier: &'a [Sample],
 }
@@ -49,6 +52,8 @@ pub struct Outcome {
     pub ending: Ending,
     /// Cells that were given up, with the reason.
     pub abandoned: Vec<(CellId, String)>,
+    /// What the looks of the rule saw, if there is one.
+    pub stop: Option<StopRecord>,
 }
 
 /// Takes samples until every cell has what the plan wants, is given up, or the user asks to stop.
@@ -66,16 +71,20 @@ pub fn run<E>(
     let cells: Vec<CellId> = order.work.iter().map(|work| work.cell.id.clone()).collect();
     let work: BTreeMap<&CellId, &Work> = order.work.iter().map(|work| (&work.cell.id, work)).collect();
     let mut progress = Progress::new(&cells, order.samples, order.warmup, order.seed);
-    order.earlier.iter().for_each(|sample| progress.record_sample(sample));
+    let mut watch = Watch::replay(order.stop, &mut progress, order.earlier);
     let mut sequence = order.earlier.iter().map(|sample| sample.sequence + 1).max().unwrap_or(0);
     listen(&RunEvent::RunStarted {
         cells: order.work.iter().map(|work| work.cell.clone()).collect(),
         samples_wanted: order.samples,
         warmup_rounds: order.warmup,
         samples_taken: order.earlier.len() as u64,
+        stop: order.stop.cloned(),
     })?;
     let begun = lab.clock.now();
     'rounds: while let Some(round) = progress.next_round() {
+        if watch.as_ref().is_some_and(Watch::stops) {
+            break;
+        }
         listen(&RunEvent::RoundStarted { round: round.number, warmup: round.warmup, order: round.order.clone() })?;
         for cell in &round.order {
             if interrupt.is_asked() {
@@ -94,13 +103,20 @@ pub fn run<E>(
                 failure.message = "the run was interrupted".to_owned();
             }
             progress.record_sample(&sample);
+            watch.iter_mut().for_each(|watch| watch.add(&sample));
             listen(&RunEvent::SampleTaken { sample: Box::new(sample) })?;
             if let Some(reason) = progress.given_up(cell) {
                 listen(&RunEvent::CellAbandoned { cell: cell.clone(), reason })?;
             }
         }
+        if let (Some(watch), Some(rule)) = (&mut watch, order.stop)
+            && let Some(look) = watch.after_round(&progress, round.number).cloned()
+        {
+            listen(&RunEvent::Looked { words: rule.look_words(&look), look, stops: watch.stops() })?;
+        }
     }
-    let ending = if progress.next_round().is_none() { Ending::Complete } else { Ending::Interrupted };
+    let stopped = watch.as_ref().is_some_and(Watch::stops);
+    let ending = if stopped || progress.next_round().is_none() { Ending::Complete } else { Ending::Interrupted };
     let abandoned = cells.iter().filter_map(|cell| Some((cell.clone(), progress.given_up(cell)?))).collect();
-    Ok(Outcome { ending, abandoned })
+    Ok(Outcome { ending, abandoned, stop: watch.map(Watch::into_record) })
 }

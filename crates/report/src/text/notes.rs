@@ -34,6 +34,8 @@ pub(crate) enum Topic {
     Trouble,
     /// Cells that cannot run here.
     Skipped,
+    /// The plan's stopping rule, and what it does to the intervals.
+    Stopping,
     /// Stalls and disturbance of the host.
     Disturbance,
     /// What the number of samples cannot carry.
@@ -100,6 +102,9 @@ pub(crate) fn sentences(run: &Prepared<'_>) -> Vec<Note> {
         for cell in run.cells.iter().filter(|cell| cell.summary.status == CellStatus::Pending) {
             say(Weight::Warning, Topic::Trouble, format!("{}: the run has not come to it yet.", cell.label));
         }
+    }
+    if let Some(stop) = &summary.stop {
+        say(Weight::Note, Topic::Stopping, stop.words.clone());
     }
     let skipped: Vec<String> = run
         .skipped()

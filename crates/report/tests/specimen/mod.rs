@@ -286,6 +286,7 @@ fn record(rounds: u32) -> RunRecord {
         .map(str::to_owned)
         .to_vec(),
         plan: Plan {
+            stop: None,
             title: "boot, everywhere it works here".to_owned(),
             samples: rounds,
             warmup: 2,
@@ -359,7 +360,12 @@ fn record(rounds: u32) -> RunRecord {
         merged_from: Vec::new(),
         calibration: None,
         imported: None,
-        ended: Some(RunEnd { at: "2026-11-22T04:09:10Z".to_owned(), survivors: Vec::new(), abandoned: Vec::new() }),
+        ended: Some(RunEnd {
+            at: "2026-11-22T04:09:10Z".to_owned(),
+            survivors: Vec::new(),
+            abandoned: Vec::new(),
+            stop: None,
+        }),
     }
 }
 

@@ -65,6 +65,7 @@ pub fn into_run(parsed: Parsed, files: &[SourceFile], context: &ImportContext) -
         created_at: created_at.clone(),
         command: context.command.clone(),
         plan: Plan {
+            stop: None,
             title: parsed.title.chars().filter(|c| !c.is_control()).take(200).collect(),
             samples: counts.values().copied().max().unwrap_or(0),
             ..Plan::default()
@@ -88,7 +89,7 @@ pub fn into_run(parsed: Parsed, files: &[SourceFile], context: &ImportContext) -
             facts: parsed.facts,
             remarks,
         }),
-        ended: Some(RunEnd { at: context.now.clone(), survivors: Vec::new(), abandoned: Vec::new() }),
+        ended: Some(RunEnd { at: context.now.clone(), survivors: Vec::new(), abandoned: Vec::new(), stop: None }),
     };
     let samples =
         ImportedSamples { cells: ids, started_at: created_at, sequence: 0, samples: parsed.samples.into_iter() };

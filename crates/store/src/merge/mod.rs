@@ -211,5 +211,7 @@ fn ended(parts: &[Part]) -> Option<RunEnd> {
         at: ends.iter().map(|end| end.at.clone()).max().unwrap_or_default(),
         survivors: ends.iter().flat_map(|end| end.survivors.clone()).collect(),
         abandoned: ends.iter().flat_map(|end| end.abandoned.clone()).collect(),
+        // Each part has its own.
+        stop: None,
     })
 }

@@ -29,6 +29,7 @@ impl Part {
             tools: record.tools.clone(),
             assets: record.assets.clone(),
             skipped: record.skipped.clone(),
+            stop: record.ended.as_ref().and_then(|end| end.stop.clone()),
             sessions,
             rounds,
             samples,

@@ -28,6 +28,7 @@ pub fn record() -> RunRecord {
         created_at: "2026-11-22T04:12:33Z".to_owned(),
         command: vec!["isodyne".to_owned(), "run".to_owned(), "boot".to_owned()],
         plan: Plan {
+            stop: None,
             title: "boot".to_owned(),
             samples: 3,
             warmup: 1,

@@ -97,6 +97,7 @@ fn resumed(options: &RunOptions) -> Result<Target, Trouble> {
         let asked = plans::load(what, options)?;
         if asked.cells() != record.plan.cells()
             || (asked.samples, asked.warmup) != (record.plan.samples, record.plan.warmup)
+            || asked.stop != record.plan.stop
         {
             return Err(Trouble::new(
                 Exit::PlanInvalid,

@@ -14,7 +14,11 @@ pub fn is_complete(resumed: &Resumed) -> bool {
     let cells: Vec<CellId> = record.cells.iter().map(|cell| cell.id.clone()).collect();
     let mut progress = Progress::new(&cells, record.plan.samples, record.plan.warmup, record.seed);
     resumed.samples.iter().for_each(|sample| progress.record_sample(sample));
-    record.ended.is_some() && progress.is_complete()
+    let Some(end) = &record.ended else { return false };
+    // What is left of a run whose samples were lost is taken again, whether or not a rule had stopped it.
+    let stopped_after = end.stop.as_ref().and_then(|stop| stop.stopped_after);
+    let stopped = stopped_after.is_some_and(|after| progress.whole_rounds().is_none_or(|whole| whole >= after));
+    stopped || progress.is_complete()
 }
 
 /// Holds what was prepared now to what the run set out to do, and says what is not as it was, one line each.

@@ -58,7 +58,9 @@ pub fn session(lab: Lab, prepared: Prepared, session: Session<'_>, output: &Outp
     }
     let vanished = super::resume::vanished(&record, &prepared, &earlier);
     let (samples_wanted, warmup) = (record.plan.samples, record.plan.warmup);
-    let order = Order { work: &prepared.work, samples: samples_wanted, warmup, seed: record.seed, earlier: &earlier };
+    let stop = record.plan.stop.as_ref();
+    let order =
+        Order { work: &prepared.work, samples: samples_wanted, warmup, seed: record.seed, stop, earlier: &earlier };
     let outcome = run(&lab, &order, &interrupt, &mut listen)?;
     // Launchers own images and directories of the run: they go before the leak check.
     drop(prepared);
@@ -70,7 +72,7 @@ pub fn session(lab: Lab, prepared: Prepared, session: Session<'_>, output: &Outp
     }
     if outcome.ending == Ending::Complete {
         let abandoned = outcome.abandoned.into_iter().chain(vanished).collect();
-        let end = RunEnd { at: jiff::Timestamp::now().to_string(), survivors, abandoned };
+        let end = RunEnd { at: jiff::Timestamp::now().to_string(), survivors, abandoned, stop: outcome.stop };
         directory.set_ended(end.clone()).map_err(Trouble::unexpected)?;
         record.ended = Some(end);
     } else {

@@ -108,6 +108,7 @@ fn merged_runs_are_of_one_machine() {
         signals: Vec::new(),
         tools: Vec::new(),
         assets: Vec::new(),
+        stop: None,
         skipped: Vec::new(),
         sessions: crate::record::Stretch::default(),
         rounds: crate::record::Stretch::default(),

@@ -85,6 +85,6 @@ fn record(cells: Vec<Cell>) -> RunRecord {
         merged_from: Vec::new(),
         calibration: None,
         imported: None,
-        ended: Some(RunEnd { at: String::new(), survivors: Vec::new(), abandoned: Vec::new() }),
+        ended: Some(RunEnd { at: String::new(), survivors: Vec::new(), abandoned: Vec::new(), stop: None }),
     }
 }

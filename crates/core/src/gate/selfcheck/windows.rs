@@ -3,12 +3,13 @@
 use super::{Noise, Outcome, relative_budget};
 use crate::cell::Cell;
 use crate::columns::{CellColumns, RunColumns};
-use crate::compare::metric::{CONFIDENCE, phases, sides};
+use crate::compare::metric::{phases, sides};
 use crate::compare::sides::{Pairing, median};
 use crate::compare::{BASE, ComparedRun, HEADLINE, PhaseComparison, variant_of};
 use crate::gate::{Settings, Verdict, evaluate};
 use crate::record::RunRecord;
 use crate::sample::Provenance;
+use crate::stats::Level;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -97,10 +98,11 @@ fn check(record: &RunRecord, columns: &RunColumns, base: &Cell, window: u32, mar
     let slower = delayed.and_then(|cell| columns.cells.get(&cell.id));
     let slower = slower.map(|other| (other, Pairing::of(base_columns, other)));
     let delay = slower.as_ref().and_then(|(other, pairing)| {
-        sides(Some(pairing), base_columns, other, HEADLINE)?.in_own_unit().shift(CONFIDENCE)
+        sides(Some(pairing), base_columns, other, HEADLINE)?.in_own_unit().shift(Level::WHOLE.confidence())
     });
     let total = delay.map(|delay| delay.value);
-    let phases = slower.map_or_else(Vec::new, |(other, pairing)| phases(Some(&pairing), base_columns, other, total));
+    let phases = slower
+        .map_or_else(Vec::new, |(other, pairing)| phases(Some(&pairing), base_columns, other, total, Level::WHOLE));
     let base_p50_ns = median(&base_columns.values(HEADLINE));
     let share = total.zip(base_p50_ns).map(|(delay, base)| delay / base);
     Some(RunCheck {
