@@ -1,7 +1,7 @@
 # Two commands do everything on a fresh Debian or Ubuntu machine with Rust:
 #   make quickstart   installs what is missing, builds, boots real sandboxes, leaves a report
 #   make test         installs what is missing, checks and tests everything
-.PHONY: quickstart test lint install build clean
+.PHONY: quickstart test lint parquet install build clean
 
 # Few jobs at a time: linking many crates at once needs a lot of memory.
 CARGO ?= cargo
@@ -20,6 +20,11 @@ lint:
 	$(CARGO) run --quiet --locked -p xtask -- schemas --check
 	$(CARGO) run --quiet --locked -p xtask -- dependencies
 	$(CARGO) run --quiet --locked -p xtask -- fuzz
+
+# The export to Parquet, which no other build has: a heavy dependency, so it is checked by itself.
+parquet:
+	$(CARGO) clippy --locked -p isodyne-store --features parquet --all-targets -- -D warnings
+	$(CARGO) test --locked -p isodyne-store --features parquet --lib parquet
 
 install:
 	scripts/install.sh

@@ -33,6 +33,40 @@ fn a_run_goes_out_and_comes_in_again() {
 }
 
 #[test]
+fn our_own_lines_come_in_again() {
+    let bench = bench_with_run();
+    assert_eq!(bench.run(&["export", "run", "--format", "jsonl", "-o", "own.jsonl"]).code, 0);
+    let again = bench.run(&["import", "own.jsonl", "--out", "second"]);
+    assert_eq!(again.code, 5, "one sample failed: {}", again.stderr);
+    let (first, second) = (bench.show("run"), bench.show("second"));
+    assert_eq!(first["cells"][0]["metrics"], second["cells"][0]["metrics"]);
+    assert_eq!(second["cells"][0]["provenance"], "imported");
+}
+
+#[test]
+fn the_table_of_samples_comes_in_by_a_mapping() {
+    let bench = bench_with_run();
+    let table = bench.run(&["show", "run", "--csv"]);
+    std::fs::write(bench.path("table.csv"), table.stdout).expect("written");
+    let map = "total_ns=col:total_ns,cell=col:cell,ok=col:valid,failure=col:failure_class,round=col:round,\
+               warmup=col:warmup";
+    let again = bench.run(&["import", "table.csv", "--map", map, "--out", "second"]);
+    assert_eq!(again.code, 5, "one sample failed: {}", again.stderr);
+    let (first, second) = (bench.show("run"), bench.show("second"));
+    assert_eq!(first["cells"][0]["metrics"]["total_ns"], second["cells"][0]["metrics"]["total_ns"]);
+    assert_eq!(first["cells"][0]["samples_failed"], second["cells"][0]["samples_failed"]);
+}
+
+#[test]
+fn a_run_becomes_test_cases() {
+    let bench = bench_with_run();
+    let written = bench.run(&["export", "run", "--format", "junit", "-o", "junit.xml"]);
+    assert_eq!(written.code, 0, "{}", written.stderr);
+    let xml = std::fs::read_to_string(bench.path("junit.xml")).expect("a file");
+    assert!(xml.contains("1 of 4 samples failed: 1 reported") && xml.contains("name=\"total_ns\""), "{xml}");
+}
+
+#[test]
 fn data_goes_to_standard_output() {
     let bench = bench_with_run();
     let lines = bench.run(&["export", "run", "--format", "jsonl"]);

@@ -124,7 +124,8 @@ fn shards_are_merged_into_the_whole_plan() {
     assert_eq!(cells.len(), 3);
     assert!(cells.iter().all(|cell| cell["samples_valid"] == 8 && cell["samples_warmup"] == 1), "{summary}");
     assert_eq!(summary["complete"], true);
-    assert!(bench.run(&["show", "M"]).stdout.contains("merged from 4 runs"));
+    let shown = bench.run(&["show", "M"]).stdout;
+    assert!(shown.contains("merged from 4 runs") && !shown.contains("interleaved"), "{shown}");
     assert_eq!(bench.run(&["history", "add", "M"]).code, 0);
 
     let resumed = bench.run(&["run", "--resume", "--out", "M"]);
@@ -156,6 +157,13 @@ fn a_calibration_is_measured_kept_and_written_into_runs() {
     let record = json(&std::fs::read_to_string(bench.path("B/run.json")).unwrap());
     assert_eq!(record["calibration"]["limits"], measured["limits"]);
     assert!(isodyne(&["doctor"]).stdout.contains("limits known, measured at"));
+    // The auditor takes what the run has, else what is kept for its host, and says which.
+    for (run, from, words) in [("A", "kept", "those kept for its host"), ("B", "run", "of the run itself")] {
+        let audited = isodyne(&["audit", run, "--json"]);
+        assert!(audited.stderr.contains(words), "{}", audited.stderr);
+        let limits = &json(&audited.stdout)["limits"];
+        assert_eq!((&limits["from"], &limits["measured_at"]), (&Value::from(from), &measured["measured_at"]));
+    }
 
     // One that is too old is not used, and the run says so.
     let file = std::fs::read_dir(bench.path("cache"))
@@ -168,5 +176,7 @@ fn a_calibration_is_measured_kept_and_written_into_runs() {
     std::fs::write(&file, old.to_string()).unwrap();
     let third = isodyne(&["run", "boot", "--on", "process", "-n", "1", "--out", "C", "--no-report"]);
     assert!(third.code == 0 && third.stderr.contains("days ago"), "{}", third.stderr);
+    let audited = isodyne(&["audit", "A", "--json"]);
+    assert!(audited.stderr.contains("days ago") && json(&audited.stdout)["limits"].is_null(), "{}", audited.stderr);
     assert!(json(&std::fs::read_to_string(bench.path("C/run.json")).unwrap()).get("calibration").is_none());
 }

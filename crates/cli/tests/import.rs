@@ -70,6 +70,10 @@ fn a_mapping_may_be_a_file_and_formats_are_listed() {
     assert_eq!(summary["cells"].as_array().map(Vec::len), Some(3));
     let again = bench.run(&["import", "run"]);
     assert!(again.code == 2 && again.stderr.contains("is a run already"), "{again:?}");
+    for part in ["run/run.json", "run/samples.jsonl"] {
+        let part = bench.run(&["import", part]);
+        assert!(part.code == 2 && part.stderr.contains("isodyne show run"), "{part:?}");
+    }
     let listed = bench.run(&["import", "--list", "--json"]);
     let list: serde_json::Value = serde_json::from_str(&listed.stdout).expect("JSON");
     assert!(list["formats"].as_array().is_some_and(|formats| formats.iter().any(|one| one["name"] == "csv")));

@@ -18,6 +18,7 @@ pub mod failure;
 pub mod fingerprint;
 pub mod gate;
 pub mod imported;
+pub mod junit;
 pub mod ledger;
 pub mod plan;
 pub mod probe;

@@ -8,6 +8,17 @@ pub fn seed_text(seed: u64) -> String {
     format!("{seed:x}")
 }
 
+/// What is said of the seed of a run's order: `, seed 1f`; nothing where there is no single one (other tools' files have
+/// none, merged parts have one each).
+pub(crate) fn seed_words(record: &isodyne_core::record::RunRecord) -> String {
+    if has_one_order(record) { format!(", seed {}", seed_text(record.seed)) } else { String::new() }
+}
+
+/// Whether all samples of a run were taken in one order that its seed makes again.
+pub(crate) fn has_one_order(record: &isodyne_core::record::RunRecord) -> bool {
+    record.merged_from.is_empty() && record.imported.is_none()
+}
+
 /// The command line that repeats the run in the same order: the one that began it, with its seed and without the
 /// place of its results.
 pub fn again(view: &RunView<'_>) -> String {
@@ -31,7 +42,7 @@ pub fn again(view: &RunView<'_>) -> String {
         }
     }
     // The order of a merged run was drawn in its parts; what was imported is the same each time.
-    if !has_seed && view.record.merged_from.is_empty() && view.record.imported.is_none() {
+    if !has_seed && has_one_order(view.record) {
         words.push("--seed".to_owned());
         words.push(seed_text(view.record.seed));
     }

@@ -1,7 +1,7 @@
 //! The result for a pull request: a table, what is missing and why, and details to unfold.
 
 use crate::answer::{answer, meaning};
-use crate::command::{again, seed_text};
+use crate::command::{again, seed_words};
 use crate::escape::{html_escape, plain};
 use crate::imported;
 use crate::prepared::{Prepared, ShownCell, names_metrics};
@@ -171,11 +171,11 @@ fn details(out: &mut String, run: &Prepared<'_>) {
     let _ = writeln!(out, "- host: {}", text(&summary.host));
     let _ = writeln!(
         out,
-        "- run {} of {}, Isodyne {}, seed {}",
+        "- run {} of {}, Isodyne {}{}",
         code(&record.run_id),
         text(&record.created_at),
         text(&record.isodyne_version),
-        seed_text(record.seed)
+        seed_words(record)
     );
     let _ = writeln!(out, "- quantiles of type {}; intervals from order statistics", summary.quantile_type);
     let _ = writeln!(out, "- again: {}", code(&again(&run.view)));

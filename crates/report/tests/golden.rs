@@ -177,3 +177,94 @@ fn variants_and_imported_cells_have_their_names_and_tables() {
     let pull_request = markdown(view);
     assert!(pull_request.contains("**imported**") && pull_request.contains("| cell | metric | class |"));
 }
+
+#[test]
+fn a_merged_run_does_not_claim_one_order() {
+    let (mut record, samples) = specimen::specimen(20);
+    let part = |seed: u64| isodyne_core::record::MergedPart {
+        run_id: format!("{seed}"),
+        created_at: record.created_at.clone(),
+        isodyne_version: record.isodyne_version.clone(),
+        shard: None,
+        seed,
+        fingerprint: record.fingerprint.clone(),
+        calibration: None,
+        signals: Vec::new(),
+        tools: Vec::new(),
+        assets: Vec::new(),
+        skipped: Vec::new(),
+        sessions: Default::default(),
+        rounds: Default::default(),
+        samples: Default::default(),
+    };
+    record.merged_from = vec![part(1), part(2)];
+    let columns = RunColumns::of(&samples);
+    let summary = summarise(&record, &columns);
+    let view = RunView { record: &record, columns: &columns, summary: &summary, location: None };
+    let table = run_table(view, WIDE);
+    assert!(table.lines().nth(1).is_some_and(|title| title.ends_with("20 rounds, merged from 2 parts")), "{table}");
+    assert!(!table.contains("interleaved"));
+    let page = isodyne_report::html(view);
+    assert!(page.contains("The command that made this run") && !page.contains("same order"));
+    assert!(!markdown(view).contains("seed"));
+}
+
+#[test]
+fn of_an_imported_run_only_that_is_said_which_the_files_tell() {
+    let (mut record, samples) = varied();
+    record.imported = Some(isodyne_core::imported::ImportRecord::default());
+    record.fingerprint = isodyne_core::fingerprint::Fingerprint::default();
+    let page = |record: &RunRecord| {
+        let columns = RunColumns::of(&samples);
+        let summary = summarise(record, &columns);
+        let view = RunView { record, columns: &columns, summary: &summary, location: None };
+        (isodyne_report::html(view), markdown(view))
+    };
+    let (html, pull_request) = page(&record);
+    assert!(html.contains("The files say nothing of the host") && !html.contains("/dev/kvm"));
+    assert!(pull_request.contains("- host: host unknown"), "{pull_request}");
+    record.fingerprint.cpu_model = Some("AMD EPYC".to_owned());
+    let (html, pull_request) = page(&record);
+    assert!(html.contains("<dt>processor</dt><dd>AMD EPYC</dd>") && html.contains("<p class=\"host\">AMD EPYC</p>"));
+    assert!(pull_request.contains("- host: AMD EPYC"), "{pull_request}");
+}
+
+#[test]
+fn a_drift_and_a_warm_up_that_was_not_declared_are_marked_in_the_timeline() {
+    let (record, mut samples) = specimen::specimen(60);
+    let cells: Vec<CellId> = record.cells.iter().map(|cell| cell.id.clone()).collect();
+    for (place, sample) in samples.iter_mut().enumerate() {
+        let steady = 50e6 + (place * 7919 % 101) as f64 * 2e4;
+        let round = f64::from(sample.round.saturating_sub(2));
+        let total = match cells.iter().position(|cell| *cell == sample.cell) {
+            // The first falls over the run, the second begins with ten slow ones, the third does neither.
+            Some(0) => steady * (1.3 - 0.005 * round),
+            Some(1) if round < 10.0 => steady * 1.6,
+            Some(1 | 2) => steady,
+            _ => continue,
+        };
+        if sample.failure.is_none() {
+            sample.metrics.insert("total_ns".to_owned(), total);
+        }
+    }
+    let columns = RunColumns::of(&samples);
+    let summary = summarise(&record, &columns);
+    let view = RunView { record: &record, columns: &columns, summary: &summary, location: None };
+    let figure = figures(view, Paint::Themed).into_iter().find(|figure| figure.name == "timeline").expect("a timeline");
+    let drawn = figure.inline();
+    let panels: Vec<&str> = drawn.split("<svg ").skip(1).collect();
+    let (falling, warming, steady) = (panels[0], panels[1], panels[2]);
+    assert!(falling.contains("↓ drift −2") && !falling.contains("like a warm-up"), "{falling}");
+    assert!(warming.contains("10 valid samples before the dashed line look like a warm-up"), "{warming}");
+    assert!(!steady.contains("drift") && !steady.contains("dashed line"), "{steady}");
+    // The dashed line stands between the tenth and the eleventh sample of that cell.
+    let dashed = warming.lines().find(|line| line.contains("stroke-dasharray:3 2")).expect("a dashed line");
+    let at: f64 = dashed.split(['M', ' ']).nth(2).and_then(|x| x.parse().ok()).unwrap_or_else(|| panic!("{dashed}"));
+    let own: Vec<u64> = samples
+        .iter()
+        .filter(|sample| sample.counts() && sample.cell == cells[1])
+        .map(|sample| sample.sequence)
+        .collect();
+    let x = |sequence: u64| 80.0 + sequence as f64 / (samples.len() - 1) as f64 * 662.0;
+    assert!(x(own[9]) < at && at < x(own[10]), "{dashed}");
+}

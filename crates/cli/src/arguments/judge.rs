@@ -86,7 +86,7 @@ pub struct SelfcheckOptions {
 }
 
 /// A share in percent: `2%`, `0.5 %`.
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     let number = text.trim().strip_suffix('%').ok_or("write it in percent, such as 2%")?;
     let percent = number.trim().parse::<f64>().map_err(|_| "not a number in percent")?;
     if (0.0..=100.0).contains(&percent) { Ok(percent / 100.0) } else { Err("not from 0% to 100%".to_owned()) }

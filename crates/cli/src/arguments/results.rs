@@ -1,5 +1,6 @@
 //! Options of what shows a run and looks through it.
 
+use super::judge::share;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -21,11 +22,15 @@ pub struct ShowOptions {
 
 /// Options of `report`.
 #[derive(Debug, Args)]
+#[command(after_help = "Exit code 12 if a pair of two runs may not be compared; the page is written and says why.")]
 pub struct ReportOptions {
     /// The run directory; the baseline, where there are two
     pub run: PathBuf,
     /// A second run, to be compared with the first
     pub other: Option<PathBuf>,
+    /// A change under this does not matter, of two runs [default: 2%]
+    #[arg(long, value_name = "PERCENT", requires = "other", value_parser = share)]
+    pub margin: Option<f64>,
     /// The file [default: report.html in the run directory; comparison.html in the second of two]
     #[arg(short, long, value_name = "FILE.html")]
     pub output: Option<PathBuf>,

@@ -5,6 +5,7 @@ use crate::arguments::AuditOptions;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use isodyne_core::audit::{Audited, Finding, RULES, Weight, audit as findings_of};
+use isodyne_core::calibration::Calibration;
 use isodyne_core::columns::RunColumns;
 use isodyne_core::record::RunRecord;
 use isodyne_report::{Style, audit_markdown, audit_table, rules_table};
@@ -30,14 +31,74 @@ struct Answer<'a> {
     void: usize,
     suspect: usize,
     note: usize,
+    /// The limits of the host that results were held against; null if none are known.
+    limits: Option<UsedLimits<'a>>,
     findings: &'a [Finding],
+}
+
+#[derive(Serialize)]
+struct UsedLimits<'a> {
+    /// `run`: recorded with it. `kept`: the cache's, for hosts like the run's.
+    from: &'static str,
+    measured_at: &'a str,
+}
+
+/// Where the limits of the run's host come from.
+enum Limits<'a> {
+    Run(&'a Calibration),
+    Kept(Box<Calibration>),
+    Unknown,
+}
+
+impl Limits<'_> {
+    fn calibration(&self) -> Option<&Calibration> {
+        match self {
+            Self::Run(calibration) => Some(calibration),
+            Self::Kept(calibration) => Some(calibration),
+            Self::Unknown => None,
+        }
+    }
+
+    fn source(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "run",
+            Self::Kept(_) => "kept",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The limits that were recorded with the run, else those that are kept for hosts like its own, and says which. What other
+/// tools measured is of a host that is not known well enough.
+fn limits<'a>(record: &'a RunRecord, output: &Output) -> Limits<'a> {
+    if record.imported.is_some() {
+        return Limits::Unknown;
+    }
+    if let Some(calibration) = &record.calibration {
+        output.say(&format!("limits: of the run itself, measured {}", calibration.measured_at));
+        return Limits::Run(calibration);
+    }
+    match super::calibrate::state(&record.fingerprint) {
+        Ok(calibration) => {
+            output.say(&format!(
+                "limits: the run has none; those kept for its host are used, measured {}",
+                calibration.measured_at
+            ));
+            Limits::Kept(Box::new(calibration))
+        }
+        Err(why) => {
+            output.say(&format!("limits: the run has none, and those of its host are {why}; no ceiling is checked"));
+            Limits::Unknown
+        }
+    }
 }
 
 /// Audits a run, or files that are read as one.
 pub fn audit(options: &AuditOptions, output: &Output) -> Result<Exit, Trouble> {
     let Some(source) = options.source.as_deref().filter(|_| !options.rules) else { return rules(options, output) };
     let (record, columns) = read(source, options.format.as_deref(), output)?;
-    let findings = findings(&record, &columns);
+    let limits = limits(&record, output);
+    let findings = findings_of(&Audited { record: &record, columns: &columns, calibration: limits.calibration() });
     let of = |weight| findings.iter().filter(|finding| finding.weight == weight).count();
     if options.json {
         output.json(&Answer {
@@ -49,6 +110,9 @@ pub fn audit(options: &AuditOptions, output: &Output) -> Result<Exit, Trouble> {
             void: of(Weight::Void),
             suspect: of(Weight::Suspect),
             note: of(Weight::Note),
+            limits: limits
+                .calibration()
+                .map(|calibration| UsedLimits { from: limits.source(), measured_at: &calibration.measured_at }),
             findings: &findings,
         })?;
     } else if options.markdown {

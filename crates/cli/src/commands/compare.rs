@@ -46,7 +46,8 @@ pub fn side<'a>(run: &'a ReadRun, path: &'a Path) -> ComparedRun<'a> {
     ComparedRun { name, record: &run.record, columns: &run.columns }
 }
 
-fn exit(comparison: &Comparison) -> Exit {
+/// Whether every pair may be compared.
+pub fn exit(comparison: &Comparison) -> Exit {
     if comparison.cells.iter().all(|cell| cell.incomparable.is_empty()) { Exit::Ok } else { Exit::NotComparable }
 }
 

@@ -23,12 +23,13 @@ pub fn import(options: &ImportOptions, output: &Output) -> Result<Exit, Trouble>
     let Some(source) = options.source.as_deref().filter(|_| !options.list) else { return list(options, output) };
     let mapping = mapping(options)?;
     let mut notes = Vec::new();
+    if let Some(run) = run_of(source) {
+        let run = run.display();
+        let hint = format!("it can be shown as it is: isodyne show {run}; isodyne merge makes one run of several");
+        return Err(Trouble::usage(format!("{run} is a run already"), hint));
+    }
     let files = if source == Path::new("-") { standard_input() } else { load_noting(source, &mut notes) };
     let files = files.map_err(|error| refuse(&error))?;
-    if source.join(isodyne_store::RECORD_FILE).is_file() {
-        let hint = format!("it can be shown as it is: isodyne show {}", source.display());
-        return Err(Trouble::usage(format!("{} is a run already", source.display()), hint));
-    }
     let mut parsed = match &mapping {
         Some(mapping) => parse_with(&files, mapping),
         None => parse(&files, options.format.as_deref()),
@@ -36,6 +37,18 @@ pub fn import(options: &ImportOptions, output: &Output) -> Result<Exit, Trouble>
     .map_err(|error| refuse(&error))?;
     notes.into_iter().for_each(|note| parsed.remark(note));
     write(parsed, &files, options, output)
+}
+
+/// The run directory that is named, or that the file is a part of.
+fn run_of(source: &Path) -> Option<&Path> {
+    let is_run = |path: &Path| path.join(isodyne_store::RECORD_FILE).is_file();
+    let parts = [isodyne_store::RECORD_FILE, isodyne_store::SAMPLES_FILE];
+    if is_run(source) {
+        return Some(source);
+    }
+    let is_part = source.file_name().is_some_and(|name| parts.iter().any(|part| name == *part));
+    let parent = source.parent().map(|parent| if parent == Path::new("") { Path::new(".") } else { parent });
+    parent.filter(|parent| is_part && parts.iter().all(|part| parent.join(part).is_file()))
 }
 
 /// Writes the run and shows it.

@@ -1,6 +1,6 @@
 //! `isodyne report`: one HTML file that opens offline, and figures beside it.
 
-use super::compare::{refuse, side};
+use super::compare::{exit, refuse, side};
 use super::show::{self, ReadRun};
 use crate::arguments::ReportOptions;
 use crate::exit::{Exit, Trouble};
@@ -30,7 +30,9 @@ pub fn report(options: &ReportOptions, output: &Output) -> Result<Exit, Trouble>
 fn comparison(options: &ReportOptions, run: &ReadRun, other: &Path, output: &Output) -> Result<Exit, Trouble> {
     let candidate = show::read(other, output)?;
     let sides = [side(run, &options.run), side(&candidate, other)];
-    let comparison = compare_runs(sides[0], sides[1], &CompareOptions::default()).map_err(refuse)?;
+    let chosen = CompareOptions::default();
+    let chosen = CompareOptions { margin: options.margin.unwrap_or(chosen.margin), ..chosen };
+    let comparison = compare_runs(sides[0], sides[1], &chosen).map_err(refuse)?;
     let locations = [options.run.display().to_string(), other.display().to_string()];
     let view = ComparisonView {
         comparison: &comparison,
@@ -44,7 +46,7 @@ fn comparison(options: &ReportOptions, run: &ReadRun, other: &Path, output: &Out
         let figures = comparison_figure_files(&view).map_err(Trouble::unexpected)?;
         write_figures(directory, &figures, output)?;
     }
-    Ok(Exit::Ok)
+    Ok(exit(&comparison))
 }
 
 /// Writes figures into a directory, which is made if it is not there.

@@ -3,22 +3,19 @@
 //! One table is one metric with one or more figures of it; each figure becomes a [`Budget`].
 
 mod bound;
+mod grades;
+mod when;
 
 use super::findings::{Findings, Place};
-use super::key::Key;
-use super::table::{PLAN_KEYS, backend_keys, benchmark_keys};
-use super::tree::{Entry, Node, Raw, parse_document};
-use super::value;
-use crate::cell::{BackendName, BenchmarkName};
+use super::tree::{Entry, Raw, parse_document};
+use crate::cell::BenchmarkName;
 use crate::diagnostic::{Diagnostic, hint_for, quoted};
-use crate::factor::{FactorValue, Factors};
+use crate::factor::Factors;
 use crate::gate::{Budget, Figure, Limit};
 use bound::{Bound, Holder, Side};
 
 /// The most budgets of a plan or file.
 const MAX_BUDGETS: usize = 1_000;
-/// The most grades of a figure.
-const MAX_GRADES: usize = 16;
 /// The longest name, in bytes.
 const MAX_NAME_BYTES: usize = 256;
 
@@ -223,65 +220,6 @@ impl Table<'_> {
         }
     }
 
-    /// Grades in the order in which they are written. A bound without a sign has the side of its metric.
-    fn grades(
-        &self,
-        metric: &str,
-        node: &Node,
-        key: &str,
-        findings: &mut Findings<'_>,
-    ) -> Option<Vec<(String, Bound)>> {
-        let path = self.key(key);
-        let example = Holder::of(metric, Figure::Max).example();
-        let Raw::Section(entries) = &node.raw else {
-            let message = format!("`{key}` needs names with bounds, not {}", node.raw.noun());
-            findings.add(&node.at, &path, message, Some(format!("write `{key} = {{ good = \"{example}\" }}`")));
-            return None;
-        };
-        if entries.is_empty() || entries.len() > MAX_GRADES {
-            let message = format!("`{key}` has {} grades", entries.len());
-            findings.add(&node.at, &path, message, Some(format!("write from 1 to {MAX_GRADES} of them")));
-            return None;
-        }
-        let mut grades = Vec::new();
-        for entry in entries {
-            let Raw::Text(text) = &entry.node.raw else {
-                let message = format!("grade {} needs a bound as text", quoted(&entry.key));
-                findings.add(&entry.node.at, &path, message, Some(format!("write `{} = \"{example}\"`", entry.key)));
-                continue;
-            };
-            match bound::read_grade(&entry.key, metric, text) {
-                Ok(bound) => grades.push((entry.key.clone(), bound)),
-                Err((message, hint)) => findings.add(&entry.node.at, &path, message, Some(hint)),
-            }
-        }
-        (grades.len() == entries.len()).then_some(grades)
-    }
-
-    /// The numbers of grades that stand from the best to the worst and on the side of the limit.
-    fn checked_grades(
-        &self,
-        limit: &Bound,
-        grades: &Option<Vec<(String, Bound)>>,
-        at: &Place,
-        findings: &mut Findings<'_>,
-    ) -> Vec<(String, f64)> {
-        let Some(grades) = grades else { return Vec::new() };
-        let better = |one: f64, other: f64| if limit.side == Side::Below { one < other } else { one > other };
-        let path = self.key("grades");
-        if limit.relative {
-            let hint = "grade a limit such as `p50 = \"< 200 ms\"`".to_owned();
-            findings.add(at, &path, "a relative limit has no grades", Some(hint));
-        } else if grades.iter().any(|(_, bound)| bound.side != limit.side) {
-            let hint = "write all of them as ceilings, or all of them as floors (`> 1 GB/s`)".to_owned();
-            findings.add(at, &path, "grades and limit are not on one side", Some(hint));
-        } else if let Some(pair) = grades.windows(2).find(|pair| !better(pair[0].1.value, pair[1].1.value)) {
-            let message = format!("grade {} is not better than {}", quoted(&pair[0].0), quoted(&pair[1].0));
-            findings.add(at, &path, message, Some("write them from the best to the worst".to_owned()));
-        }
-        grades.iter().map(|(name, bound)| (name.clone(), bound.value)).collect()
-    }
-
     fn against(&self, bound: &Bound, than: Option<&str>, entry: &Entry, findings: &mut Findings<'_>) -> Option<Limit> {
         if bound.relative && entry.key == "max" {
             let hint = "the largest of n values is no property of what is measured; use a quantile".to_owned();
@@ -295,71 +233,6 @@ impl Table<'_> {
             (false, _, Side::Above) => Limit::Floor(bound.value),
         })
     }
-
-    /// The factors of `when`, each read as its key of a benchmark or backend would be.
-    fn when(&self, benchmark: &str, findings: &mut Findings<'_>) -> Factors {
-        let Some(entry) = self.entry("when") else { return Factors::new() };
-        let path = self.key("when");
-        let Raw::Section(entries) = &entry.node.raw else {
-            let message = format!("`when` needs factors, not {}", entry.node.raw.noun());
-            let hint = "write `when = { backend = \"runc\" }`".to_owned();
-            findings.add(&entry.node.at, &path, message, Some(hint));
-            return Factors::new();
-        };
-        let text = |name: &str| entries.iter().find(|entry| entry.key == name).map(|entry| &entry.node.raw);
-        let backend = match text("backend") {
-            Some(Raw::Text(name)) => name.parse::<BackendName>().ok(),
-            _ => None,
-        };
-        let known = known_keys(benchmark, backend);
-        let mut factors = Factors::new();
-        for entry in entries {
-            let path = format!("{path}.{}", entry.key);
-            if let "backend" | "variant" = entry.key.as_str() {
-                factors.extend(named(entry, &path, findings).map(|value| (entry.key.clone(), value)));
-                continue;
-            }
-            let candidates: Vec<&Key> = known.iter().copied().filter(|key| key.name == entry.key).collect();
-            let Some(key) = candidates.first() else {
-                let names = known.iter().map(|key| key.name).chain(["backend", "variant"]);
-                let hint = hint_for(&entry.key, names.collect::<std::collections::BTreeSet<_>>());
-                findings.add(&entry.at, &path, format!("unknown factor {}", quoted(&entry.key)), Some(hint));
-                continue;
-            };
-            // The same key holds the same kind of value on all backends that have it.
-            if matches!(entry.node.raw, Raw::List(_)) && key.factor {
-                let hint = "write one [[budget]] for each value".to_owned();
-                findings.add(&entry.node.at, &path, "`when` takes one value, not a list", Some(hint));
-                continue;
-            }
-            let values = value::read(key, &path, &entry.node, findings).unwrap_or_default();
-            factors.extend(values.into_iter().next().map(|(value, _)| (entry.key.clone(), value)));
-        }
-        factors
-    }
-}
-
-fn named(entry: &Entry, path: &str, findings: &mut Findings<'_>) -> Option<FactorValue> {
-    let Raw::Text(text) = &entry.node.raw else {
-        let message = format!("`{}` needs text, not {}", entry.key, entry.node.raw.noun());
-        findings.add(&entry.node.at, path, message, Some(format!("write `{} = \"name\"`", entry.key)));
-        return None;
-    };
-    let known = || BackendName::ALL.iter().map(|name| name.as_str()).chain([BackendName::Imported.as_str()]);
-    if entry.key == "backend" && !known().any(|name| name == text) {
-        let hint = hint_for(text, known());
-        findings.add(&entry.node.at, path, format!("unknown backend {}", quoted(text)), Some(hint));
-        return None;
-    }
-    Some(FactorValue::Text(text.clone()))
-}
-
-/// The keys that can be factors of a cell; those of the backend that is named first.
-fn known_keys(benchmark: &str, backend: Option<BackendName>) -> Vec<&'static Key> {
-    let benchmarks = BenchmarkName::ALL.iter().filter(|name| benchmark.is_empty() || name.as_str() == benchmark);
-    let backends = BackendName::ALL.iter().filter(|name| backend.is_none_or(|backend| backend == **name));
-    let keys = backends.flat_map(|name| backend_keys(*name)).chain(benchmarks.flat_map(|name| benchmark_keys(*name)));
-    keys.filter(|key| key.name != "on" && !PLAN_KEYS.iter().any(|top| top.name == key.name)).collect()
 }
 
 /// The figure that a key names.

@@ -53,7 +53,8 @@ pub fn summarise_with(record: &RunRecord, columns: &RunColumns, runner: Runner<'
     }
 }
 
-/// The host in one line: `Debian GNU/Linux 12, Linux 6.18, 2 × Xeon (virtual machine: kvm), 24.0 GiB`.
+/// The host in one line: `Debian GNU/Linux 12, Linux 6.18, 2 × Xeon (virtual machine: kvm), 24.0 GiB`; `host unknown` where
+/// nothing is known of it.
 pub fn host_line(host: &Fingerprint) -> String {
     let mut parts = Vec::new();
     parts.extend(host.os.clone());
@@ -61,13 +62,21 @@ pub fn host_line(host: &Fingerprint) -> String {
         let release = kernel.trim_start_matches("Linux ").split_whitespace().next().unwrap_or_default();
         format!("Linux {release}")
     }));
-    let model = host.cpu_model.as_deref().unwrap_or("processor unknown");
     let within = host.hypervisor.as_ref().map(|name| format!(" (virtual machine: {name})")).unwrap_or_default();
-    parts.push(format!("{} × {model}{within}", host.cpu_count));
+    // A count of 0 is one that is not known: another tool's file told nothing of it.
+    let processors = match (host.cpu_count, host.cpu_model.as_deref()) {
+        (0, None) => None,
+        (0, Some(model)) => Some(model.to_owned()),
+        (count, model) => Some(format!("{count} × {}", model.unwrap_or("processor unknown"))),
+    };
+    match processors {
+        Some(processors) => parts.push(format!("{processors}{within}")),
+        None => parts.extend(host.hypervisor.as_ref().map(|name| format!("virtual machine: {name}"))),
+    }
     if host.memory_bytes > 0 {
         parts.push(DisplayBytes(host.memory_bytes as f64).to_string());
     }
-    parts.join(", ")
+    if parts.is_empty() { "host unknown".to_owned() } else { parts.join(", ") }
 }
 
 fn summarise_cell(

@@ -208,3 +208,15 @@ fn twenty_steps_of_the_clock_are_the_least_that_is_shown() {
     assert!(!below_resolution(440.0, Some(22)));
     assert!(!below_resolution(1.0, None));
 }
+
+#[test]
+fn the_line_of_a_host_says_only_what_is_known() {
+    let line = |host: Fingerprint| host_line(&host);
+    assert_eq!(line(Fingerprint::default()), "host unknown");
+    let known =
+        Fingerprint { cpu_model: Some("Xeon".into()), hypervisor: Some("kvm".into()), ..Fingerprint::default() };
+    assert_eq!(line(known.clone()), "Xeon (virtual machine: kvm)");
+    assert_eq!(line(Fingerprint { cpu_count: 2, ..known.clone() }), "2 × Xeon (virtual machine: kvm)");
+    assert_eq!(line(Fingerprint { cpu_model: None, ..known }), "virtual machine: kvm");
+    assert_eq!(line(Fingerprint { cpu_count: 2, ..Fingerprint::default() }), "2 × processor unknown");
+}

@@ -1,8 +1,10 @@
 //! The distributions of two separate runs, one pair of cells at a time.
 
 use super::curves::{self, BARS, Curve};
-use super::drawing::{Drawing, Figure, Paint};
+use super::drawing::Drawing;
 use super::ecdf::title_and_meaning;
+use super::finished::Figure;
+use super::ink::Paint;
 use super::pairs::{MOST_CELLS, left_out};
 use crate::comparison::{Pair, Pairs};
 use isodyne_core::compare::{Design, MetricComparison};

@@ -1,7 +1,8 @@
 //! Distributions as curves: for each value the share of samples with no more, with the intervals of some quantiles.
 
 use super::axis::Axis;
-use super::drawing::{Anchor, Drawing, Ink, WIDTH, Words, number};
+use super::drawing::{Anchor, Drawing, WIDTH, Words, number};
+use super::ink::Ink;
 use crate::escape::shorten;
 use crate::prepared::TOTAL;
 use crate::value::{interval, median_interval, metric, tick};

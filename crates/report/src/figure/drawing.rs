@@ -1,64 +1,9 @@
 //! A small builder of SVG: a few shapes, a few inks, and text that cannot become markup.
 
-use crate::SCRIPTED;
+use super::finished::Figure;
+use super::ink::{Ink, Paint};
 use crate::escape::html_escape;
 use std::fmt::Write;
-
-/// How inks are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Paint {
-    /// As CSS variables with fallbacks: follows the page it is in, and stands alone in light colours.
-    Themed,
-    /// As plain light colours, for programs that know no CSS variables.
-    Fixed,
-}
-
-/// What a shape is drawn with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ink {
-    /// The background.
-    Paper,
-    /// Words that matter.
-    Text,
-    /// Words beside them.
-    Muted,
-    /// Lines of the grid.
-    Grid,
-    /// A failure.
-    Bad,
-    /// A stall.
-    Warning,
-    /// A cell, by its place.
-    Series(usize),
-}
-
-/// Colours of cells, after Okabe and Ito: each holds 3:1 on white, and they differ in lightness as well, so that they stay
-/// apart for the colour-blind. The page's style sheet has the same places in dark.
-const SERIES: [&str; 8] = ["#0072b2", "#b03e00", "#00805c", "#bb5fa0", "#b08a00", "#2b3440", "#46279c", "#868686"];
-/// Dashes tell cells apart where colour does not.
-const DASHES: [&str; 4] = ["", "7 3", "2 3", "9 3 2 3"];
-
-impl Ink {
-    fn css(self, paint: Paint) -> String {
-        let (name, color) = match self {
-            Self::Paper => ("paper".to_owned(), "#ffffff"),
-            Self::Text => ("ink".to_owned(), "#1c2330"),
-            Self::Muted => ("muted".to_owned(), "#5a6372"),
-            Self::Grid => ("grid".to_owned(), "#dde1e7"),
-            Self::Bad => ("bad".to_owned(), "#b3261e"),
-            Self::Warning => ("warning".to_owned(), "#9a5b00"),
-            Self::Series(place) => (format!("series-{}", place % SERIES.len()), SERIES[place % SERIES.len()]),
-        };
-        match paint {
-            Paint::Themed => format!("var(--{name},{color})"),
-            Paint::Fixed => color.to_owned(),
-        }
-    }
-    /// The dash pattern of a cell; empty for a full line.
-    pub fn dash(place: usize) -> &'static str {
-        DASHES[(place + place / SERIES.len()) % DASHES.len()]
-    }
-}
 
 /// Where a text is anchored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,24 +33,20 @@ impl Words {
 
 /// The width every figure is drawn at, in user units.
 pub(super) const WIDTH: f64 = 760.0;
-/// The room above and below a drawing that stands alone, for its title and its explanation.
-const MARGIN: f64 = 16.0;
-const LINE: f64 = 16.0;
-
 /// A horizontal part of a figure, with coordinates of its own: on a page it can be hidden without leaving a gap.
 #[derive(Clone, Debug)]
-struct Panel {
+pub(super) struct Panel {
     /// The place of the cell that it belongs to.
-    cell: Option<usize>,
-    height: f64,
-    body: String,
+    pub cell: Option<usize>,
+    pub height: f64,
+    pub body: String,
 }
 
 /// Shapes in the order in which they were drawn.
 pub(super) struct Drawing {
     pub paint: Paint,
     panels: Vec<Panel>,
-    body: String,
+    pub(super) body: String,
 }
 
 impl Drawing {
@@ -323,80 +264,6 @@ impl Drawing {
             paint: self.paint,
             panels: self.panels,
         }
-    }
-}
-
-/// A finished figure.
-#[derive(Clone, Debug)]
-pub struct Figure {
-    /// Its file name without extension.
-    pub name: String,
-    /// What it shows.
-    pub title: String,
-    /// What its bars, dots and lines mean; plain text.
-    pub explanation: String,
-    /// Whether scripted values are in it.
-    pub scripted: bool,
-    /// The place of the cell that all of it belongs to.
-    pub(crate) cell: Option<usize>,
-    paint: Paint,
-    panels: Vec<Panel>,
-}
-
-/// A CSS font stack that ends in the embedded font's name and a generic one.
-const FONTS: &str = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif";
-
-impl Figure {
-    /// The drawing for a page that says title and explanation itself: one drawing a part, in the page's own font.
-    pub fn inline(&self) -> String {
-        let label = html_escape(&format!("{}. {}", self.title, self.explanation));
-        let mut out = format!(r#"<div class="panels" role="img" aria-label="{label}">"#);
-        for panel in self.panels.iter().filter(|panel| panel.height > 0.0) {
-            let class = panel.cell.map(|cell| format!(r#" class="cell-{cell}""#)).unwrap_or_default();
-            let _ = write!(
-                out,
-                r#"<svg xmlns="http://www.w3.org/2000/svg"{class} viewBox="0 0 {WIDTH} {}" aria-hidden="true">
-{}</svg>"#,
-                number(panel.height),
-                panel.body
-            );
-        }
-        out.push_str("</div>");
-        out
-    }
-
-    /// A file that stands alone: with title, explanation and background.
-    pub fn standalone(&self) -> String {
-        let mut frame = Drawing::new(self.paint);
-        let lines = crate::text::wrap(&self.explanation, 126);
-        let mut top = MARGIN + LINE;
-        frame.words((MARGIN, top), Words { size: 15.0, ..Words::new(Ink::Text, Anchor::Start).bold() }, &self.title);
-        if self.scripted {
-            top += LINE;
-            frame.words((MARGIN, top), Words::new(Ink::Warning, Anchor::Start).bold(), SCRIPTED);
-        }
-        top += 10.0;
-        let mut parts = String::new();
-        let mut below = top;
-        for panel in &self.panels {
-            let place = format!("translate({MARGIN} {})", number(below));
-            let _ = write!(parts, "<g transform=\"{place}\">\n{}</g>\n", panel.body);
-            below += panel.height;
-        }
-        let mut y = below + LINE;
-        for line in &lines {
-            frame.words((MARGIN, y), Words::new(Ink::Muted, Anchor::Start), line);
-            y += LINE;
-        }
-        let (width, height) = (WIDTH + 2.0 * MARGIN, y + MARGIN / 2.0);
-        format!(
-            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="{FONTS}">
-<rect width="100%" height="100%" style="fill:{}"/>
-{}{parts}</svg>
-"#,
-            Ink::Paper.css(self.paint),
-            frame.body,
-        )
     }
 }
 

@@ -1,7 +1,9 @@
 //! The distribution of totals: for each time, the share of samples that took no longer.
 
 use super::curves::{self, BARS, Curve};
-use super::drawing::{Drawing, Figure, Paint};
+use super::drawing::Drawing;
+use super::finished::Figure;
+use super::ink::Paint;
 use crate::escape::plain;
 use crate::prepared::{Prepared, ShownCell, TOTAL};
 use isodyne_core::stats::Sorted;

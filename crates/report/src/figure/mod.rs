@@ -6,6 +6,8 @@ mod curves;
 mod dots;
 mod drawing;
 mod ecdf;
+mod finished;
+mod ink;
 mod moved;
 mod pairs;
 mod png;
@@ -13,14 +15,15 @@ mod timeline;
 mod trend;
 mod waterfall;
 
-pub use drawing::{Figure, Paint};
+pub use finished::Figure;
+pub use ink::Paint;
 pub use png::PngError;
 
 use crate::RunView;
 use crate::comparison::{ComparisonView, Pairs, of_variants};
 use crate::findings::Findings;
 use crate::prepared::Prepared;
-use drawing::Ink;
+use ink::Ink;
 use isodyne_core::compare::Change;
 use isodyne_core::trend::Trend;
 

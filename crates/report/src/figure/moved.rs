@@ -1,7 +1,9 @@
 //! The phases of the ledger that moved: signed bars with their intervals.
 
 use super::axis::Axis;
-use super::drawing::{Anchor, Drawing, Figure, Ink, Paint, WIDTH, Words};
+use super::drawing::{Anchor, Drawing, WIDTH, Words};
+use super::finished::Figure;
+use super::ink::{Ink, Paint};
 use super::pairs::{MOST_CELLS, left_out};
 use crate::comparison::{Pair, Pairs};
 use crate::escape::shorten;

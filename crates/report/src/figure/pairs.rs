@@ -2,7 +2,9 @@
 
 use super::axis::Axis;
 use super::dots::stretches;
-use super::drawing::{Anchor, Drawing, Figure, Ink, Paint, WIDTH, Words};
+use super::drawing::{Anchor, Drawing, WIDTH, Words};
+use super::finished::Figure;
+use super::ink::{Ink, Paint};
 use super::verdict_ink;
 use crate::comparison::{Pair, Pairs};
 use crate::escape::{plain, shorten};

@@ -1,6 +1,6 @@
 //! Figures as pixels, with a font of our own: no font of the host is looked for.
 
-use super::drawing::Figure;
+use super::finished::Figure;
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 

@@ -2,7 +2,9 @@
 
 use super::axis::Axis;
 use super::dots::stretches;
-use super::drawing::{Anchor, Drawing, Figure, Ink, Paint, WIDTH, Words};
+use super::drawing::{Anchor, Drawing, WIDTH, Words};
+use super::finished::Figure;
+use super::ink::{Ink, Paint};
 use crate::escape::shorten;
 use crate::prepared::{Prepared, ShownCell};
 use crate::text::comparison::signed;
@@ -16,6 +18,8 @@ const RIGHT: f64 = WIDTH - 12.0;
 const TOP: f64 = 22.0;
 const STRIP: f64 = 62.0;
 const STEP: f64 = 94.0;
+/// More for the line under a strip that says what is strange about it.
+const SAYING: f64 = 13.0;
 /// How many dots or strokes, and how many marks, the whole figure may have.
 const MOST_DOTS: usize = 3_000;
 const MOST_MARKS: usize = 600;
@@ -49,8 +53,8 @@ pub(super) fn timeline(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
         for boundary in &sessions {
             drawing.line((x(*boundary) - 3.0, TOP), (x(*boundary) - 3.0, TOP + STRIP), Ink::Muted, 1.0, "2 4");
         }
-        strip(&mut drawing, run, cell, TOP, x, cells.len(), &mut drawn);
-        drawing.panel(Some(cell.series), STEP);
+        let says = strip(&mut drawing, run, cell, TOP, x, cells.len(), &mut drawn);
+        drawing.panel(Some(cell.series), if says { STEP + SAYING } else { STEP });
     }
     let words = Words::new(Ink::Muted, Anchor::Middle);
     drawing.words((x(first), 12.0), words, &first.to_string());
@@ -60,7 +64,7 @@ pub(super) fn timeline(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
         "Each dot is the total time of one sample, each strip one cell with its own scale; the line is the median of the \
          valid samples. Faint dots are declared warm-up. At the upper edge, a triangle is a value beyond the scale, a ring \
          around it a stall (more than {STALL_FACTOR} × the median), and a cross a failed sample, which has no time. \
-         In words at the lower edge: a drift over the run (Theil–Sen, p < {DRIFT_LEVEL}), and a dashed line where the \
+         In words below: a drift over the run (Theil–Sen, p < {DRIFT_LEVEL}), and a dashed line where the \
          beginning looks like a warm-up that was not declared; its samples count all the same."
     );
     if !sessions.is_empty() {
@@ -89,6 +93,7 @@ fn sessions<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<u64> {
     order.windows(2).filter(|pair| pair[0].1 != pair[1].1).map(|pair| pair[1].0).take(50).collect()
 }
 
+/// Draws the strip of a cell, and says whether there is a line under it.
 fn strip(
     drawing: &mut Drawing,
     run: &Prepared<'_>,
@@ -97,7 +102,7 @@ fn strip(
     x: impl Fn(u64) -> f64,
     cells: usize,
     drawn: &mut Drawn,
-) {
+) -> bool {
     let values = cell.columns.metrics.get(cell.metric).map(Vec::as_slice).unwrap_or_default();
     let timed = |warmup: bool| -> Vec<(u64, f64)> {
         let chosen = cell.columns.rows.iter().zip(values);
@@ -169,24 +174,35 @@ fn strip(
             }
         }
     }
-    change(drawing, cell, top, &counted, &x);
+    let says = change(drawing, cell, top, &counted, &x);
     drawn.all_marks += usize::try_from(cell.failed_count()).unwrap_or(usize::MAX);
     for (row, failure) in cell.failures().take((MOST_MARKS / cells.max(1)).max(5)) {
         drawn.marks += 1;
         let title = format!("sample {} failed: {} ({})", row.sequence, failure.class, shorten(&failure.message, 120));
         drawing.cross((x(row.sequence), top + 6.0), 3.6, Ink::Bad, &title);
     }
+    says
 }
 
-/// Where the summary suspects a warm-up, and whether it finds a drift.
-fn change(drawing: &mut Drawing, cell: &ShownCell<'_>, top: f64, counted: &[(u64, f64)], x: &impl Fn(u64) -> f64) {
-    let Some(total) = cell.total() else { return };
+/// Marks where the summary suspects a warm-up, and says that and a drift in a line under the strip. Says whether there is
+/// one.
+fn change(
+    drawing: &mut Drawing,
+    cell: &ShownCell<'_>,
+    top: f64,
+    counted: &[(u64, f64)],
+    x: &impl Fn(u64) -> f64,
+) -> bool {
+    let Some(total) = cell.total() else { return false };
     let mut said = Vec::new();
     let head = total.warmup_suspected.and_then(|head| usize::try_from(head).ok()).filter(|head| *head > 0);
-    if let Some((sequence, _)) = head.and_then(|head| counted.get(head)) {
-        let at = x(*sequence) - 2.5;
+    if let Some(head) = head
+        && let (Some((last, _)), Some((next, _))) = (counted.get(head - 1), counted.get(head))
+    {
+        // Between the last sample of the beginning and the first after it.
+        let at = (x(*last) + x(*next)) / 2.0;
         drawing.line((at, top), (at, top + STRIP), Ink::Warning, 1.4, "3 2");
-        said.push(format!("◂ {} like a warm-up", count(head.unwrap_or(0) as u64, "valid sample")));
+        said.push(format!("{} before the dashed line look like a warm-up", count(head as u64, "valid sample")));
     }
     if let Some(found) = total.drift.filter(|found| found.p_value < DRIFT_LEVEL && total.p50 > 0.0) {
         let share = |value: f64| signed(value / total.p50);
@@ -198,10 +214,13 @@ fn change(drawing: &mut Drawing, cell: &ShownCell<'_>, top: f64, counted: &[(u64
             share(found.high)
         ));
     }
-    if !said.is_empty() {
-        let words = Words { size: 10.0, ..Words::new(Ink::Warning, Anchor::Start).bold() };
-        drawing.words((LEFT + 4.0, top + STRIP - 3.0), words, &said.join(" · "));
+    if said.is_empty() {
+        return false;
     }
+    let words = Words { size: 10.0, ..Words::new(Ink::Warning, Anchor::Start).bold() };
+    // Under the strip, where no dot is.
+    drawing.words((LEFT, top + STRIP + 12.0), words, &said.join(" · "));
+    true
 }
 
 /// The median's line and the labels of the scale at the left.

@@ -1,7 +1,9 @@
 //! Trends: the median of each run with its interval, in the order of time, and where the level changed.
 
 use super::axis::Axis;
-use super::drawing::{Anchor, Drawing, Figure, Ink, Paint, WIDTH, Words, number};
+use super::drawing::{Anchor, Drawing, WIDTH, Words, number};
+use super::finished::Figure;
+use super::ink::{Ink, Paint};
 use crate::escape::{plain, shorten};
 use crate::text::comparison::signed;
 use crate::text::trend::{letter, when};

@@ -1,7 +1,9 @@
 //! The ledger of each cell: one row a phase, laid end to end, and what is left over.
 
 use super::axis::Axis;
-use super::drawing::{Anchor, Drawing, Figure, Ink, Paint, WIDTH, Words};
+use super::drawing::{Anchor, Drawing, WIDTH, Words};
+use super::finished::Figure;
+use super::ink::{Ink, Paint};
 use crate::escape::shorten;
 use crate::prepared::{Prepared, TOTAL};
 use crate::value::{count, metric, percent, tick, time};

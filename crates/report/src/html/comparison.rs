@@ -11,7 +11,7 @@ use crate::escape::{html_escape as e, html_sentences};
 use crate::figure::{Paint, draw_pairs};
 use crate::findings::Findings;
 use crate::text::comparison::{p_value, signed, signed_interval, signed_time, word};
-use crate::value::{NONE, count, metric};
+use crate::value::{NONE, count, metric, percent};
 use crate::{RunView, SCRIPTED};
 use isodyne_core::compare::{Change, Design, MetricComparison};
 
@@ -81,6 +81,8 @@ pub(super) fn variants(pairs: &Pairs<'_>) -> String {
 }
 
 fn method(pairs: &Pairs<'_>) -> String {
+    // One margin is for all metrics.
+    let margin = pairs.pairs.iter().find_map(Pair::headline).map(|one| one.margin);
     let paired = pairs.pairs.iter().filter_map(Pair::headline).any(|one| one.design == Design::Paired);
     let design = if paired {
         "Pairs are samples of one round, in random order: drift of the host cancels. Estimates and intervals are Hodges and \
@@ -92,7 +94,8 @@ fn method(pairs: &Pairs<'_>) -> String {
     format!(
         "<p class=\"host\">{design}, on logarithms where all values are positive. p-values are corrected for all metrics and \
          cells (Benjamini and Hochberg). “Can see” is the change that would have been found in 9 of 10 cases. “Same” means \
-         that the whole interval lies within the margin.</p>\n"
+         that the whole interval lies within the margin{}.</p>\n",
+        margin.map_or_else(String::new, |margin| format!(" of {}", percent(margin)))
     )
 }
 

@@ -4,7 +4,7 @@ use super::table::table;
 use crate::escape::html_escape as e;
 use crate::prepared::Prepared;
 use crate::value::{NONE, time};
-use isodyne_core::fingerprint::KvmState;
+use isodyne_core::fingerprint::{Fingerprint, KvmState};
 use isodyne_core::unit::{DisplayBytes, DisplayNs};
 
 /// The signals with resolution and cost.
@@ -45,6 +45,9 @@ pub(super) fn signals(run: &Prepared<'_>) -> String {
 /// The host's fingerprint.
 pub(super) fn host(run: &Prepared<'_>) -> String {
     let host = &run.view.record.fingerprint;
+    if run.view.record.imported.is_some() {
+        return told_host(host);
+    }
     let text = |value: &Option<String>| value.as_deref().map_or_else(|| NONE.to_owned(), e);
     let flag = |value: Option<bool>| value.map_or(NONE, |on| if on { "on" } else { "off" }).to_owned();
     let kvm = match host.kvm {
@@ -98,6 +101,33 @@ pub(super) fn host(run: &Prepared<'_>) -> String {
     }
     let list: String = rows.iter().map(|(name, value)| format!("<dt>{}</dt><dd>{value}</dd>\n", e(name))).collect();
     format!("<section id=\"host\">\n<h2>The host</h2>\n<dl>\n{list}</dl>\n</section>\n")
+}
+
+/// What another tool's files tell of the host, and no more: nothing here was looked at.
+fn told_host(host: &Fingerprint) -> String {
+    let known = |value: &Option<String>| value.as_deref().filter(|text| !text.is_empty()).map(e);
+    let count = (host.cpu_count > 0).then(|| host.cpu_count.to_string());
+    let memory = (host.memory_bytes > 0).then(|| DisplayBytes(host.memory_bytes as f64).to_string());
+    let rows = [
+        ("system", known(&host.os)),
+        ("kernel", known(&host.kernel)),
+        ("architecture", known(&Some(host.architecture.clone()))),
+        ("processor", known(&host.cpu_model)),
+        ("processors", count),
+        ("virtual machine", known(&host.hypervisor)),
+        ("governor", known(&host.governor)),
+        ("memory", memory),
+    ];
+    let list: String = rows
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("<dt>{}</dt><dd>{}</dd>\n", e(name), value?)))
+        .collect();
+    let told = if list.is_empty() {
+        "<p>The files say nothing of the host that they were made on.</p>\n".to_owned()
+    } else {
+        format!("<p>What the files say of the host that they were made on.</p>\n<dl>\n{list}</dl>\n")
+    };
+    format!("<section id=\"host\">\n<h2>The host</h2>\n{told}</section>\n")
 }
 
 /// Programs, kernels and images with their digests.

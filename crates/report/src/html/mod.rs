@@ -15,7 +15,7 @@ pub use comparison::comparison_html;
 pub use trend::trend_html;
 
 use crate::answer::{answer, question};
-use crate::command::{again, quote, seed_text};
+use crate::command::{again, has_one_order, quote, seed_text};
 use crate::comparison::{Pairs, of_variants};
 use crate::escape::{html_escape as e, html_sentences};
 use crate::figure::{Paint, draw};
@@ -109,13 +109,18 @@ fn remarks(run: &Prepared<'_>) -> String {
 fn repeat(run: &Prepared<'_>) -> String {
     let record = run.view.record;
     let program = "isodyne";
+    let how = if has_one_order(record) {
+        format!("The same cells in the same order (seed {}):", seed_text(record.seed))
+    } else {
+        "The command that made this run of what was there:".to_owned()
+    };
     let location = run.view.location.unwrap_or("RUN");
     let shown = quote(&crate::escape::plain(location));
     format!(
-        "<section id=\"repeat\">\n<h2>How to repeat it</h2>\n<p>The same cells in the same order (seed {}):</p>\n<pre>{}</pre>\n\
+        "<section id=\"repeat\">\n<h2>How to repeat it</h2>\n<p>{}</p>\n<pre>{}</pre>\n\
          <p>The same figures again, from the raw samples of this run:</p>\n<pre>{program} show {shown}\n{program} show {shown} --csv\n{program} report {shown}</pre>\n\
          <details><summary>The plan as resolved</summary><pre>{}</pre></details>\n</section>\n",
-        seed_text(record.seed),
+        how,
         e(&again(&run.view)),
         plan(run),
         shown = e(&shown),

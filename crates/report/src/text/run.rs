@@ -53,6 +53,13 @@ fn title(run: &Prepared<'_>, benchmark: BenchmarkName, style: Style) -> Vec<Stri
     let left = format!("{benchmark}: {}", meaning(benchmark));
     let right = if benchmark == BenchmarkName::Imported {
         "not measured by Isodyne".to_owned()
+    } else if !record.merged_from.is_empty() {
+        // Each part had its own order and seed; between parts nothing was interleaved.
+        format!(
+            "{}, merged from {}",
+            count(u64::from(record.plan.samples), "round"),
+            count(record.merged_from.len() as u64, "part")
+        )
     } else {
         format!("{}, interleaved, seed {}", count(u64::from(record.plan.samples), "round"), seed_text(record.seed))
     };

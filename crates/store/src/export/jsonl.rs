@@ -8,6 +8,8 @@ use std::io::Write;
 
 /// The name of the format.
 pub const SAMPLE_SCHEMA: &str = "isodyne-sample";
+/// Its version.
+pub const SAMPLE_VERSION: u32 = 1;
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -39,7 +41,7 @@ pub(super) fn write(
         } else if sample.metrics.is_empty() && selection.metric.is_some() {
             continue;
         }
-        let line = Line { schema: SAMPLE_SCHEMA, version: 1, run_id: &record.run_id, sample: &sample };
+        let line = Line { schema: SAMPLE_SCHEMA, version: SAMPLE_VERSION, run_id: &record.run_id, sample: &sample };
         serde_json::to_writer(&mut *out, &line)?;
         out.write_all(b"\n")?;
         count += 1;

@@ -10,13 +10,16 @@ mod github;
 mod hdr;
 mod hyperfine;
 mod jsonl;
+mod junit;
 mod openmetrics;
 mod otava;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod source;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
+
+pub use jsonl::{SAMPLE_SCHEMA, SAMPLE_VERSION};
 
 use crate::StoreError;
 use isodyne_core::record::RunRecord;
@@ -141,6 +144,12 @@ pub const EXPORTERS: &[Exporter] = &[
         summary: "a histogram of each cell and metric, as a log of HdrHistogram",
         text: true,
         writer: Writer::Columns(hdr::write),
+    },
+    Exporter {
+        name: "junit",
+        summary: "a test case for each cell and metric: failed samples, skips and what is void, as JUnit XML",
+        text: true,
+        writer: Writer::Columns(junit::write),
     },
 ];
 

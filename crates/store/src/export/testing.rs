@@ -11,7 +11,7 @@ use isodyne_core::sample::{Accuracy, Contamination, Provenance, Sample};
 use isodyne_core::summary::summarise;
 
 /// Two cells with fifteen valid samples each and a warm-up, one of them with failures; and one cell that only failed.
-pub(super) struct Example {
+pub(crate) struct Example {
     pub record: RunRecord,
     pub samples: Vec<Sample>,
 }

@@ -113,6 +113,7 @@ mod tests {
             "phoronix",
             "criu",
             "hdr",
+            "jsonl",
         ] {
             let check = |input: &[u8]| if name == "csv" { csv(input) } else { import(name, input) };
             let directory = seeds.join(format!("import_{}", name.replace('-', "_")));

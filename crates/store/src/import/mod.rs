@@ -17,10 +17,12 @@ mod hyperfine;
 mod iperf3;
 mod ivshmem;
 pub mod json;
+mod jsonl;
 mod load;
 mod luminaguard;
 mod microbench;
 pub mod number;
+mod own;
 mod parsed;
 mod parts;
 mod phoronix;
@@ -57,6 +59,12 @@ pub const IMPORTERS: &[Importer] = &[
     docker_cr::IMPORTER,
     ivshmem::IMPORTER,
     luminaguard::IMPORTER,
+    Importer {
+        name: "jsonl",
+        summary: "samples of Isodyne itself without their run, as `isodyne export --format jsonl` writes them",
+        recognise: jsonl::recognise,
+        parse: jsonl::parse,
+    },
     Importer {
         name: "hyperfine",
         summary: "hyperfine's --export-json",
@@ -155,7 +163,11 @@ pub fn parse(files: &[SourceFile], format: Option<&str>) -> Result<Parsed, Impor
         Some(format) => find(format).ok_or_else(|| {
             ImportError::new(name, format!("no format `{}`; the formats are {}", format.escape_debug(), names()))
         })?,
-        None => recognise(files).ok_or_else(|| {
+        None => match own::refusal(files) {
+            Some(refusal) => return Err(refusal),
+            None => recognise(files),
+        }
+        .ok_or_else(|| {
             let message = format!(
                 "no format recognises it (tried {}): name one with --format, or say what the columns of a CSV file are \
                  with --map",

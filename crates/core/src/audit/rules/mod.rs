@@ -5,6 +5,7 @@ mod cells;
 mod claims;
 mod clocks;
 mod grid;
+mod meaning;
 mod order;
 mod origin;
 mod physics;
@@ -12,6 +13,7 @@ mod proof;
 mod reading;
 mod size;
 mod steadiness;
+mod units;
 
 use super::Rule;
 
@@ -69,7 +71,7 @@ pub const RULES: &[Rule] = &[
         name: "not-what-it-says",
         summary: "facts of the file that contradict a metric's name",
         why: "a time to a socket is no boot time",
-        check: clocks::not_what_it_says,
+        check: meaning::not_what_it_says,
     },
     Rule {
         name: "guest-clock",
@@ -87,7 +89,7 @@ pub const RULES: &[Rule] = &[
         name: "mixed-units",
         summary: "size, time and rate that disagree by the factor between two units",
         why: "MB, MiB and Mbit differ by 5 % to 8 times",
-        check: clocks::mixed_units,
+        check: units::mixed_units,
     },
     Rule {
         name: "acknowledged-before-work",

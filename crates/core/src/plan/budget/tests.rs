@@ -1,5 +1,6 @@
 use super::*;
 use crate::diagnostic::render;
+use crate::factor::FactorValue;
 
 fn read_all(text: &str) -> Vec<Budget> {
     parse_budgets("budgets.toml", text).unwrap_or_else(|wrong| panic!("{}", render(&wrong)))
