@@ -1,12 +1,13 @@
 //! `isodyne report`: one HTML file that opens offline, and figures beside it.
 
-use super::compare::{refuse, side};
+use super::compare::refuse;
 use super::show::{self, ReadRun};
 use crate::arguments::ReportOptions;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
+use crate::parallel::runner;
 use anyhow::Context;
-use isodyne_core::compare::{CompareOptions, compare_runs};
+use isodyne_core::compare::{CompareOptions, ComparedRun, compare_runs};
 use isodyne_report::{ComparisonView, RunView, comparison_figure_files, comparison_html, figure_files, html};
 use std::path::Path;
 
@@ -29,9 +30,10 @@ pub fn report(options: &ReportOptions, output: &Output) -> Result<Exit, Trouble>
 
 fn comparison(options: &ReportOptions, run: &ReadRun, other: &Path, output: &Output) -> Result<Exit, Trouble> {
     let candidate = show::read(other, output)?;
-    let sides = [side(run, &options.run), side(&candidate, other)];
-    let comparison = compare_runs(sides[0], sides[1], &CompareOptions::default()).map_err(refuse)?;
     let locations = [options.run.display().to_string(), other.display().to_string()];
+    let side = |run: &'_ ReadRun, name| ComparedRun { name, record: &run.record, columns: &run.columns };
+    let sides = [side(run, &locations[0]), side(&candidate, &locations[1])];
+    let comparison = compare_runs(sides[0], sides[1], &CompareOptions::default(), runner()).map_err(refuse)?;
     let view = ComparisonView {
         comparison: &comparison,
         baseline: run.view(&locations[0]),

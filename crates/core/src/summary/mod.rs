@@ -5,7 +5,7 @@ mod metrics;
 mod phases;
 
 pub use cells::{host_line, summarise, summarise_with};
-pub use metrics::{Runner, metric_summary};
+pub use metrics::metric_summary;
 
 use crate::cell::Cell;
 use crate::failure::FailureClass;
