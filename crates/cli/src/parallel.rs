@@ -1,16 +1,14 @@
 //! What `core` computes, on all processors: it is pure and has no threads of its own.
 
-use isodyne_core::columns::RunColumns;
-use isodyne_core::record::RunRecord;
-use isodyne_core::summary::{RunSummary, summarise_with};
+use isodyne_core::runner::Runner;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// More would wait for one another's memory.
 const MOST_THREADS: usize = 8;
 
-/// The summary of a run.
-pub fn summarise(record: &RunRecord, columns: &RunColumns) -> RunSummary {
-    summarise_with(record, columns, &run)
+/// Does the parts of what `core` computes on all processors.
+pub fn runner() -> Runner<'static> {
+    Runner::new(&run)
 }
 
 /// Calls `each` with every number below `count`.

@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod plan;
 pub mod probe;
 pub mod record;
+pub mod runner;
 pub mod sample;
 pub mod schedule;
 pub mod stats;

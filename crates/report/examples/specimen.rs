@@ -8,6 +8,7 @@ mod pages;
 mod specimen;
 
 use isodyne_core::columns::RunColumns;
+use isodyne_core::runner::Runner;
 use isodyne_core::summary::summarise;
 use isodyne_report::{
     RunView, Style, comparison_figure_files, comparison_html, csv_heading, csv_row, doctor_table, figure_files, html,
@@ -24,7 +25,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (record, samples) = specimen::specimen(rounds);
     let columns = RunColumns::of(&samples);
     let summary = summarise(&record, &columns);
-    let view = RunView { record: &record, columns: &columns, summary: &summary, location: Some("runs/specimen") };
+    let view = RunView {
+        record: &record,
+        columns: &columns,
+        summary: &summary,
+        location: Some("runs/specimen"),
+        runner: Runner::ALONE,
+    };
     fs::create_dir_all(&directory)?;
     let put = |name: &str, bytes: &[u8]| fs::write(directory.join(name), bytes);
     put("report.html", html(view).as_bytes())?;

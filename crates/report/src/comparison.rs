@@ -59,7 +59,7 @@ pub(crate) fn of_variants(run: &Prepared<'_>) -> Option<Comparison> {
     let has_base = cells.iter().any(|cell| cell.variant.is_none());
     let baseline = if has_base { BASE } else { cells.first()?.variant.as_deref()? };
     let side = ComparedRun { name: "", record: run.view.record, columns: run.view.columns };
-    let mut found = compare_variants(side, baseline, &CompareOptions::default()).ok()?;
+    let mut found = compare_variants(side, baseline, &CompareOptions::default(), run.view.runner).ok()?;
     found.baseline = baseline.to_owned();
     Some(found)
 }

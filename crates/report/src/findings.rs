@@ -1,9 +1,10 @@
 //! What the auditor says of a run, found by the number that it concerns.
 
-use isodyne_core::audit::{Audited, Finding, Weight, audit};
+use isodyne_core::audit::{Audited, Finding, Weight, audit_with};
 use isodyne_core::cell::CellId;
 use isodyne_core::columns::RunColumns;
 use isodyne_core::record::RunRecord;
+use isodyne_core::runner::Runner;
 use isodyne_core::sample::Provenance;
 
 /// The findings of a run, the worst first.
@@ -17,12 +18,12 @@ pub(crate) struct Findings {
 
 impl Findings {
     /// Audits a run. That one is scripted stands in large letters above it, and says more than any finding.
-    pub fn of(record: &RunRecord, columns: &RunColumns) -> Self {
+    pub fn of(record: &RunRecord, columns: &RunColumns, runner: Runner<'_>) -> Self {
         let mut rows = columns.cells.values().flat_map(|cell| &cell.rows);
         if rows.any(|row| row.provenance == Provenance::Scripted) {
             return Self { list: Vec::new(), scripted: true };
         }
-        let list = audit(&Audited { record, columns, calibration: record.calibration.as_ref() });
+        let list = audit_with(&Audited { record, columns, calibration: record.calibration.as_ref() }, runner);
         Self { list, scripted: false }
     }
 

@@ -42,6 +42,7 @@ pub use text::{
 
 use isodyne_core::columns::RunColumns;
 use isodyne_core::record::RunRecord;
+use isodyne_core::runner::Runner;
 use isodyne_core::summary::RunSummary;
 
 /// A run as everything here sees it.
@@ -55,6 +56,8 @@ pub struct RunView<'a> {
     pub summary: &'a RunSummary,
     /// Where the run directory is, for people; `None` if that should not be told.
     pub location: Option<&'a str>,
+    /// Who does parts of what is computed for showing.
+    pub runner: Runner<'a>,
 }
 
 /// What is said wherever a scripted value is shown.

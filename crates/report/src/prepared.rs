@@ -123,7 +123,7 @@ impl<'a> Prepared<'a> {
 
     /// What the auditor says of the run.
     pub fn findings(&self) -> &Findings {
-        self.findings.get_or_init(|| Findings::of(self.view.record, self.view.columns))
+        self.findings.get_or_init(|| Findings::of(self.view.record, self.view.columns, self.view.runner))
     }
 
     /// Whether the auditor says that a cell's headline cannot be believed.

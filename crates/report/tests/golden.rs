@@ -8,6 +8,7 @@ use isodyne_core::columns::RunColumns;
 use isodyne_core::factor::Factors;
 use isodyne_core::ledger::Ledger;
 use isodyne_core::record::RunRecord;
+use isodyne_core::runner::Runner;
 use isodyne_core::sample::{Provenance, Sample};
 use isodyne_core::summary::summarise;
 use isodyne_report::{
@@ -22,7 +23,13 @@ fn with_run<T>(rounds: u32, show: impl Fn(RunView<'_>) -> T) -> T {
     let (record, samples) = specimen::specimen(rounds);
     let columns = RunColumns::of(&samples);
     let summary = summarise(&record, &columns);
-    show(RunView { record: &record, columns: &columns, summary: &summary, location: Some("runs/specimen") })
+    show(RunView {
+        record: &record,
+        columns: &columns,
+        summary: &summary,
+        location: Some("runs/specimen"),
+        runner: Runner::ALONE,
+    })
 }
 
 fn widest(text: &str) -> usize {
@@ -56,7 +63,7 @@ fn an_unfinished_run_says_so() {
     let samples: Vec<_> = samples.into_iter().skip(12).take(4).collect();
     let columns = RunColumns::of(&samples);
     let summary = summarise(&record, &columns);
-    let view = RunView { record: &record, columns: &columns, summary: &summary, location: None };
+    let view = RunView { record: &record, columns: &columns, summary: &summary, location: None, runner: Runner::ALONE };
     insta::assert_snapshot!(run_table(view, WIDE));
     let page = isodyne_report::html(view);
     assert!(page.contains("Unfinished") && page.contains("pending"));
@@ -168,7 +175,7 @@ fn variants_and_imported_cells_have_their_names_and_tables() {
     let (record, samples) = varied();
     let columns = RunColumns::of(&samples);
     let summary = summarise(&record, &columns);
-    let view = RunView { record: &record, columns: &columns, summary: &summary, location: None };
+    let view = RunView { record: &record, columns: &columns, summary: &summary, location: None, runner: Runner::ALONE };
     insta::assert_snapshot!(run_table(view, WIDE));
     let page = isodyne_report::html(view);
     for text in ["result-boot", "result-imported", "runc · quiet console", "throughput_bytes_per_s", "id=\"ecdf-2\""] {

@@ -7,6 +7,7 @@ use isodyne_core::cell::{BackendName, BenchmarkName, CellId};
 use isodyne_core::columns::RunColumns;
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_core::record::RunRecord;
+use isodyne_core::runner::Runner;
 use isodyne_core::sample::{Provenance, Sample};
 use isodyne_core::summary::summarise;
 use isodyne_report::{
@@ -19,7 +20,7 @@ const ATTACK: &str = "\"><script>alert(1)</script><img src=x onerror=alert(2)>&]
 fn show<T>(record: &RunRecord, samples: &[Sample], with: impl Fn(RunView<'_>) -> T) -> T {
     let columns = RunColumns::of(samples);
     let summary = summarise(record, &columns);
-    with(RunView { record, columns: &columns, summary: &summary, location: Some(ATTACK) })
+    with(RunView { record, columns: &columns, summary: &summary, location: Some(ATTACK), runner: Runner::ALONE })
 }
 
 fn csv(record: &RunRecord, samples: &[Sample]) -> String {

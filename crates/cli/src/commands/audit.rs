@@ -4,7 +4,7 @@ use super::run::resolve::fresh_random;
 use crate::arguments::AuditOptions;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
-use isodyne_core::audit::{Audited, Finding, RULES, Weight, audit as findings_of};
+use isodyne_core::audit::{Audited, Finding, RULES, Weight, audit_with};
 use isodyne_core::calibration::Calibration;
 use isodyne_core::columns::RunColumns;
 use isodyne_core::record::RunRecord;
@@ -129,14 +129,13 @@ pub fn audit(options: &AuditOptions, output: &Output) -> Result<Exit, Trouble> {
 
 /// What the auditor says of a run as read.
 pub fn findings(record: &RunRecord, columns: &RunColumns) -> Vec<Finding> {
-    findings_of(&Audited { record, columns, calibration: record.calibration.as_ref() })
+    audit_with(&Audited { record, columns, calibration: record.calibration.as_ref() }, crate::parallel::runner())
 }
 
 /// A run from its directory, or another tool's files as a run that is written nowhere.
 fn read(source: &Path, format: Option<&str>, output: &Output) -> Result<(RunRecord, RunColumns), Trouble> {
     if source.join(isodyne_store::RECORD_FILE).is_file() {
-        let run = super::show::read(source, output)?;
-        return Ok((run.record, run.columns));
+        return super::show::read_only(source, output);
     }
     let refuse = |error: ImportError| {
         let hint = "name a run directory, or the format of the files with --format (`isodyne import --list` has them)";

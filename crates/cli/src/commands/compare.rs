@@ -1,10 +1,13 @@
 //! `isodyne compare`: two runs, or the variants of one.
 
-use super::show::{ReadRun, read};
+use super::show::read_only;
 use crate::arguments::CompareOptions;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
+use crate::parallel::runner;
+use isodyne_core::columns::RunColumns;
 use isodyne_core::compare::{self, BASE, CompareError, ComparedRun, Comparison, compare_runs, compare_variants};
+use isodyne_core::record::RunRecord;
 use isodyne_report::{Style, comparison_markdown, comparison_table};
 use std::path::Path;
 
@@ -15,11 +18,11 @@ pub fn compare(options: &CompareOptions, output: &Output) -> Result<Exit, Troubl
         cells: options.cell.clone(),
         margin: options.margin,
     };
-    let baseline = read(&options.run, output)?;
+    let baseline = read_only(&options.run, output)?;
     let comparison = match &options.other {
         Some(other) if options.baseline.is_none() => {
-            let candidate = read(other, output)?;
-            compare_runs(side(&baseline, &options.run), side(&candidate, other), &chosen)
+            let candidate = read_only(other, output)?;
+            compare_runs(side(&baseline, &options.run), side(&candidate, other), &chosen, runner())
         }
         Some(_) => {
             return Err(Trouble::usage(
@@ -27,7 +30,12 @@ pub fn compare(options: &CompareOptions, output: &Output) -> Result<Exit, Troubl
                 "leave one of them out: isodyne compare RUN --baseline NAME",
             ));
         }
-        None => compare_variants(side(&baseline, &options.run), options.baseline.as_deref().unwrap_or(BASE), &chosen),
+        None => compare_variants(
+            side(&baseline, &options.run),
+            options.baseline.as_deref().unwrap_or(BASE),
+            &chosen,
+            runner(),
+        ),
     };
     let comparison = comparison.map_err(refuse)?;
     if options.json {
@@ -41,9 +49,9 @@ pub fn compare(options: &CompareOptions, output: &Output) -> Result<Exit, Troubl
 }
 
 /// A run as comparisons see it. Its name borrows from the path, so that path must be text to be shown whole.
-pub fn side<'a>(run: &'a ReadRun, path: &'a Path) -> ComparedRun<'a> {
+pub fn side<'a>((record, columns): &'a (RunRecord, RunColumns), path: &'a Path) -> ComparedRun<'a> {
     let name = path.to_str().unwrap_or("(a path that is no text)");
-    ComparedRun { name, record: &run.record, columns: &run.columns }
+    ComparedRun { name, record, columns }
 }
 
 /// Whether every pair may be compared.

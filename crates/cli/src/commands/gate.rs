@@ -4,12 +4,13 @@ mod webhook;
 
 use super::compare::side;
 use super::plans::read_text;
-use super::show::read;
+use super::show::read_only;
 use crate::arguments::GateOptions;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
+use crate::parallel::runner;
 use isodyne_core::diagnostic::render;
-use isodyne_core::gate::{Budget, GateResult, Settings, Verdict, default_budgets, evaluate};
+use isodyne_core::gate::{Budget, GateResult, Settings, Verdict, default_budgets, evaluate_with};
 use isodyne_core::plan::parse_budgets;
 use isodyne_core::record::RunRecord;
 use isodyne_report::{Style, gate_markdown, gate_table, junit};
@@ -18,14 +19,16 @@ use std::path::Path;
 /// Holds the run to its budgets; the exit code is the verdict.
 pub fn gate(options: &GateOptions, output: &Output) -> Result<Exit, Trouble> {
     let webhook = options.webhook.as_deref().map(webhook::Webhook::parse).transpose()?;
-    let run = read(&options.run, output)?;
+    let run = read_only(&options.run, output)?;
     let against = match &options.against {
-        Some(path) => Some(read(path, output).map_err(|trouble| Trouble { exit: Exit::NotComparable, ..trouble })?),
+        Some(path) => {
+            Some(read_only(path, output).map_err(|trouble| Trouble { exit: Exit::NotComparable, ..trouble })?)
+        }
         None => None,
     };
-    let budgets = budgets(options, &run.record, output)?;
+    let budgets = budgets(options, &run.0, output)?;
     let against = against.as_ref().zip(options.against.as_deref()).map(|(run, path)| side(run, path));
-    let result = evaluate(side(&run, &options.run), against, &budgets, &Settings::default());
+    let result = evaluate_with(side(&run, &options.run), against, &budgets, &Settings::default(), runner());
     if let Some(path) = &options.junit {
         write(path, &junit(&result))?;
     }

@@ -5,8 +5,9 @@ use super::show::{self, ReadRun};
 use crate::arguments::ReportOptions;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
+use crate::parallel::runner;
 use anyhow::Context;
-use isodyne_core::compare::{CompareOptions, compare_runs};
+use isodyne_core::compare::{CompareOptions, ComparedRun, compare_runs};
 use isodyne_report::{ComparisonView, RunView, comparison_figure_files, comparison_html, figure_files, html};
 use std::path::Path;
 
@@ -29,11 +30,11 @@ pub fn report(options: &ReportOptions, output: &Output) -> Result<Exit, Trouble>
 
 fn comparison(options: &ReportOptions, run: &ReadRun, other: &Path, output: &Output) -> Result<Exit, Trouble> {
     let candidate = show::read(other, output)?;
+    let locations = [options.run.display().to_string(), other.display().to_string()];
     let sides = [side(run, &options.run), side(&candidate, other)];
     let chosen = CompareOptions::default();
     let chosen = CompareOptions { margin: options.margin.unwrap_or(chosen.margin), ..chosen };
-    let comparison = compare_runs(sides[0], sides[1], &chosen).map_err(refuse)?;
-    let locations = [options.run.display().to_string(), other.display().to_string()];
+    let comparison = compare_runs(sides[0], sides[1], &chosen, runner()).map_err(refuse)?;
     let view = ComparisonView {
         comparison: &comparison,
         baseline: run.view(&locations[0]),

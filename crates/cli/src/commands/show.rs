@@ -7,7 +7,7 @@ use crate::parallel;
 use isodyne_core::audit::Finding;
 use isodyne_core::columns::RunColumns;
 use isodyne_core::record::RunRecord;
-use isodyne_core::summary::RunSummary;
+use isodyne_core::summary::{RunSummary, summarise_with};
 use isodyne_report::{RunView, Style, csv_heading, csv_row, markdown, run_table};
 use serde::Serialize;
 use std::path::Path;
@@ -55,18 +55,25 @@ impl ReadRun {
 
     /// The run as reports see it.
     pub fn view<'a>(&'a self, location: &'a str) -> RunView<'a> {
-        RunView { record: &self.record, columns: &self.columns, summary: &self.summary, location: Some(location) }
+        let Self { record, columns, summary } = self;
+        RunView { record, columns, summary, location: Some(location), runner: parallel::runner() }
     }
 }
 
 /// Reads a run directory.
 pub fn read(path: &Path, output: &Output) -> Result<ReadRun, Trouble> {
+    let (record, columns) = read_only(path, output)?;
+    let summary = summarise_with(&record, &columns, parallel::runner());
+    Ok(ReadRun { record, columns, summary })
+}
+
+/// Reads a run directory for what needs no summary of it.
+pub fn read_only(path: &Path, output: &Output) -> Result<(RunRecord, RunColumns), Trouble> {
     let contents = isodyne_store::read_columns(path).map_err(Trouble::unexpected)?;
     for note in &contents.notes {
         output.warn(note);
     }
-    let summary = parallel::summarise(&contents.record, &contents.columns);
-    Ok(ReadRun { record: contents.record, columns: contents.columns, summary })
+    Ok((contents.record, contents.columns))
 }
 
 /// Prints the tables.

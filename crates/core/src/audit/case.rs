@@ -8,6 +8,7 @@ use crate::cell::{BackendName, Cell, CellId};
 use crate::columns::{CellColumns, RunColumns};
 use crate::imported::{Claim, ImportRecord};
 use crate::record::RunRecord;
+use crate::runner::Runner;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -25,14 +26,24 @@ pub(super) struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    pub fn new(audited: Audited<'a>) -> Self {
-        let mut series = Vec::new();
-        let mut ranges = HashMap::new();
-        for cell in &audited.record.cells {
-            let Some(columns) = audited.columns.cells.get(&cell.id) else { continue };
-            let begin = series.len();
-            series.extend(columns.metrics.keys().filter_map(|metric| Series::new(cell, columns, metric)));
-            ranges.insert(cell.id.as_str(), begin..series.len());
+    pub fn new(audited: Audited<'a>, runner: Runner<'_>) -> Self {
+        let with_columns = |cell: &'a Cell| Some((cell, audited.columns.cells.get(&cell.id)?));
+        let cells: Vec<(&Cell, &CellColumns)> = audited.record.cells.iter().filter_map(with_columns).collect();
+        let metrics = cells.iter().enumerate();
+        let metrics: Vec<(usize, &'a str)> = metrics
+            .flat_map(|(place, (_, columns))| columns.metrics.keys().map(move |metric| (place, metric.as_str())))
+            .collect();
+        let prepared = runner.map(metrics.len(), |index| {
+            let (place, metric) = metrics[index];
+            Series::new(cells[place].0, cells[place].1, metric)
+        });
+        let mut series = Vec::with_capacity(prepared.len());
+        let mut ranges: HashMap<&str, Range<usize>> = cells.iter().map(|(cell, _)| (cell.id.as_str(), 0..0)).collect();
+        for one in prepared.into_iter().flatten() {
+            let end = series.len();
+            let range = ranges.entry(one.cell.id.as_str()).or_insert(end..end);
+            *range = if range.end == end { range.start..end + 1 } else { end..end + 1 };
+            series.push(one);
         }
         let mut claims_about: HashMap<(&str, &str), Vec<&Claim>> = HashMap::new();
         for claim in audited.record.imported.iter().flat_map(|imported| &imported.claims) {

@@ -5,6 +5,7 @@
 //! name says, and every criterion that rests on chance is set so that clean runs of any size do not trigger it.
 
 mod case;
+mod digits;
 mod finding;
 mod rules;
 mod series;
@@ -18,6 +19,7 @@ pub use rules::RULES;
 use crate::calibration::Calibration;
 use crate::columns::RunColumns;
 use crate::record::RunRecord;
+use crate::runner::Runner;
 use case::Case;
 
 /// The most findings of one rule that are listed; the rest is counted in one more.
@@ -51,8 +53,14 @@ pub struct Rule {
 ///
 /// The same run gives the same findings in the same order. No rule lists more than [`FINDINGS_OF_A_RULE`].
 pub fn audit(audited: &Audited<'_>) -> Vec<Finding> {
-    let case = Case::new(*audited);
-    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| bounded(rule, (rule.check)(&case))).collect();
+    audit_with(audited, Runner::ALONE)
+}
+
+/// As [`audit`], with series prepared and rules applied where the runner says.
+pub fn audit_with(audited: &Audited<'_>, runner: Runner<'_>) -> Vec<Finding> {
+    let case = Case::new(*audited, runner);
+    let found = runner.map(RULES.len(), |index| bounded(&RULES[index], (RULES[index].check)(&case)));
+    let mut findings: Vec<Finding> = found.into_iter().flatten().collect();
     findings.sort_by_key(|finding| finding.weight);
     findings
 }

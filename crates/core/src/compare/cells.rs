@@ -1,14 +1,15 @@
 //! Which cells are compared with which: variants of one run, or two runs.
 
-use super::metric::{decide, metric, phases, sides};
+use super::metric::{decide, metric, phases, share, sides};
 use super::sides::Pairing;
 use super::trust::{incomparable, other_host, other_parts};
 use super::words::words;
-use super::{CellComparison, Change, Comparison};
+use super::{CellComparison, Change, Comparison, MetricComparison, PhaseComparison};
 use crate::cell::{Cell, CellId};
 use crate::columns::{CellColumns, RunColumns};
 use crate::diagnostic::{hint_for, quoted};
 use crate::record::RunRecord;
+use crate::runner::Runner;
 use crate::sample::Provenance;
 use crate::stats::Level;
 use std::collections::BTreeMap;
@@ -86,6 +87,7 @@ pub fn compare_variants(
     run: ComparedRun<'_>,
     baseline: &str,
     options: &CompareOptions,
+    runner: Runner<'_>,
 ) -> Result<Comparison, CompareError> {
     let cells = &run.record.cells;
     let mut names: Vec<&str> = cells.iter().map(variant_of).collect();
@@ -103,28 +105,19 @@ pub fn compare_variants(
     let mut comparison = begin(format!("{} {baseline}", run.name), "its other variants".to_owned());
     let level = run.record.level();
     comparison.warnings.extend(run.record.stop_summary().map(|stop| stop.words));
+    let mut pairs = Vec::new();
     for cell in cells.iter().filter(|cell| variant_of(cell) != baseline && chosen(&cell.id, options)) {
         let Some(measure) = measures.get(cell.base_id()) else {
             comparison.unmatched.push(format!("{}: there is no {baseline} of it", cell.id));
             continue;
         };
         match (run.columns.cells.get(&measure.id), run.columns.cells.get(&cell.id)) {
-            (Some(one), Some(other)) => {
-                let pairing = Pairing::of(one, other);
-                let reasons = incomparable(one, other, Provenance::Measured);
-                comparison.cells.push(cells_of(
-                    [&measure.id, &cell.id],
-                    [one, other],
-                    Some(&pairing),
-                    reasons,
-                    options,
-                    level,
-                ));
-            }
+            (Some(one), Some(other)) => pairs.push(([&measure.id, &cell.id], [one, other])),
             (None, _) => comparison.unmatched.push(format!("{}: no sample of {}", cell.id, measure.id)),
             (_, None) => comparison.unmatched.push(format!("{}: no sample", cell.id)),
         }
     }
+    comparison.cells = of_pairs(&pairs, true, &[], options, level, runner);
     let skipped = run.record.skipped.iter().filter(|skipped| chosen(&skipped.cell.id, options));
     comparison.unmatched.extend(skipped.map(|skipped| format!("{}: skipped: {}", skipped.cell.id, skipped.reason)));
     finish(comparison, options, level)
@@ -138,6 +131,7 @@ pub fn compare_runs(
     baseline: ComparedRun<'_>,
     candidate: ComparedRun<'_>,
     options: &CompareOptions,
+    runner: Runner<'_>,
 ) -> Result<Comparison, CompareError> {
     let mut comparison = begin(baseline.name.to_owned(), candidate.name.to_owned());
     let level = baseline.record.level().and(candidate.record.level());
@@ -148,14 +142,15 @@ pub fn compare_runs(
     comparison.warnings.extend(host.iter().cloned());
     comparison.warnings.extend(other_parts(baseline.record, candidate.record));
     comparison.warnings.extend(stop_warnings(&[baseline, candidate]));
+    let mut pairs = Vec::new();
     for (id, one) in baseline.columns.cells.iter().filter(|(id, _)| chosen(id, options)) {
         let Some(other) = candidate.columns.cells.get(id) else {
             comparison.unmatched.push(format!("{id}: only in the baseline{}", why(candidate.record, id)));
             continue;
         };
-        let reasons = host.iter().cloned().chain(incomparable(one, other, Provenance::Measured)).collect();
-        comparison.cells.push(cells_of([id, id], [one, other], None, reasons, options, level));
+        pairs.push(([id, id], [one, other]));
     }
+    comparison.cells = of_pairs(&pairs, false, &host, options, level, runner);
     for id in candidate.columns.cells.keys().filter(|id| chosen(id, options)) {
         if !baseline.columns.cells.contains_key(id) {
             comparison.unmatched.push(format!("{id}: only in the candidate{}", why(baseline.record, id)));
@@ -202,39 +197,87 @@ fn begin(baseline: String, candidate: String) -> Comparison {
     }
 }
 
-fn cells_of(
-    ids: [&CellId; 2],
-    columns: [&CellColumns; 2],
-    pairing: Option<&Pairing>,
-    incomparable: Vec<String>,
+/// A pair of cells: baseline and candidate.
+type PairOfCells<'a> = ([&'a CellId; 2], [&'a CellColumns; 2]);
+
+/// What is computed by itself.
+enum Part {
+    /// A metric, and how much the total surely changed if it is that one.
+    Metric(Option<Box<MetricComparison>>, Option<f64>),
+    Phases(Vec<PhaseComparison>),
+}
+
+/// Compares pairs of cells, metric by metric; `host` says why no cell of the one run may be held against one of the other.
+fn of_pairs(
+    pairs: &[PairOfCells<'_>],
+    paired: bool,
+    host: &[String],
     options: &CompareOptions,
     level: Level,
-) -> CellComparison {
-    let [one, other] = columns;
-    let mut names: Vec<&String> = one.metrics.keys().filter(|name| other.metrics.contains_key(*name)).collect();
-    names.sort_by_key(|name| (name.as_str() != HEADLINE, *name));
-    let incomplete = pairing.map_or(0, |pairing| pairing.incomplete);
-    let mut total_ns = None;
-    let wanted = |name: &str| options.metrics.is_empty() || options.metrics.iter().any(|metric| metric == name);
-    let mut metrics = Vec::new();
-    for name in names {
-        let Some(sides) = (wanted(name) || name == HEADLINE).then(|| sides(pairing, one, other, name)).flatten() else {
-            continue;
-        };
-        if name == HEADLINE {
-            let shift = sides.in_own_unit().shift(level.confidence());
-            total_ns = shift.filter(|shift| shift.low > 0.0 || shift.high < 0.0).map(|shift| shift.value);
-        }
-        metrics.extend(wanted(name).then(|| metric(name, &sides, incomplete, options.margin, level)).flatten());
+    runner: Runner<'_>,
+) -> Vec<CellComparison> {
+    let prepared = runner.map(pairs.len(), |index| {
+        let [one, other] = pairs[index].1;
+        let reasons = host.iter().cloned().chain(incomparable(one, other, Provenance::Measured)).collect();
+        (paired.then(|| Pairing::of(one, other)), reasons)
+    });
+    // The phases of a pair first: they take longest.
+    let mut jobs: Vec<(usize, Option<&str>)> = (0..pairs.len()).map(|pair| (pair, None)).collect();
+    for (pair, (_, [one, other])) in pairs.iter().enumerate() {
+        let mut names: Vec<&str> = one.metrics.keys().map(String::as_str).collect();
+        names.retain(|name| other.metrics.contains_key(*name) && (wanted(name, options) || *name == HEADLINE));
+        names.sort_by_key(|name| (*name != HEADLINE, *name));
+        jobs.extend(names.into_iter().map(|name| (pair, Some(name))));
     }
-    CellComparison {
+    let parts = runner.map(jobs.len(), |index| {
+        let (pair, name) = jobs[index];
+        let ((_, columns), pairing) = (&pairs[pair], prepared[pair].0.as_ref());
+        match name {
+            Some(name) => of_metric(name, *columns, pairing, options, level),
+            None => Part::Phases(phases(pairing, columns[0], columns[1], None, level)),
+        }
+    });
+    let begin = |((ids, _), (_, reasons)): (&PairOfCells<'_>, &(Option<Pairing>, Vec<String>))| CellComparison {
         baseline: ids[0].clone(),
         candidate: ids[1].clone(),
-        metrics,
-        phases: phases(pairing, one, other, total_ns, level),
-        incomparable,
+        metrics: Vec::new(),
+        phases: Vec::new(),
+        incomparable: reasons.clone(),
         words: String::new(),
+    };
+    let mut cells: Vec<CellComparison> = pairs.iter().zip(&prepared).map(begin).collect();
+    for ((pair, _), part) in jobs.iter().zip(parts) {
+        let cell = &mut cells[*pair];
+        match part {
+            Part::Phases(phases) => cell.phases = phases,
+            Part::Metric(metric, total_ns) => {
+                cell.metrics.extend(metric.map(|metric| *metric));
+                if let Some(total_ns) = total_ns {
+                    cell.phases.iter_mut().for_each(|phase| phase.share = share(phase.change_ns, Some(total_ns)));
+                }
+            }
+        }
     }
+    cells
+}
+
+fn of_metric(
+    name: &str,
+    columns: [&CellColumns; 2],
+    pairing: Option<&Pairing>,
+    options: &CompareOptions,
+    level: Level,
+) -> Part {
+    let Some(sides) = sides(pairing, columns[0], columns[1], name) else { return Part::Metric(None, None) };
+    let incomplete = pairing.map_or(0, |pairing| pairing.incomplete);
+    let shift = (name == HEADLINE).then(|| sides.in_own_unit().shift(level.confidence())).flatten();
+    let total_ns = shift.filter(|shift| shift.low > 0.0 || shift.high < 0.0).map(|shift| shift.value);
+    let metric = wanted(name, options).then(|| metric(name, &sides, incomplete, options.margin, level)).flatten();
+    Part::Metric(metric.map(Box::new), total_ns)
+}
+
+fn wanted(name: &str, options: &CompareOptions) -> bool {
+    options.metrics.is_empty() || options.metrics.iter().any(|metric| metric == name)
 }
 
 fn finish(mut comparison: Comparison, options: &CompareOptions, level: Level) -> Result<Comparison, CompareError> {

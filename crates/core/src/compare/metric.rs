@@ -1,6 +1,6 @@
 //! One metric, one phase: the figures of a comparison.
 
-use super::sides::{Pairing, Sides, median};
+use super::sides::{Pairing, Sides};
 use super::{Change, Direction, MetricComparison, PhaseComparison, direction};
 use crate::columns::CellColumns;
 use crate::stats::{Level, benjamini_hochberg, detectable};
@@ -36,7 +36,7 @@ pub(super) fn metric(
     level: Level,
 ) -> Option<MetricComparison> {
     let shift = sides.shift(level.confidence());
-    let (baseline_p50, candidate_p50) = (median(&sides.baseline)?, median(&sides.candidate)?);
+    let [baseline_p50, candidate_p50] = sides.quantiles(0.5)?;
     let scale = sides.scale;
     // Too few for an interval: the ratio of the medians is all there is.
     let change = match shift {
@@ -86,6 +86,11 @@ fn verdict(one: &MetricComparison, level: Level) -> Change {
     if rose == (one.direction == Direction::HigherIsBetter) { Change::Better } else { Change::Worse }
 }
 
+/// The share of a phase's change in the change of the total.
+pub(super) fn share(change_ns: f64, total_change_ns: Option<f64>) -> Option<f64> {
+    total_change_ns.filter(|total| *total != 0.0).map(|total| change_ns / total)
+}
+
 /// The phases of the ledger that surely moved, the largest change first, the residue among them.
 pub(crate) fn phases(
     pairing: Option<&Pairing>,
@@ -107,14 +112,16 @@ pub(crate) fn phases(
     let mut moved: Vec<PhaseComparison> = compared
         .iter()
         .zip(benjamini_hochberg(&p_values))
-        .filter_map(|((name, sides), adjusted)| {
+        // The test costs little, the shift with its interval much.
+        .filter(|(_, adjusted)| *adjusted <= level.error(DISCOVERY))
+        .filter_map(|((name, sides), _)| {
             let shift = sides.shift(level.confidence())?;
-            let sure = adjusted <= level.error(DISCOVERY) && (shift.low > 0.0 || shift.high < 0.0);
+            let sure = shift.low > 0.0 || shift.high < 0.0;
             sure.then(|| PhaseComparison {
                 phase: (*name).to_owned(),
                 change_ns: shift.value,
                 change_ci95_ns: Some([shift.low, shift.high]),
-                share: total_change_ns.filter(|total| *total != 0.0).map(|total| shift.value / total),
+                share: share(shift.value, total_change_ns),
             })
         })
         .collect();

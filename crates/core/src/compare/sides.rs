@@ -3,8 +3,8 @@
 use super::Design;
 use crate::columns::CellColumns;
 use crate::stats::{
-    Estimate, Sorted, apparent_inflation, mann_whitney_p, normal_cdf, normal_quantile, rank_sum_shift, signed_rank_p,
-    signed_rank_shift_widened,
+    Estimate, Sorted, apparent_inflation, mann_whitney_p_of_sorted, normal_cdf, normal_quantile,
+    rank_sum_shift_of_sorted, signed_rank_p, signed_rank_shift_widened,
 };
 
 /// Which rows of two cells belong together.
@@ -85,6 +85,8 @@ pub(crate) struct Sides {
     pub baseline: Vec<f64>,
     pub candidate: Vec<f64>,
     pub scale: Scale,
+    /// The same, sorted once for all that wants them so. Not finite values leave it empty.
+    sorted: [Sorted; 2],
     /// How much larger the variance of the change is than that of independent pairs or values; 1 or more.
     ///
     /// Differences of pairs taken in random order are not correlated in time under "no change", whatever the host does:
@@ -114,7 +116,8 @@ impl Sides {
 
     /// The same values, their differences taken in their own unit.
     pub fn in_own_unit(&self) -> Self {
-        Self::new(self.design, self.baseline.clone(), self.candidate.clone(), Scale::Plain)
+        let scale = Scale::Plain;
+        Self { scale, differences: differences(self.design, scale, &self.baseline, &self.candidate), ..self.clone() }
     }
 
     /// Pairs in their own unit, for phases: a phase may be 0 long.
@@ -136,11 +139,13 @@ impl Sides {
     }
 
     fn new(design: Design, baseline: Vec<f64>, candidate: Vec<f64>, scale: Scale) -> Self {
-        let differences: Vec<f64> = match (design, scale) {
-            (Design::Separate, _) => Vec::new(),
-            (_, Scale::Log) => baseline.iter().zip(&candidate).map(|(one, other)| (other / one).ln()).collect(),
-            _ => baseline.iter().zip(&candidate).map(|(one, other)| other - one).collect(),
+        let differences = differences(design, scale, &baseline, &candidate);
+        // Of pairs only medians want them so; phases do not.
+        let sort = |values: &[f64]| match (design, scale) {
+            (Design::Paired, Scale::Plain) => Sorted::default(),
+            _ => Sorted::new(values.iter().copied()).unwrap_or_default(),
         };
+        let sorted = [sort(&baseline), sort(&candidate)];
         let inflation = match design {
             Design::Paired => median_inflation(&differences, apparent_inflation),
             Design::Separate => {
@@ -148,7 +153,7 @@ impl Sides {
                 of(&baseline).max(of(&candidate))
             }
         };
-        Self { design, baseline, candidate, scale, inflation, differences }
+        Self { design, baseline, candidate, scale, sorted, inflation, differences }
     }
 
     /// Pairs, or the smaller number of values.
@@ -161,8 +166,14 @@ impl Sides {
         match self.design {
             Design::Paired => signed_rank_shift_widened(&self.differences, confidence, self.inflation),
             Design::Separate => {
-                let (one, other) = (self.on_scale(&self.baseline), self.on_scale(&self.candidate));
-                rank_sum_shift(&one, &other, confidence, self.inflation)
+                let [one, other] = &self.sorted;
+                match self.scale {
+                    Scale::Log => {
+                        let [one, other] = [one, other].map(|side| side.on_scale(f64::ln));
+                        rank_sum_shift_of_sorted(&one?, &other?, confidence, self.inflation)
+                    }
+                    _ => rank_sum_shift_of_sorted(one, other, confidence, self.inflation),
+                }
             }
         }
     }
@@ -171,7 +182,7 @@ impl Sides {
     pub fn p_value(&self) -> Option<f64> {
         let p = match self.design {
             Design::Paired => signed_rank_p(&self.differences)?,
-            Design::Separate => mann_whitney_p(&self.baseline, &self.candidate)?,
+            Design::Separate => mann_whitney_p_of_sorted(&self.sorted[0], &self.sorted[1])?,
         };
         Some((2.0 * deflated(p / 2.0, self.inflation)).min(1.0))
     }
@@ -182,6 +193,21 @@ impl Sides {
             Scale::Log => values.iter().map(|value| value.ln()).collect(),
             _ => values.to_vec(),
         }
+    }
+
+    /// The quantiles of both sides (type 7), the baseline's first. Not of phases.
+    pub fn quantiles(&self, q: f64) -> Option<[f64; 2]> {
+        Some([self.sorted[0].quantile(q)?, self.sorted[1].quantile(q)?])
+    }
+}
+
+/// The differences of pairs on the scale, in time order; empty for separate runs.
+fn differences(design: Design, scale: Scale, baseline: &[f64], candidate: &[f64]) -> Vec<f64> {
+    let pairs = baseline.iter().zip(candidate);
+    match (design, scale) {
+        (Design::Separate, _) => Vec::new(),
+        (_, Scale::Log) => pairs.map(|(one, other)| (other / one).ln()).collect(),
+        _ => pairs.map(|(one, other)| other - one).collect(),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::fingerprint::Fingerprint;
 use crate::ledger::MilestoneName;
 use crate::plan::Plan;
 use crate::record::RunRecord;
+use crate::runner::Runner;
 use crate::sample::{Accuracy, Provenance};
 
 /// A measured run of `base` and the variants, each with its values of `total_ns` by round (NaN for a failed sample).
@@ -82,7 +83,7 @@ pub(crate) fn times(n: u32, more: f64, seed: u64) -> Vec<f64> {
 
 fn compared(record: &RunRecord, columns: &RunColumns) -> Comparison {
     let run = ComparedRun { name: "run", record, columns };
-    compare_variants(run, BASE, &CompareOptions::default()).unwrap()
+    compare_variants(run, BASE, &CompareOptions::default(), Runner::ALONE).unwrap()
 }
 
 #[test]
@@ -133,7 +134,7 @@ fn separate_runs_of_other_hosts_are_shown_and_not_comparable() {
     let options = CompareOptions::default();
     let a = ComparedRun { name: "a", record: &one, columns: &one_columns };
     let b = ComparedRun { name: "b", record: &other, columns: &other_columns };
-    let comparison = compare_runs(a, b, &options).unwrap();
+    let comparison = compare_runs(a, b, &options, Runner::ALONE).unwrap();
     assert_eq!(comparison.cells[0].metrics[0].design, Design::Separate);
     assert_eq!(
         comparison.cells[0].incomparable,
@@ -147,12 +148,12 @@ fn what_cannot_be_compared_is_refused_with_a_way_out() {
     let (record, columns) = run(&[(None, times(9, 0.0, 1))]);
     let single = ComparedRun { name: "run", record: &record, columns: &columns };
     let options = CompareOptions::default();
-    assert_eq!(compare_variants(single, BASE, &options), Err(CompareError::NoVariants));
+    assert_eq!(compare_variants(single, BASE, &options, Runner::ALONE), Err(CompareError::NoVariants));
     let (record, columns) = run(&[(None, times(9, 0.0, 1)), (Some("new"), times(9, 0.0, 2))]);
     let both = ComparedRun { name: "run", record: &record, columns: &columns };
     assert!(
-        matches!(compare_variants(both, "neu", &options), Err(CompareError::UnknownBaseline { hint, .. }) if hint.contains("new"))
+        matches!(compare_variants(both, "neu", &options, Runner::ALONE), Err(CompareError::UnknownBaseline { hint, .. }) if hint.contains("new"))
     );
     let options = CompareOptions { metrics: vec!["totl_ns".to_owned()], ..CompareOptions::default() };
-    assert!(matches!(compare_variants(both, BASE, &options), Err(CompareError::UnknownMetric { .. })));
+    assert!(matches!(compare_variants(both, BASE, &options, Runner::ALONE), Err(CompareError::UnknownMetric { .. })));
 }

@@ -11,6 +11,7 @@ use crate::compare::trust::{incomparable, not_accepted, other_host, other_parts}
 use crate::compare::{BASE, ComparedRun, HEADLINE, MARGIN, variant_of};
 use crate::factor::{FactorValue, Factors};
 use crate::record::RunRecord;
+use crate::runner::Runner;
 use crate::stats::Level;
 use std::collections::BTreeSet;
 
@@ -22,6 +23,17 @@ pub fn evaluate(
     against: Option<ComparedRun<'_>>,
     budgets: &[Budget],
     settings: &Settings,
+) -> GateResult {
+    evaluate_with(run, against, budgets, settings, Runner::ALONE)
+}
+
+/// As [`evaluate`], with each cell held to its budgets where the runner says.
+pub fn evaluate_with(
+    run: ComparedRun<'_>,
+    against: Option<ComparedRun<'_>>,
+    budgets: &[Budget],
+    settings: &Settings,
+    runner: Runner<'_>,
 ) -> GateResult {
     let mut warnings = Vec::new();
     if run.record.ended.is_none() {
@@ -44,7 +56,7 @@ pub fn evaluate(
     let gate = Gate { level, run, against, host, settings };
     let (mut verdicts, mut cases) = (Vec::new(), Vec::new());
     for (place, budget) in budgets.iter().enumerate() {
-        for judged in gate.judge(budget) {
+        for judged in gate.judge(budget, runner) {
             match judged {
                 Judged::Verdict(verdict) => verdicts.push((place, *verdict)),
                 Judged::Case(case) => cases.push((place, *case)),
@@ -116,17 +128,18 @@ enum Judged {
 }
 
 impl Gate<'_> {
-    fn judge(&self, budget: &Budget) -> Vec<Judged> {
+    fn judge(&self, budget: &Budget, runner: Runner<'_>) -> Vec<Judged> {
         let refused = |cell: &CellId, words: String| {
             Judged::Verdict(Box::new(budget.verdict(cell, Verdict::NotComparable, words)))
         };
-        let measured = self.run.record.cells.iter().filter(|cell| applies(budget, cell));
-        let mut judged: Vec<Judged> = measured
-            .map(|cell| match self.run.columns.cells.get(&cell.id) {
+        let measured: Vec<&Cell> = self.run.record.cells.iter().filter(|cell| applies(budget, cell)).collect();
+        let mut judged = runner.map(measured.len(), |index| {
+            let cell = measured[index];
+            match self.run.columns.cells.get(&cell.id) {
                 Some(columns) => self.cell(budget, cell, columns).unwrap_or_else(|words| refused(&cell.id, words)),
                 None => refused(&cell.id, "no sample".to_owned()),
-            })
-            .collect();
+            }
+        });
         let skipped = self.run.record.skipped.iter().filter(|skipped| applies(budget, &skipped.cell));
         judged.extend(skipped.map(|skipped| refused(&skipped.cell.id, format!("skipped: {}", skipped.reason))));
         if judged.is_empty() {

@@ -11,7 +11,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use evaluate::{default_budgets, evaluate};
+pub use evaluate::{default_budgets, evaluate, evaluate_with};
 pub use settings::Settings;
 
 use crate::cell::{CellId, UnknownName, named};

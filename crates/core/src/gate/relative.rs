@@ -12,9 +12,7 @@ use crate::compare::metric::{POWER, sides};
 use crate::compare::sides::{Pairing, Scale, Sides};
 use crate::compare::words::{percent, signed_percent};
 use crate::compare::{Design, Direction, direction};
-use crate::stats::{
-    Estimate, LEAST_FOR_INTERVAL, Level, Sorted, benjamini_hochberg, detectable, samples_needed,
-};
+use crate::stats::{Estimate, LEAST_FOR_INTERVAL, Level, benjamini_hochberg, detectable, samples_needed};
 use crate::unit::display_metric;
 
 /// One relative budget on one cell, everything known but the verdict.
@@ -95,8 +93,7 @@ impl Case {
         case.scale = sides.scale;
         case.margin = sides.scale.difference(sign * share).map(|margin| sign * margin);
         let q = if let Figure::Quantile(q) = budget.figure { q } else { 0.5 };
-        case.observed = quantile(&sides.candidate, q);
-        case.baseline = quantile(&sides.baseline, q);
+        [case.baseline, case.observed] = sides.quantiles(q).map_or([None; 2], |both| both.map(Some));
         if q == 0.5 {
             case.shift(&sides, settings);
         } else {
@@ -263,10 +260,6 @@ impl Case {
             None => format!("{seen}; the change lies on the budget, where no number of {noun} tells"),
         }
     }
-}
-
-fn quantile(values: &[f64], q: f64) -> Option<f64> {
-    Sorted::new(values.iter().copied())?.quantile(q)
 }
 
 /// The verdicts of all relative budgets, their false discoveries controlled together.

@@ -41,7 +41,7 @@ pub use moments::{mean, sample_stddev};
 pub use normal::{normal_cdf, normal_quantile};
 pub use power::{detectable, minimum_detectable, samples_for};
 pub use quantile::{QUANTILE_TYPE, Sorted, ecdf_points};
-pub use rank_sum::{mann_whitney_p, rank_sum_shift};
+pub use rank_sum::{mann_whitney_p, mann_whitney_p_of_sorted, rank_sum_shift, rank_sum_shift_of_sorted};
 pub use sequential::{Look, RuleError, Step, StoppingRule};
 pub use series::{LEAST_FOR_INTERVAL, apparent_inflation, inflation, series_interval, series_intervals};
 pub use sign_flip::sign_flip_p;

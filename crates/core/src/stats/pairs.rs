@@ -9,8 +9,11 @@
 
 /// So many sums are made at once, or twice as many as there are values if that is more.
 const GATHERED: u64 = 1 << 18;
-/// Longer sequences are thinned to this length to guess the first bracket.
-const SKETCH: usize = 400;
+/// One of so many elements makes the sketch from which the first bracket is guessed. Odd, so that a group has a middle.
+const THINNED: usize = 15;
+/// Every guess that misses is followed by one this many times wider, so many times.
+const WIDER: u64 = 32;
+const GUESSES: u32 = 4;
 
 /// All sums of an element of `left` and an element of `right`; both ascend and are finite.
 #[derive(Clone, Copy, Debug)]
@@ -48,58 +51,63 @@ impl<'a> PairSums<'a> {
     /// The median: the middle sum, or the mean of the two in the middle.
     pub(super) fn median(&self) -> Option<f64> {
         let count = self.len();
-        let lower = self.select(count.div_ceil(2))?;
-        if count % 2 == 1 { Some(lower) } else { Some(f64::midpoint(lower, self.select(count / 2 + 1)?)) }
+        let [lower, upper] = self.span([count.div_ceil(2), count / 2 + 1])?;
+        if count % 2 == 1 { Some(lower) } else { Some(f64::midpoint(lower, upper)) }
     }
 
     /// The sum with a rank from 1 in ascending order; `None` if there is no such rank.
     pub(super) fn select(&self, rank: u64) -> Option<f64> {
-        if rank == 0 || rank > self.len() {
+        Some(self.span([rank, rank])?[0])
+    }
+
+    /// The sums with two ranks in ascending order, found together where they lie close to one another.
+    fn span(&self, ranks: [u64; 2]) -> Option<[f64; 2]> {
+        let [from, to] = ranks;
+        if from == 0 || from > to || to > self.len() {
             return None;
         }
-        let (least, greatest) = (self.left.first()? + self.right.first()?, self.left.last()? + self.right.last()?);
-        let first = self.bound(least);
-        if first.count >= rank {
-            return Some(least);
-        }
         let limit = GATHERED.max(2 * (self.left.len() + self.right.len()) as u64);
-        let mut low = first;
-        let mut high = Bound { value: greatest, count: self.len() };
-        let mut guesses = if self.len() > limit { self.guesses(rank) } else { Vec::new() };
+        let (mut low, mut high) = if self.len() > limit {
+            let (least, greatest) = (self.left.first()? + self.right.first()?, self.left.last()? + self.right.last()?);
+            (self.bound(least), Bound { value: greatest, count: self.len() })
+        } else {
+            (Bound { value: f64::NEG_INFINITY, count: 0 }, Bound { value: f64::INFINITY, count: self.len() })
+        };
+        if low.count >= from {
+            return Some([low.value, if low.count >= to { low.value } else { self.select(to)? }]);
+        }
+        let mut guesses = Guesses::new(self, ranks, limit);
         let mut step = 0_u32;
         while high.count - low.count > limit && successor(low.value) < high.value {
-            let probe = guesses.pop().unwrap_or_else(|| probe(low, high, rank, step));
-            step += 1;
+            let probe = guesses.next().unwrap_or_else(|| {
+                step += 1;
+                probe(low, high, from, step)
+            });
             if !(low.value < probe && probe < high.value) {
                 continue;
             }
             let bound = self.bound(probe);
-            if bound.count < rank {
+            if bound.count < from {
                 low = bound;
-            } else {
+            } else if bound.count >= to {
                 high = bound;
+            } else {
+                return Some([self.select(from)?, self.select(to)?]);
             }
         }
         if high.count - low.count > limit {
             // The two ends are neighbours among the floating-point numbers: all that is left is equal to the upper one.
-            return Some(high.value);
+            return Some([high.value; 2]);
         }
         let mut sums = self.gather(low.value, high.value);
-        let index = usize::try_from(rank - low.count - 1).ok()?;
-        if index >= sums.len() {
-            return None;
+        let index = |rank: u64| usize::try_from(rank - low.count - 1).ok().filter(|index| *index < sums.len());
+        let (first, last) = (index(from)?, index(to)?);
+        let (before, last_sum, _) = sums.select_nth_unstable(last);
+        let last_sum = from_key(*last_sum);
+        if first == last {
+            return Some([last_sum; 2]);
         }
-        Some(*sums.select_nth_unstable_by(index, f64::total_cmp).1)
-    }
-
-    /// Two first bounds around the wanted one, from a thinned copy.
-    fn guesses(&self, rank: u64) -> Vec<f64> {
-        let (left, right) = (thinned(self.left), thinned(self.right));
-        let sketch = PairSums { left: &left, right: &right, unordered: self.unordered };
-        let wanted = rank as f64 / self.len() as f64 * sketch.len() as f64;
-        let margin = sketch.len() as f64 * 0.004 + 1.0;
-        let ends = [wanted - margin, wanted + margin];
-        ends.iter().filter_map(|end| sketch.select((*end).clamp(1.0, sketch.len() as f64) as u64)).collect()
+        Some([from_key(*before.select_nth_unstable(first).1), last_sum])
     }
 
     fn bound(&self, value: f64) -> Bound {
@@ -128,8 +136,8 @@ impl<'a> PairSums<'a> {
         }
     }
 
-    /// All sums above `low` up to `high`.
-    fn gather(&self, low: f64, high: f64) -> Vec<f64> {
+    /// All sums above `low` up to `high`, as keys.
+    fn gather(&self, low: f64, high: f64) -> Vec<i64> {
         let mut sums = Vec::new();
         let mut begin = self.right.len();
         self.rows(high, |row, end| {
@@ -139,7 +147,7 @@ impl<'a> PairSums<'a> {
                 begin -= 1;
             }
             let from = begin.max(self.start(row));
-            sums.extend(self.right.get(from..end).unwrap_or_default().iter().map(|right| left + right));
+            sums.extend(self.right.get(from..end).unwrap_or_default().iter().map(|right| key(left + right)));
         });
         sums
     }
@@ -159,10 +167,49 @@ fn probe(low: Bound, high: Bound, rank: u64, step: u32) -> f64 {
     if low.value < probe && probe < high.value { probe } else { from_key(key(low.value).midpoint(key(high.value))) }
 }
 
+/// Values that lie close around the wanted ranks in all likelihood, from a thinned copy in which they are looked for the
+/// same way.
+struct Guesses<'a> {
+    sums: &'a PairSums<'a>,
+    ranks: [u64; 2],
+    /// The thinned sequences, once a guess was wanted.
+    sketch: Option<[Vec<f64>; 2]>,
+    /// How far around the ranks the next guess lies, in sums.
+    margin: u64,
+    left: u32,
+    found: Vec<f64>,
+}
+
+impl<'a> Guesses<'a> {
+    fn new(sums: &'a PairSums<'a>, ranks: [u64; 2], limit: u64) -> Self {
+        Self { sums, ranks, sketch: None, margin: limit / 16, left: GUESSES, found: Vec::new() }
+    }
+
+    /// The next value to try; `None` after the last.
+    fn next(&mut self) -> Option<f64> {
+        if let Some(value) = self.found.pop() {
+            return Some(value);
+        }
+        self.left = self.left.checked_sub(1)?;
+        let all = self.sums.len();
+        let [left, right] = &*self.sketch.get_or_insert_with(|| [self.sums.left, self.sums.right].map(thinned));
+        let sketch = PairSums { left, right, unordered: self.sums.unordered };
+        let place = |rank: u64| {
+            let share = rank.clamp(1, all) as f64 / all as f64;
+            ((share * sketch.len() as f64).round() as u64).clamp(1, sketch.len())
+        };
+        let ends = [self.ranks[0].saturating_sub(self.margin), self.ranks[1].saturating_add(self.margin)];
+        let [low, high] = sketch.span(ends.map(place))?;
+        self.margin = self.margin.saturating_mul(WIDER);
+        // Where very many sums are equal, the wanted one is the upper guess, and there is none right below it.
+        self.found = vec![predecessor(high), high];
+        Some(low)
+    }
+}
+
 fn thinned(values: &[f64]) -> Vec<f64> {
-    let step = values.len().div_ceil(SKETCH).max(1);
     // The middle of each group stands for the group.
-    values.chunks(step).filter_map(|group| group.get(group.len() / 2).copied()).collect()
+    values.chunks(THINNED).filter_map(|group| group.get(group.len() / 2).copied()).collect()
 }
 
 /// An integer that orders as the finite floating-point numbers do; −0 comes right before 0.
@@ -179,6 +226,11 @@ fn from_key(key: i64) -> f64 {
 /// The next larger floating-point number.
 fn successor(value: f64) -> f64 {
     from_key(key(value).saturating_add(1))
+}
+
+/// The next smaller floating-point number.
+fn predecessor(value: f64) -> f64 {
+    from_key(key(value).saturating_sub(1))
 }
 
 #[cfg(test)]

@@ -26,6 +26,12 @@ impl Sorted {
         Some(Self(keys.into_iter().map(from_key).collect()))
     }
 
+    /// The same values on another scale, by a function that never falls.
+    pub(crate) fn on_scale(&self, scale: impl Fn(f64) -> f64) -> Option<Self> {
+        // What rounding has turned is turned back.
+        Self::new(self.0.iter().map(|value| scale(*value)))
+    }
+
     /// The values, ascending.
     pub fn as_slice(&self) -> &[f64] {
         &self.0

@@ -14,6 +14,10 @@ const PLACES: usize = 1 << BITS;
 /// Two passes sort by the leading 22 of the digits in which the keys differ; what then still is equal lies side by side
 /// and is sorted for itself: a few keys each of most data, and of skewed data a sequence with a narrower range.
 pub(super) fn sort_keys(keys: &mut [u64]) {
+    // One of a sequence in order that was changed a little, or of the same in another unit.
+    if keys.is_sorted() {
+        return;
+    }
     let ends = keys.iter().fold((u64::MAX, 0), |(low, high), key| (low.min(*key), high.max(*key)));
     if keys.len() < LONG || ends.0 == ends.1 {
         keys.sort_unstable();

@@ -7,7 +7,8 @@
 use super::estimate::Estimate;
 use super::normal::{normal_cdf, normal_quantile};
 use super::pairs::PairSums;
-use super::rank::Ranks;
+use super::quantile::Sorted;
+use super::rank::RankSums;
 use super::series::LEAST_FOR_INTERVAL;
 
 /// Up to so many values on either side the distribution of the statistic is exact: its counts fit 128 bits.
@@ -23,17 +24,25 @@ const EXACT: usize = 50;
 /// reached, exactly up to 50 values a side and without inflation; else the nominal one. `None` if the sizes cannot carry
 /// the interval, if a value is not finite, for a confidence outside (0, 1), or an inflation under 1.
 pub fn rank_sum_shift(baseline: &[f64], candidate: &[f64], confidence: f64, inflation: f64) -> Option<Estimate> {
-    let finite = baseline.iter().chain(candidate).all(|value| value.is_finite());
+    let [baseline, candidate] = [baseline, candidate].map(|side| Sorted::new(side.iter().copied()));
+    rank_sum_shift_of_sorted(&baseline?, &candidate?, confidence, inflation)
+}
+
+/// As [`rank_sum_shift`], of values that are sorted already.
+pub fn rank_sum_shift_of_sorted(
+    baseline: &Sorted,
+    candidate: &Sorted,
+    confidence: f64,
+    inflation: f64,
+) -> Option<Estimate> {
     let sensible = confidence > 0.0 && confidence < 1.0 && inflation >= 1.0 && inflation.is_finite();
-    if !(finite && sensible) {
+    if !sensible {
         return None;
     }
+    let (baseline, candidate) = (baseline.as_slice(), candidate.as_slice());
     let (rank, reached) = critical_rank(baseline.len(), candidate.len(), confidence, inflation)?;
-    let mut negated: Vec<f64> = baseline.iter().map(|value| -value).collect();
-    let mut candidate = candidate.to_vec();
-    negated.sort_unstable_by(f64::total_cmp);
-    candidate.sort_unstable_by(f64::total_cmp);
-    let differences = PairSums::between(&negated, &candidate);
+    let negated: Vec<f64> = baseline.iter().rev().map(|value| -value).collect();
+    let differences = PairSums::between(&negated, candidate);
     let estimate = Estimate {
         value: differences.median()?,
         low: differences.select(rank)?,
@@ -76,22 +85,28 @@ fn critical_rank(m: usize, n: usize, confidence: f64, inflation: f64) -> Option<
 /// Exact without equal values and up to 50 a side; else normal with the corrections for ties and continuity. 1 if all
 /// values are equal; `None` if a side is empty or a value is not finite.
 pub fn mann_whitney_p(baseline: &[f64], candidate: &[f64]) -> Option<f64> {
+    let [baseline, candidate] = [baseline, candidate].map(|side| Sorted::new(side.iter().copied()));
+    mann_whitney_p_of_sorted(&baseline?, &candidate?)
+}
+
+/// As [`mann_whitney_p`], of values that are sorted already.
+pub fn mann_whitney_p_of_sorted(baseline: &Sorted, candidate: &Sorted) -> Option<f64> {
+    let (baseline, candidate) = (baseline.as_slice(), candidate.as_slice());
     let (m, n) = (baseline.len(), candidate.len());
-    let values: Vec<f64> = baseline.iter().chain(candidate).copied().collect();
-    if m == 0 || n == 0 || values.iter().any(|value| !value.is_finite()) {
+    if m == 0 || n == 0 {
         return None;
     }
-    let ranks = Ranks::of(&values);
+    let ranks = RankSums::of(baseline, candidate);
     // U doubled: the pairs in which the baseline is larger count 2, equal ones 1.
-    let doubled = ranks.doubled[..m].iter().sum::<u64>() - (m as u64) * (m as u64 + 1);
+    let doubled = ranks.first - (m as u64) * (m as u64 + 1);
     let smaller = doubled.min(2 * (m as u64) * (n as u64) - doubled);
-    if ranks.ties.is_empty() && m.max(n) <= EXACT {
+    if !ranks.tied && m.max(n) <= EXACT {
         let tail: f64 = statistic_masses(m, n).take(usize::try_from(smaller / 2).ok()? + 1).sum();
         return Some((2.0 * tail).min(1.0));
     }
     let (m, n) = (m as f64, n as f64);
     let all = m + n;
-    let variance = m * n / 12.0 * (all + 1.0 - ranks.tie_term() / (all * (all - 1.0)));
+    let variance = m * n / 12.0 * (all + 1.0 - ranks.tie_term / (all * (all - 1.0)));
     if variance <= 0.0 {
         return Some(1.0);
     }

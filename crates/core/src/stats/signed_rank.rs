@@ -9,7 +9,8 @@
 use super::estimate::Estimate;
 use super::normal::{normal_cdf, normal_quantile};
 use super::pairs::PairSums;
-use super::rank::Ranks;
+use super::quantile::Sorted;
+use super::rank::{RankSums, Ranks};
 use super::series::LEAST_FOR_INTERVAL;
 
 /// Up to so many differences the distribution of the statistic is exact, beyond it normal with a correction for
@@ -39,9 +40,8 @@ pub fn signed_rank_shift_widened(differences: &[f64], confidence: f64, inflation
     }
     let (rank, reached) = widened_rank(differences.len(), confidence, inflation)?;
     // Halves, so that a sum of two is their average; halving is exact and cannot overflow.
-    let mut halves: Vec<f64> = differences.iter().map(|value| value / 2.0).collect();
-    halves.sort_unstable_by(f64::total_cmp);
-    let averages = PairSums::within(&halves);
+    let halves = Sorted::new(differences.iter().map(|value| value / 2.0))?;
+    let averages = PairSums::within(halves.as_slice());
     Some(Estimate {
         value: averages.median()?,
         low: averages.select(rank)?,
@@ -102,23 +102,37 @@ pub fn signed_rank_p(differences: &[f64]) -> Option<f64> {
         return None;
     }
     let moved: Vec<f64> = differences.iter().copied().filter(|value| *value != 0.0).collect();
+    if moved.len() > EXACT {
+        return approximate_p(&moved);
+    }
     let sizes: Vec<f64> = moved.iter().map(|value| value.abs()).collect();
     let ranks = Ranks::of(&sizes);
     let positive: u64 = moved.iter().zip(&ranks.doubled).filter(|(value, _)| **value > 0.0).map(|(_, rank)| rank).sum();
     let total: u64 = ranks.doubled.iter().sum();
     let smaller = positive.min(total - positive);
-    if moved.len() > EXACT {
-        let n = moved.len() as f64;
-        let variance = n * (n + 1.0) * (2.0 * n + 1.0) / 24.0 - ranks.tie_term() / 48.0;
-        let distance = ((total as f64 / 2.0 - smaller as f64) / 2.0 - 0.5).max(0.0);
-        return Some((2.0 * normal_cdf(-distance / variance.sqrt())).min(1.0));
-    }
     // Where no rank is shared, whole ranks make the table half as long.
     let unit = if ranks.doubled.iter().all(|rank| rank % 2 == 0) { 2 } else { 1 };
     let weights: Vec<u64> = ranks.doubled.iter().map(|rank| rank / unit).collect();
     let reach = usize::try_from(smaller / unit).ok()?;
     let tail: f64 = subset_sums(&weights).iter().take(reach + 1).sum();
     Some((2.0 * tail).min(1.0))
+}
+
+/// By the normal distribution, of differences other than 0.
+fn approximate_p(moved: &[f64]) -> Option<f64> {
+    let sizes = |positive: bool| {
+        let side = moved.iter().filter(|value| (**value > 0.0) == positive);
+        Sorted::new(side.map(|value| value.abs()))
+    };
+    let ranks = RankSums::of(sizes(true)?.as_slice(), sizes(false)?.as_slice());
+    let count = moved.len() as u64;
+    // Doubled, as the ranks are.
+    let total = count * (count + 1);
+    let smaller = ranks.first.min(total - ranks.first);
+    let n = moved.len() as f64;
+    let variance = n * (n + 1.0) * (2.0 * n + 1.0) / 24.0 - ranks.tie_term / 48.0;
+    let distance = ((total as f64 / 2.0 - smaller as f64) / 2.0 - 0.5).max(0.0);
+    Some((2.0 * normal_cdf(-distance / variance.sqrt())).min(1.0))
 }
 
 /// The probabilities of the sums 0, 1, 2, … of a random subset of some weights, each taken with probability ½.

@@ -7,6 +7,7 @@ use crate::compare::tests::run;
 use crate::compare::{BASE, Change, CompareOptions, ComparedRun, compare_variants};
 use crate::gate::{Settings, Verdict, default_budgets, evaluate};
 use crate::record::RunRecord;
+use crate::runner::Runner;
 use crate::sample::Sample;
 use crate::schedule::Progress;
 use crate::stats::{Sorted, normal_quantile, series_interval};
@@ -163,7 +164,7 @@ fn every_interval_of_a_stopped_run_is_wider_and_says_so() {
 
     let compared = |record: &RunRecord| {
         let run = ComparedRun { name: "run", record, columns: &columns };
-        compare_variants(run, BASE, &CompareOptions::default()).unwrap()
+        compare_variants(run, BASE, &CompareOptions::default(), Runner::ALONE).unwrap()
     };
     let (one, other) = (compared(&record), compared(&plain));
     let metric = |comparison: &crate::compare::Comparison| comparison.cells[0].metrics[0].clone();
@@ -192,7 +193,7 @@ fn a_change_that_is_not_sure_at_the_looks_level_is_unclear() {
     let verdict = |record: &RunRecord| {
         let run = ComparedRun { name: "run", record, columns: &columns };
         let options = CompareOptions { margin: 0.0, ..CompareOptions::default() };
-        let comparison = compare_variants(run, BASE, &options).unwrap();
+        let comparison = compare_variants(run, BASE, &options, Runner::ALONE).unwrap();
         comparison.cells[0].metrics[0].verdict
     };
     assert_eq!((verdict(&plain), verdict(&record)), (Change::Worse, Change::Unclear));

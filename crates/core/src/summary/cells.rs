@@ -1,6 +1,6 @@
 //! From raw samples to the summary of a run: pure, and the same each time it is done again.
 
-use super::metrics::{Runner, metrics_of};
+use super::metrics::metrics_of;
 use super::phases::phases_of;
 use super::{CellStatus, CellSummary, MetricSummary, RunSummary, SUMMARY_SCHEMA, SUMMARY_VERSION};
 use crate::cell::Cell;
@@ -8,6 +8,7 @@ use crate::columns::{CellColumns, Row, RunColumns};
 use crate::failure::FailureClass;
 use crate::fingerprint::Fingerprint;
 use crate::record::{RunRecord, SkippedCell};
+use crate::runner::Runner;
 use crate::sample::{Accuracy, Provenance};
 use crate::stats::QUANTILE_TYPE;
 use crate::unit::DisplayBytes;
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Warm-up samples and failed samples are counted and never enter a figure. A run that has not ended is summarised as
 /// far as it is there, with `complete` false.
 pub fn summarise(record: &RunRecord, columns: &RunColumns) -> RunSummary {
-    summarise_with(record, columns, &|count, each| (0..count).for_each(each))
+    summarise_with(record, columns, Runner::ALONE)
 }
 
 /// As [`summarise`], with the figures of each metric computed where the runner says.
@@ -29,9 +30,11 @@ pub fn summarise_with(record: &RunRecord, columns: &RunColumns, runner: Runner<'
     let own: Vec<&CellColumns> =
         record.cells.iter().map(|cell| columns.cells.get(&cell.id).unwrap_or(CellColumns::EMPTY)).collect();
     let metrics = metrics_of(&own, record.level(), runner);
-    let known = record.cells.iter().zip(own).zip(metrics);
-    let measured = known.map(|((cell, columns), metrics)| summarise_cell(record, cell, columns, metrics));
-    let mut cells: Vec<CellSummary> = measured.collect();
+    let known: Vec<_> = record.cells.iter().zip(own).zip(&metrics).collect();
+    let mut cells = runner.map(known.len(), |index| {
+        let ((cell, columns), metrics) = known[index];
+        summarise_cell(record, cell, columns, metrics)
+    });
     cells.extend(record.skipped.iter().map(skipped));
     RunSummary {
         schema: SUMMARY_SCHEMA.to_owned(),
@@ -83,7 +86,7 @@ fn summarise_cell(
     record: &RunRecord,
     cell: &Cell,
     columns: &CellColumns,
-    metrics: BTreeMap<String, MetricSummary>,
+    metrics: &BTreeMap<String, MetricSummary>,
 ) -> CellSummary {
     let valid = || columns.rows.iter().filter(|row| row.counts());
     let taken = || columns.rows.iter().filter(|row| !row.is_interrupted());
@@ -130,7 +133,7 @@ fn summarise_cell(
         samples_failed,
         samples_interrupted: columns.rows.iter().filter(|row| row.is_interrupted()).count() as u64,
         samples_warmup: taken().filter(|row| row.warmup).count() as u64,
-        metrics: if mixed { BTreeMap::new() } else { metrics },
+        metrics: if mixed { BTreeMap::new() } else { metrics.clone() },
         phases: if mixed { Vec::new() } else { phases_of(columns) },
         cell: cell.clone(),
     }

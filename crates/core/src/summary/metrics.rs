@@ -2,19 +2,15 @@
 
 use super::MetricSummary;
 use crate::columns::CellColumns;
+use crate::runner::Runner;
 use crate::stats::{
     Level, QuantileInterval, Sorted, autocorrelation, carries_upper_bound, drift, effective_n, mean, sample_stddev,
     series_intervals, stall_count, warmup_suspected,
 };
 use crate::unit::unit_of_metric;
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
-/// Calls a function once with each number below the first argument, on as many threads as it likes, and returns when
-/// all calls have returned.
-pub type Runner<'a> = &'a dyn Fn(usize, &(dyn Fn(usize) + Sync));
-
-/// The figures of all metrics of some cells, over their samples that count; one call of the runner's function a metric.
+/// The figures of all metrics of some cells, over their samples that count; one part of the runner's a metric.
 pub(super) fn metrics_of(
     cells: &[&CellColumns],
     level: Level,
@@ -23,15 +19,13 @@ pub(super) fn metrics_of(
     let all = cells.iter().enumerate();
     let jobs: Vec<_> =
         all.flat_map(|(cell, columns)| columns.metrics.iter().map(move |metric| (cell, *columns, metric))).collect();
-    let slots: Vec<OnceLock<Option<MetricSummary>>> = jobs.iter().map(|_| OnceLock::new()).collect();
-    runner(jobs.len(), &|index| {
-        if let (Some((_, columns, (name, column))), Some(slot)) = (jobs.get(index), slots.get(index)) {
-            slot.get_or_init(|| metric_summary_at(name, &columns.counting(column), level));
-        }
+    let summaries = runner.map(jobs.len(), |index| {
+        let (_, columns, (name, column)) = jobs[index];
+        metric_summary_at(name, &columns.counting(column), level)
     });
     let mut found: Vec<BTreeMap<String, MetricSummary>> = cells.iter().map(|_| BTreeMap::new()).collect();
-    for ((cell, _, (name, _)), slot) in jobs.into_iter().zip(slots) {
-        if let Some(summary) = slot.into_inner().flatten() {
+    for ((cell, _, (name, _)), summary) in jobs.into_iter().zip(summaries) {
+        if let Some(summary) = summary {
             found[cell].insert(name.clone(), summary);
         }
     }

@@ -5,7 +5,7 @@ mod metrics;
 mod phases;
 
 pub use cells::{host_line, summarise, summarise_with};
-pub use metrics::{Runner, metric_summary, metric_summary_at};
+pub use metrics::{metric_summary, metric_summary_at};
 
 use crate::cell::Cell;
 use crate::failure::FailureClass;

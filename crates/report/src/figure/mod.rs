@@ -40,7 +40,7 @@ pub fn figures(view: RunView<'_>, paint: Paint) -> Vec<Figure> {
 
 /// The figures of two runs that were compared.
 pub fn comparison_figures(view: &ComparisonView<'_>, paint: Paint) -> Vec<Figure> {
-    let findings = [view.baseline, view.candidate].map(|run| Findings::of(run.record, run.columns));
+    let findings = [view.baseline, view.candidate].map(|run| Findings::of(run.record, run.columns, run.runner));
     draw_pairs(&Pairs::of_runs(view, [&findings[0], &findings[1]]), paint)
 }
 

@@ -17,7 +17,7 @@ use isodyne_core::compare::{Change, Design, MetricComparison};
 
 /// The page of two runs that were compared.
 pub fn comparison_html(view: &ComparisonView<'_>) -> String {
-    let found = [view.baseline, view.candidate].map(|run| Findings::of(run.record, run.columns));
+    let found = [view.baseline, view.candidate].map(|run| Findings::of(run.record, run.columns, run.runner));
     let pairs = Pairs::of_runs(view, [&found[0], &found[1]]);
     let choices: Vec<Choice<'_>> =
         pairs.pairs.iter().map(|pair| Choice { cell: pair.cell, series: None, label: &pair.label }).collect();

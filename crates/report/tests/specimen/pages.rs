@@ -6,6 +6,7 @@ use isodyne_core::columns::RunColumns;
 use isodyne_core::compare::{CompareOptions, ComparedRun, compare_runs};
 use isodyne_core::ledger::MilestoneName as M;
 use isodyne_core::record::RunRecord;
+use isodyne_core::runner::Runner;
 use isodyne_core::sample::{Accuracy, Provenance, Sample};
 use isodyne_core::summary::summarise;
 use isodyne_core::trend::{Point, Trend, TrendHost};
@@ -90,7 +91,7 @@ pub fn with_view<T>(run: &(RunRecord, Vec<Sample>), show: impl Fn(RunView<'_>) -
     let (record, samples) = run;
     let columns = RunColumns::of(samples);
     let summary = summarise(record, &columns);
-    show(RunView { record, columns: &columns, summary: &summary, location: None })
+    show(RunView { record, columns: &columns, summary: &summary, location: None, runner: Runner::ALONE })
 }
 
 /// Shows two runs, compared.
@@ -106,7 +107,7 @@ pub fn with_comparison<T>(
                 record: view.record,
                 columns: view.columns,
             });
-            let comparison = compare_runs(a, b, &CompareOptions::default()).unwrap();
+            let comparison = compare_runs(a, b, &CompareOptions::default(), Runner::ALONE).unwrap();
             show(&ComparisonView { comparison: &comparison, baseline: one, candidate: other })
         })
     })

@@ -20,7 +20,7 @@ use isodyne_core::record::RunRecord;
 use part::{METRICS_LIMIT, Part, too_many_metrics};
 use rustix::fs::OFlags;
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, BufRead};
 use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -183,7 +183,12 @@ fn read_stretch(bytes: &[u8], stretch: &Stretch) -> Read {
     let mut scratch = line::Scratch::default();
     let mut lines = 0;
     let mut trouble = None;
-    for line in whole.split_inclusive(|byte| *byte == b'\n') {
+    let mut left = whole;
+    while !left.is_empty() {
+        let from = left;
+        // Finds the end many bytes at a time; bytes in memory are always read.
+        let length = left.skip_until(b'\n').unwrap_or(from.len());
+        let line = &from[..length];
         lines += 1;
         if let Err(found) = read_line(line, &mut part, &mut scratch) {
             trouble = Some((lines, found));

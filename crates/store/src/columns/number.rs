@@ -24,6 +24,44 @@ pub(super) fn whole(text: &[u8]) -> Option<(u64, usize)> {
 
 /// A finite number at the beginning of the text, and its length. `None` for what JSON does not call a number.
 pub(super) fn float(text: &[u8]) -> Option<(f64, usize)> {
+    plain(text).or_else(|| any(text))
+}
+
+/// Digits with at most one point, few enough to be exact, in one pass over them; `None` goes the long way.
+fn plain(text: &[u8]) -> Option<(f64, usize)> {
+    let negative = text.first() == Some(&b'-');
+    let begin = usize::from(negative);
+    let mut mantissa = 0_u64;
+    let mut end = begin;
+    let mut digits = |end: &mut usize| {
+        let from = *end;
+        while let Some(digit) = text.get(*end).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
+            *end += 1;
+        }
+        *end - from
+    };
+    let before = digits(&mut end);
+    let mut after = 0;
+    if text.get(end) == Some(&b'.') {
+        end += 1;
+        after = digits(&mut end);
+        if after == 0 {
+            return None;
+        }
+    }
+    let leading_zero = before > 1 && text[begin] == b'0';
+    let goes_on = matches!(text.get(end), Some(b'e' | b'E'));
+    // Of 18 digits nothing has been lost.
+    if before == 0 || leading_zero || goes_on || before + after > 18 || mantissa >= EXACT {
+        return None;
+    }
+    let value = mantissa as f64 / POWERS.get(after)?;
+    Some((if negative { -value } else { value }, end))
+}
+
+/// As [`float`], whatever the number looks like.
+fn any(text: &[u8]) -> Option<(f64, usize)> {
     let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let negative = text.first() == Some(&b'-');
     let begin = usize::from(negative);

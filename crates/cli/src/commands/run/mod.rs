@@ -9,11 +9,11 @@ mod session;
 use crate::arguments::RunOptions;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
-use crate::paths;
+use crate::{parallel, paths};
 use isodyne_core::columns::RunColumns;
 use isodyne_core::event::Ending;
 use isodyne_core::record::RunRecord;
-use isodyne_core::summary::{RunSummary, summarise};
+use isodyne_core::summary::{RunSummary, summarise_with};
 use isodyne_engine::lab::{Lab, LabOptions};
 use isodyne_engine::ownership::sweep;
 use isodyne_engine::schedule::Interrupt;
@@ -137,9 +137,9 @@ fn conclude(
     options: &RunOptions,
     output: &Output,
 ) -> Result<Exit, Trouble> {
-    let summary = summarise(record, columns);
+    let summary = summarise_with(record, columns, parallel::runner());
     let location = path.display().to_string();
-    let view = RunView { record, columns, summary: &summary, location: Some(&location) };
+    let view = RunView { record, columns, summary: &summary, location: Some(&location), runner: parallel::runner() };
     if options.json {
         output.json(&summary)?;
     } else if !options.streams_events() && !options.quiet {

@@ -8,7 +8,7 @@ use crate::cell::Cell;
 use crate::factor::FactorValue;
 use crate::imported::Statistic;
 use crate::stats::quantile_interval;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 const TEMPERATURES: &[&str] = &["hot", "cold", "warm", "first", "second", "cached", "uncached", "pool", "pooled"];
 
@@ -167,50 +167,11 @@ fn identical_claims(case: &Case<'_>) -> Vec<Finding> {
     .collect()
 }
 
-/// The same samples in several cells: a label took in what belongs to another.
-///
-/// The criterion: at least 5 values and a third of the smaller cell's stand in the other cell to the last digit, where values
-/// are finer than 1e-6 of their size and hardly any is twice in its own cell.
-pub(super) fn label_contamination(case: &Case<'_>) -> Vec<Finding> {
-    let mut found = Vec::new();
-    for (_, all) in case.by_metric() {
-        let fine: Vec<(&Series<'_>, HashSet<u64>)> = all
-            .into_iter()
-            .filter(|series| series.n() >= 5 && series.n() <= 20_000 && series.ties() < 0.05)
-            .filter(|series| matches!(series.kind, Kind::Time | Kind::ByteRate | Kind::Rate))
-            .filter(|series| is_fine(series))
-            .map(|series| (series, series.values.iter().map(|value| value.to_bits()).collect()))
-            .take(200)
-            .collect();
-        for (index, (series, values)) in fine.iter().enumerate() {
-            for (twin, others) in &fine[index + 1..] {
-                let shared = values.intersection(others).count();
-                let smaller = values.len().min(others.len());
-                if shared >= 5 && shared * 3 >= smaller {
-                    let message = format!("{shared} of its samples also stand in {}, to the last digit", twin.cell.id);
-                    found.push(Finding::of(series, Weight::Void, message).because(format!(
-                        "{} and {} samples; by chance none would agree",
-                        series.n(),
-                        twin.n()
-                    )));
-                }
-            }
-        }
-    }
-    found
-}
-
-/// Whether values are written finer than a millionth of their size, as far as most of them show.
-fn is_fine(series: &Series<'_>) -> bool {
-    let fine = |value: &f64| super::claims::written_half(*value) < value.abs() * 1e-6;
-    series.values.iter().filter(|value| fine(value)).count() * 10 >= series.n() * 7
-}
-
 /// Figures of several machines in one run, or none named at all.
 pub(super) fn baseline_elsewhere(case: &Case<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for (metric, all) in case.by_metric() {
-        let hosts: std::collections::BTreeSet<String> =
+        let hosts: BTreeSet<String> =
             all.iter().filter_map(|series| Some(series.cell.factors.get("host")?.to_string())).collect();
         if hosts.len() > 1 {
             let names: Vec<&str> = hosts.iter().map(|host| host.as_str()).take(6).collect();
@@ -249,12 +210,13 @@ pub(super) fn baseline_elsewhere(case: &Case<'_>) -> Vec<Finding> {
 pub(super) fn mixed_kinds(case: &Case<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for (cell, columns) in case.cells() {
-        let valid: Vec<_> = columns.rows.iter().filter(|row| row.counts()).collect();
-        let classes: HashSet<_> = valid.iter().map(|row| row.accuracy).collect();
-        let origins: HashSet<_> = valid.iter().map(|row| row.provenance).collect();
+        let valid = || columns.rows.iter().filter(|row| row.counts());
+        let classes: BTreeSet<_> = valid().map(|row| row.accuracy).collect();
+        let origins: BTreeSet<_> = valid().map(|row| row.provenance).collect();
         if classes.len() > 1 || origins.len() > 1 {
             let message = "its samples are of different accuracy classes or origins: their mixture means nothing";
-            let counted = format!("{} classes, {} origins in {} samples", classes.len(), origins.len(), valid.len());
+            let counted =
+                format!("{} classes, {} origins in {} samples", classes.len(), origins.len(), valid().count());
             found.push(Finding::new(Weight::Void, message).cell(&cell.id).because(counted));
         }
     }

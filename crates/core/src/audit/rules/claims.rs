@@ -1,6 +1,7 @@
 //! Figures that a file states, held against its own samples and against what figures can be.
 
 use crate::audit::case::Case;
+use crate::audit::digits::written_half;
 use crate::audit::finding::{Finding, Weight};
 use crate::audit::series::{Kind, Series, kind_of};
 use crate::audit::word::{has_word, percent, printable};
@@ -8,23 +9,6 @@ use crate::imported::{Claim, Statistic};
 use crate::stats::{Sorted, mean, samples_needed};
 use crate::unit::display_metric;
 use std::collections::BTreeMap;
-
-/// Half a unit in the last place in which the number was written down, as far as its digits tell, and a little for the
-/// arithmetic of conversions. A number that was converted from MiB or GiB shows its digits in that unit only.
-pub(super) fn written_half(value: f64) -> f64 {
-    let scales = [1.0, 1_024.0, 1_048_576.0, 1_073_741_824.0];
-    let last_place = scales.iter().map(|scale| scale * last_place(value / scale)).fold(0.0, f64::max);
-    (last_place * 0.5).min(value.abs() * 0.05) + value.abs() * 1e-9
-}
-
-/// The value of a number's last digit that is not 0, of twelve.
-fn last_place(value: f64) -> f64 {
-    let text = format!("{value:.11e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let digits = mantissa.trim_start_matches('-').trim_end_matches('0').chars().filter(char::is_ascii_digit).count();
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    10f64.powi(exponent - (digits.max(1) as i32 - 1))
-}
 
 /// `p99`, `p99.9`.
 pub(super) fn quantile_name(q: f64) -> String {

@@ -5,6 +5,7 @@ mod cells;
 mod claims;
 mod clocks;
 mod grid;
+mod label;
 mod meaning;
 mod order;
 mod origin;
@@ -167,7 +168,7 @@ pub const RULES: &[Rule] = &[
         name: "label-contamination",
         summary: "the same samples in several cells",
         why: "a label took in what belongs to another",
-        check: cells::label_contamination,
+        check: label::label_contamination,
     },
     Rule {
         name: "derived-not-measured",

@@ -100,18 +100,21 @@ pub(super) fn survivorship(case: &Case<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for (cell, columns) in case.cells() {
         let taken = columns.rows.iter().filter(|row| !row.warmup && !row.is_interrupted());
-        let rounds: std::collections::BTreeSet<u32> = taken.clone().map(|row| row.round).collect();
-        let (n, failed) = (taken.clone().count(), taken.filter(|row| row.is_failed()).count());
+        let (n, failed) = (taken.clone().count(), taken.clone().filter(|row| row.is_failed()).count());
         if n >= 5 && failed * 20 > n {
             let message = format!("{failed} of {n} samples failed: the figures are of the survivors only");
             let weight = if failed * 4 > n { Weight::Suspect } else { Weight::Note };
             found.push(Finding::new(weight, message).cell(&cell.id));
         }
         // Numbers that are missing in another tool's count of its own iterations.
+        if case.imported().is_none() {
+            continue;
+        }
+        let rounds: std::collections::BTreeSet<u32> = taken.map(|row| row.round).collect();
         let (Some(first), Some(last)) = (rounds.first(), rounds.last()) else { continue };
         let span = (last - first) as usize + 1;
         let missing = span - rounds.len();
-        if case.imported().is_some() && *first <= 1 && rounds.len() == n && missing > 0 && missing * 5 < span * 2 {
+        if *first <= 1 && rounds.len() == n && missing > 0 && missing * 5 < span * 2 {
             let message =
                 format!("{missing} of {span} numbered samples are not in the file: were they the failed ones?");
             found.push(Finding::new(Weight::Suspect, message).cell(&cell.id));
