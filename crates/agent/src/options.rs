@@ -82,6 +82,8 @@ pub(crate) fn number(text: &[u8]) -> Option<u32> {
 pub(crate) struct Service {
     pub(crate) channel: ChannelSpec,
     pub(crate) patience_ms: u64,
+    /// Whether a channel that closes is opened again.
+    pub(crate) comes_back: bool,
 }
 
 impl Service {
@@ -93,7 +95,7 @@ impl Service {
                 format!("`{}` is no patience: it takes whole seconds, 1 or more", String::from_utf8_lossy(text))
             })?,
         };
-        Ok(Self { channel, patience_ms: u64::from(patience_s) * 1000 })
+        Ok(Self { channel, patience_ms: u64::from(patience_s) * 1000, comes_back: false })
     }
 
     /// From the words after `serve`, and from the environment what they do not say.
@@ -124,6 +126,7 @@ pub(crate) struct BootOptions<'a> {
     channel: Option<&'a [u8]>,
     patience: Option<&'a [u8]>,
     pub(crate) modules: Vec<&'a [u8]>,
+    comes_back: bool,
     pub(crate) end: MachineEnd,
 }
 
@@ -139,6 +142,7 @@ impl<'a> BootOptions<'a> {
             match key {
                 b"channel" => options.channel = Some(value),
                 b"patience" => options.patience = Some(value),
+                b"comes_back" => options.comes_back = value == b"1",
                 b"modules" => {
                     options.modules = value.split(|byte| *byte == b',').filter(|name| !name.is_empty()).collect();
                 }
@@ -155,7 +159,8 @@ impl<'a> BootOptions<'a> {
     }
 
     pub(crate) fn service(&self) -> Result<Service, String> {
-        Service::new(self.channel, self.patience, "give isodyne.channel on the kernel's command line")
+        let service = Service::new(self.channel, self.patience, "give isodyne.channel on the kernel's command line")?;
+        Ok(Service { comes_back: self.comes_back, ..service })
     }
 }
 
@@ -196,7 +201,7 @@ mod tests {
     #[test]
     fn words_win_over_the_environment() {
         let service = words(&["--channel", "stdio", "--patience=3"]).unwrap();
-        assert_eq!(service, Service { channel: ChannelSpec::Stdio, patience_ms: 3000 });
+        assert_eq!(service, Service { channel: ChannelSpec::Stdio, patience_ms: 3000, comes_back: false });
         assert_eq!(words(&[]).unwrap().patience_ms, 9000);
         assert_eq!(words(&["--chanel", "stdio"]), Err("unknown argument `--chanel`".to_owned()));
         assert_eq!(words(&["--channel"]), Err("`--channel` needs a value".to_owned()));
@@ -211,7 +216,10 @@ mod tests {
         assert_eq!(options.modules, [b"a.ko", b"b.ko"]);
         assert_eq!(options.end, MachineEnd::Reboot);
         let service = options.service().unwrap();
-        assert_eq!(service, Service { channel: ChannelSpec::Virtio(b"isodyne".to_vec()), patience_ms: 60_000 });
+        let channel = ChannelSpec::Virtio(b"isodyne".to_vec());
+        assert_eq!(service, Service { channel, patience_ms: 60_000, comes_back: false });
+        let returning = BootOptions::parse(b"isodyne.channel=vsock:2:52 isodyne.comes_back=1");
+        assert!(returning.service().unwrap().comes_back);
         assert!(BootOptions::parse(b"quiet").service().unwrap_err().contains("isodyne.channel"));
     }
 }

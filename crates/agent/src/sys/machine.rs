@@ -12,8 +12,13 @@ pub(crate) fn make_directory(path: &CStr) -> Result<()> {
 }
 
 pub(crate) fn mount(kind: &CStr, target: &CStr, flags: u32, options: &CStr) -> Result<()> {
+    mount_from(kind, kind, target, flags, options)
+}
+
+/// Mounts a block device.
+pub(crate) fn mount_from(source: &CStr, kind: &CStr, target: &CStr, flags: u32, options: &CStr) -> Result<()> {
     // SAFETY: all strings end in a zero byte.
-    unsafe { call!(__NR_mount, kind.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, options.as_ptr()) }.map(drop)
+    unsafe { call!(__NR_mount, source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, options.as_ptr()) }.map(drop)
 }
 
 /// Loads a kernel module from an open file; `compressed` lets the kernel unpack it.

@@ -8,9 +8,12 @@ mod fd;
 mod late;
 mod trouble;
 
-pub use agent::{AgentChannel, Executed, Pinged};
+pub use agent::{AgentChannel, Answered, Executed, Pinged, Recalled};
 pub use fd::FdTransport;
-pub use isodyne_proto::{ExecReply, ExecRequest, Hello, Outcome, ShutdownHow};
+pub use isodyne_proto::{
+    AwaitOutcome, AwaitReply, AwaitRequest, Condition, EndReply, ExecReply, ExecRequest, Hello, Outcome, ShutdownHow,
+    StartOutcome, StartReply, StartRequest,
+};
 pub use late::{ConnectingTransport, ListeningTransport};
 
 use isodyne_core::unit::HostInstant;
