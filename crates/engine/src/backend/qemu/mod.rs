@@ -2,7 +2,7 @@
 
 use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, program};
 use crate::host::inspect_tool;
-use crate::image::{self, GuestAssets, SetupError};
+use crate::image::{self, Driver, GuestAssets, SetupError, Transport};
 use crate::lab::Lab;
 use config::{Accelerator, Channel, Config, Entry, Wish};
 use isodyne_core::cell::{BackendName, Cell};
@@ -116,16 +116,20 @@ fn resolve(wish: Wish, guest: &GuestAssets) -> Result<(Config, Vec<Asset>), Prep
             });
         }
     };
-    let (initramfs, modules) = match (wish.channel, &guest.initramfs_with_modules) {
-        (Channel::Serial, _) => (guest.initramfs.0.clone(), Vec::new()),
-        (Channel::VirtioSerial, Ok((path, _))) => (path.clone(), guest.modules.clone()),
-        (Channel::VirtioSerial, Err(reason)) => {
-            return Err(PrepareError::Unavailable {
-                reason: format!("the guest cannot use virtio-serial: {reason}"),
-                hint: "use `channel = \"serial\"`, or run `isodyne setup` with the distribution's kernel".to_owned(),
-            });
-        }
+    let drivers: &[Driver] = match wish.channel {
+        Channel::Serial => &[],
+        Channel::VirtioSerial => &[Driver::VirtioSerial],
     };
+    let initramfs = guest.initramfs(Transport::Pci, drivers).map_err(|error| PrepareError::Unavailable {
+        reason: image::chain(&error),
+        hint: match error {
+            SetupError::Drivers { .. } => {
+                "use `channel = \"serial\"`, or run `isodyne setup` with the distribution's kernel"
+            }
+            _ => SETUP_HINT,
+        }
+        .to_owned(),
+    })?;
     let config = Config {
         machine: wish.machine,
         accelerator: wish.accelerator,
@@ -135,11 +139,11 @@ fn resolve(wish: Wish, guest: &GuestAssets) -> Result<(Config, Vec<Asset>), Prep
         channel: wish.channel,
         console: wish.console,
         kernel,
-        initramfs,
-        modules,
+        initramfs: initramfs.path.clone(),
+        modules: initramfs.modules.clone(),
         command_line: wish.command_line,
     };
-    let assets = guest.assets(config.channel == Channel::VirtioSerial, pvh_elf.is_some());
+    let assets = guest.assets(&initramfs, pvh_elf.is_some());
     Ok((config, assets))
 }
 
