@@ -77,6 +77,12 @@ pub(crate) fn number(text: &[u8]) -> Option<u32> {
     text.first()?.is_ascii_digit().then(|| core::str::from_utf8(text).ok()?.parse().ok())?
 }
 
+/// A hexadecimal number with `0x` in front.
+fn hexadecimal(text: &[u8]) -> Option<u64> {
+    let digits = text.strip_prefix(b"0x").filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+    u64::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok()
+}
+
 /// Where to serve and how long to wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Service {
@@ -127,6 +133,8 @@ pub(crate) struct BootOptions<'a> {
     patience: Option<&'a [u8]>,
     pub(crate) modules: Vec<&'a [u8]>,
     comes_back: bool,
+    /// Where Firecracker's boot timer is mapped.
+    pub(crate) boot_timer: Option<u64>,
     pub(crate) end: MachineEnd,
 }
 
@@ -142,6 +150,7 @@ impl<'a> BootOptions<'a> {
             match key {
                 b"channel" => options.channel = Some(value),
                 b"patience" => options.patience = Some(value),
+                b"boot_timer" => options.boot_timer = hexadecimal(value),
                 b"comes_back" => options.comes_back = value == b"1",
                 b"modules" => {
                     options.modules = value.split(|byte| *byte == b',').filter(|name| !name.is_empty()).collect();
@@ -220,6 +229,8 @@ mod tests {
         assert_eq!(service, Service { channel, patience_ms: 60_000, comes_back: false });
         let returning = BootOptions::parse(b"isodyne.channel=vsock:2:52 isodyne.comes_back=1");
         assert!(returning.service().unwrap().comes_back);
+        assert_eq!(BootOptions::parse(b"isodyne.boot_timer=0xc0000000").boot_timer, Some(0xc000_0000));
+        assert_eq!(BootOptions::parse(b"isodyne.boot_timer=12 isodyne.boot_timer=0x+1").boot_timer, None);
         assert!(BootOptions::parse(b"quiet").service().unwrap_err().contains("isodyne.channel"));
     }
 }

@@ -16,8 +16,10 @@ use isodyne_core::sample::{Accuracy, Provenance};
 use isodyne_core::unit::HostInstant;
 use std::path::{Path, PathBuf};
 
-pub mod console;
+pub mod cloud_hypervisor;
 pub mod docker;
+pub mod firecracker;
+pub mod imported;
 pub mod notify;
 pub mod oci;
 pub mod podman;
@@ -25,7 +27,7 @@ pub mod process;
 pub(crate) mod program;
 pub mod qemu;
 pub mod scripted;
-pub mod unsupported;
+pub mod vmm;
 
 /// A way to run a sandbox.
 pub trait Backend: Send + Sync {
@@ -215,9 +217,9 @@ pub fn find(name: BackendName) -> Box<dyn Backend> {
         BackendName::Docker => Box::new(docker::DockerBackend),
         BackendName::Qemu => Box::new(qemu::QemuBackend),
         BackendName::Scripted => Box::new(scripted::ScriptedBackend),
-        BackendName::Firecracker | BackendName::CloudHypervisor | BackendName::Imported => {
-            Box::new(unsupported::Unsupported::new(name))
-        }
+        BackendName::Firecracker => Box::new(firecracker::FirecrackerBackend),
+        BackendName::CloudHypervisor => Box::new(cloud_hypervisor::CloudHypervisorBackend),
+        BackendName::Imported => Box::new(imported::ImportedBackend),
     }
 }
 

@@ -16,6 +16,8 @@ pub use isodyne_proto::{
 };
 pub use late::{ConnectingTransport, ListeningTransport};
 
+pub(crate) use late::connect as connect_unix;
+
 use isodyne_core::unit::HostInstant;
 use std::io;
 

@@ -1,5 +1,6 @@
 //! QEMU: a virtual machine on an emulated PC or a minimal machine, by KVM or by translation, driven over QMP.
 
+use crate::backend::vmm::{guest, kvm};
 use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, program};
 use crate::host::inspect_tool;
 use crate::image::{self, Driver, GuestAssets, SetupError, Transport};
@@ -13,7 +14,6 @@ use isodyne_core::sample::Accuracy;
 
 pub mod arguments;
 pub mod config;
-pub mod diagnose;
 mod launch;
 pub mod qmp;
 mod sandbox;
@@ -21,7 +21,6 @@ mod sandbox;
 /// The program.
 const PROGRAM: &str = "qemu-system-x86_64";
 const INSTALL_HINT: &str = "install QEMU (`apt-get install qemu-system-x86`, `dnf install qemu-system-x86-core`)";
-const SETUP_HINT: &str = "run `isodyne setup`";
 
 /// The backend.
 pub struct QemuBackend;
@@ -49,10 +48,7 @@ impl Backend for QemuBackend {
             Accelerator::Kvm => "runs on /dev/kvm".to_owned(),
             Accelerator::Tcg => format!("runs under TCG (software emulation): {}", lab.host.kvm_note),
         }];
-        // A look at the index only: digests are checked when a cell is prepared.
-        if !lab.cache.join("guest.json").exists() {
-            notes.push(format!("there is no guest kernel yet: {SETUP_HINT}"));
-        }
+        notes.extend(guest::missing_note(lab));
         Probe::Available(Capabilities { version, accuracy: accuracy(wish.accelerator, lab), tools: vec![tool], notes })
     }
 
@@ -62,29 +58,9 @@ impl Backend for QemuBackend {
             let reason = format!("there is no `{PROGRAM}` on this host");
             return Err(PrepareError::Unavailable { reason, hint: INSTALL_HINT.to_owned() });
         };
-        let guest = match &wish.kernel {
-            Some(path) => image::guest_with_kernel(&lab.cache, path).map_err(|error| bad_kernel(&error))?,
-            None => default_guest(lab)?,
-        };
+        let guest = guest::guest_for(lab, BackendName::Qemu, wish.kernel.as_deref())?;
         let (config, assets) = resolve(wish, &guest)?;
         Ok(Box::new(QemuLauncher { accuracy: accuracy(config.accelerator, lab), config, tool, assets }))
-    }
-}
-
-fn default_guest(lab: &Lab) -> Result<GuestAssets, PrepareError> {
-    let unavailable = |reason: String| PrepareError::Unavailable { reason, hint: SETUP_HINT.to_owned() };
-    match image::guest(&lab.cache) {
-        Ok(Some(guest)) => Ok(guest),
-        Ok(None) => Err(unavailable("there is no guest kernel in the cache".to_owned())),
-        Err(error) => Err(unavailable(image::chain(&error))),
-    }
-}
-
-fn bad_kernel(error: &SetupError) -> PrepareError {
-    PrepareError::Invalid {
-        key: "backend.qemu.kernel".to_owned(),
-        message: image::chain(error),
-        hint: "name a readable bzImage or ELF vmlinux for x86-64".to_owned(),
     }
 }
 
@@ -94,10 +70,9 @@ fn short_version(line: &str) -> String {
 }
 
 fn accuracy(accelerator: Accelerator, lab: &Lab) -> Accuracy {
-    match (accelerator, &lab.host.fingerprint.hypervisor) {
-        (Accelerator::Tcg, _) => Accuracy::Tcg,
-        (Accelerator::Kvm, Some(_)) => Accuracy::Nested,
-        (Accelerator::Kvm, None) => Accuracy::Kvm,
+    match accelerator {
+        Accelerator::Tcg => Accuracy::Tcg,
+        Accelerator::Kvm => kvm::accuracy(lab),
     }
 }
 
@@ -126,7 +101,7 @@ fn resolve(wish: Wish, guest: &GuestAssets) -> Result<(Config, Vec<Asset>), Prep
             SetupError::Drivers { .. } => {
                 "use `channel = \"serial\"`, or run `isodyne setup` with the distribution's kernel"
             }
-            _ => SETUP_HINT,
+            _ => guest::SETUP_HINT,
         }
         .to_owned(),
     })?;
