@@ -6,10 +6,11 @@
 
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_engine::backend::Place;
+use isodyne_engine::backend::snapshot::{MemoryBackend, SnapshotKind};
 use isodyne_engine::backend::vmm::api::ApiCall;
 use isodyne_engine::backend::{cloud_hypervisor, firecracker};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use yaml_rust2::{Yaml, YamlLoader};
 
 #[allow(clippy::print_stderr, reason = "a skipped test has to say so")]
@@ -121,7 +122,7 @@ fn plans(everything: &[(&str, FactorValue)]) -> [Factors; 2] {
 
 #[test]
 fn firecracker_understands_every_request() {
-    use firecracker::{config::Config, requests, version::Version};
+    use firecracker::{config::Config, requests, snapshot, version::Version};
     let Some(root) = description("firecracker.yaml") else { return };
     let text = |text: &str| FactorValue::Text(text.to_owned());
     let everything = [
@@ -139,6 +140,14 @@ fn firecracker_understands_every_request() {
         let paths = requests::Paths::under(&place(), &config);
         for call in requests::configure(&config, &paths, 30).iter().chain([&requests::start()]) {
             check(&root, "", call);
+        }
+        let files = snapshot::SnapshotFiles::of(Path::new("/s/snapshot"));
+        for call in [
+            snapshot::change_state("Paused"),
+            snapshot::create(&files, SnapshotKind::Difference),
+            snapshot::load(&files, MemoryBackend::Userfault, Path::new("/s/1/pages")),
+        ] {
+            check(&root, "", &call);
         }
         let file: Value = serde_json::from_str(&requests::file(&config, &paths, 30)).unwrap();
         let schema = &root["definitions"]["FullVmConfiguration"];
@@ -160,10 +169,15 @@ fn cloud_hypervisor_understands_every_request() {
     ];
     for factors in plans(&everything) {
         let config = Config::from_factors(&factors).unwrap();
-        let create = requests::create(&config, &requests::Paths::under(&place()), 30);
+        let create = requests::create(&config, 30);
         for call in [create, requests::boot(), requests::shut_down()] {
             check(&root, "/api/v1", &call);
         }
+    }
+    let directory = Path::new("/s/snapshot");
+    use cloud_hypervisor::snapshot::{create, pause, restore, resume};
+    for call in [pause(), create(directory), restore(directory), resume()] {
+        check(&root, "/api/v1", &call);
     }
 }
 

@@ -27,6 +27,7 @@ pub mod process;
 pub(crate) mod program;
 pub mod qemu;
 pub mod scripted;
+pub mod snapshot;
 pub mod vmm;
 
 /// A way to run a sandbox.
@@ -81,6 +82,11 @@ pub trait Launcher: Send + Sync {
 
     /// A made-up attempt instead of a launch. Only the scripted backend has one; its provenance says so.
     fn script(&self, _seed: u64) -> Option<Attempt> {
+        None
+    }
+
+    /// The power to bring back a kept state, if the backend has it.
+    fn restorer(&self) -> Option<&dyn snapshot::Restorer> {
         None
     }
 
@@ -182,6 +188,11 @@ pub trait Sandbox: Send {
     /// What the sandbox has used so far, by metric name (`peak_memory_bytes`, `cpu_ns`, `vmm_cpu_ns`, …). A value that
     /// cannot be had is absent. Called once, after the work and before `stop`.
     fn usage(&mut self) -> Vec<(String, f64)>;
+
+    /// The power to keep the sandbox's state, if it has it.
+    fn snapshots(&mut self) -> Option<&mut dyn snapshot::Snapshots> {
+        None
+    }
 
     /// Says more about a failure from what only the backend sees: exit status, console, runtime log.
     fn diagnose(&mut self, failure: Failure) -> Failure;

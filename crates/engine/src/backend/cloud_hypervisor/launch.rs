@@ -30,11 +30,12 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 /// Bytes that may come on a serial line before the agent's hello.
 const STRAY_BYTES: usize = 64 << 10;
 
-/// Starts one machine. Nothing is left running if this fails.
+/// Starts one machine by two requests: one that makes it, one that lets it run. Nothing is left running if this fails.
 pub(super) fn launch(
     launcher: &CloudHypervisorLauncher,
     place: &Place,
     lab: &Lab,
+    calls: &[ApiCall; 2],
 ) -> Result<CloudHypervisorSandbox, Failure> {
     let logs = Logs::under(&place.log_prefix, "cloud-hypervisor");
     let paths = Paths::under(place);
@@ -69,7 +70,7 @@ pub(super) fn launch(
     let watcher = Watcher::start(lab.clock, sources).map_err(refused)?;
     let mut process =
         lab.owner.spawn(command).map_err(|error| Failure::new(FailureClass::Launch, crate::backend::chain(&error)))?;
-    match converse(&launcher.calls(place), &paths.api, &process, lab.clock) {
+    match converse(calls, &paths.api, &process, lab.clock) {
         Ok((stamps, client)) => Ok(CloudHypervisorSandbox::new(Parts {
             clock: lab.clock,
             process,
@@ -86,7 +87,7 @@ pub(super) fn launch(
 
 /// From the socket to the running guest.
 fn converse(
-    [create, boot]: &[ApiCall; 2],
+    [make, run]: &[ApiCall; 2],
     socket: &Path,
     process: &OwnedProcess,
     clock: Clock,
@@ -94,8 +95,8 @@ fn converse(
     let deadline = clock.after(ANSWER_DEADLINE);
     let mut client = api::connect(socket, clock, deadline)?;
     let connected = clock.now();
-    let created = api::call(&mut client, create, deadline)?;
-    let booted = api::call(&mut client, boot, deadline)?;
+    let created = api::call(&mut client, make, deadline)?;
+    let booted = api::call(&mut client, run, deadline)?;
     let stamp = |name, at, asked, signal| Stamp { name, at, asked, signal };
     let stamps = vec![
         stamp(MilestoneName::Spawned, process.spawned_at, Some(process.forked_at), SignalName::Exec),

@@ -1,5 +1,6 @@
 //! Cloud Hypervisor: a virtual machine on KVM, driven over its API.
 
+use crate::backend::snapshot::Restorer;
 use crate::backend::vmm::{api::ApiCall, guest, kvm, vsock};
 use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, program, text};
 use crate::host::inspect_tool;
@@ -17,6 +18,7 @@ pub mod config;
 mod launch;
 pub mod requests;
 mod sandbox;
+pub mod snapshot;
 
 const PROGRAM: &str = "cloud-hypervisor";
 const INSTALL_HINT: &str =
@@ -93,8 +95,7 @@ impl CloudHypervisorLauncher {
 
     /// The requests, in order; the last one starts the machine.
     pub(super) fn calls(&self, place: &Place) -> [ApiCall; 2] {
-        let paths = Paths::under(place);
-        [requests::create(&self.config, &paths, place.agent_patience_s), requests::boot()]
+        [requests::create(&self.config, place.agent_patience_s), requests::boot()]
     }
 }
 
@@ -109,7 +110,11 @@ impl Launcher for CloudHypervisorLauncher {
 
     fn launch(&self, place: &Place, lab: &Lab) -> Result<Box<dyn Sandbox>, Failure> {
         vsock::check_path(&Paths::under(place).api)?;
-        Ok(Box::new(launch::launch(self, place, lab)?))
+        Ok(Box::new(launch::launch(self, place, lab, &self.calls(place))?))
+    }
+
+    fn restorer(&self) -> Option<&dyn Restorer> {
+        Some(self)
     }
 
     fn accuracy(&self) -> Accuracy {

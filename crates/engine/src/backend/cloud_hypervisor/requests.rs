@@ -13,6 +13,15 @@ use std::path::PathBuf;
 /// The port of the debug console, to which the agent's first instruction writes.
 const DEBUG_PORT: u32 = 0xe9;
 
+/// The names of files, relative to the directory that Cloud Hypervisor runs in: a snapshot keeps the paths, and is brought
+/// back elsewhere.
+mod name {
+    pub(super) const VSOCK: &str = "vsock";
+    pub(super) const SERIAL: &str = "serial";
+    pub(super) const CONSOLE: &str = "console";
+    pub(super) const DEBUG: &str = "debug";
+}
+
 /// The files of one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
@@ -36,10 +45,10 @@ impl Paths {
         let file = |name: &str| place.directory.join(name);
         Self {
             api: file("api"),
-            vsock: file("vsock"),
-            serial: file("serial"),
-            console: file("console"),
-            debug: file("debug"),
+            vsock: file(name::VSOCK),
+            serial: file(name::SERIAL),
+            console: file(name::CONSOLE),
+            debug: file(name::DEBUG),
             log: place.log("cloud-hypervisor"),
         }
     }
@@ -54,7 +63,7 @@ pub fn argv(config: &Config, program: &str, paths: &Paths) -> Vec<String> {
 }
 
 /// The request that describes the machine.
-pub fn create(config: &Config, paths: &Paths, agent_patience_s: u32) -> ApiCall {
+pub fn create(config: &Config, agent_patience_s: u32) -> ApiCall {
     let mut memory = json!({ "size": config.memory_bytes, "prefault": config.prefault });
     match config.huge_pages {
         HugePages::None => memory["thp"] = json!(false),
@@ -63,9 +72,9 @@ pub fn create(config: &Config, paths: &Paths, agent_patience_s: u32) -> ApiCall 
     }
     // The guest's console goes into a pipe; the agent's line needs both directions.
     let serial = match (config.channel, config.console) {
-        (Channel::Serial, _) => json!({ "mode": "Socket", "socket": paths.serial }),
+        (Channel::Serial, _) => json!({ "mode": "Socket", "socket": name::SERIAL }),
         (Channel::Vsock, Console::Off) => json!({ "mode": "Null" }),
-        (Channel::Vsock, _) => json!({ "mode": "File", "file": paths.console }),
+        (Channel::Vsock, _) => json!({ "mode": "File", "file": name::CONSOLE }),
     };
     let mut machine = json!({
         "cpus": { "boot_vcpus": config.cpus, "max_vcpus": config.cpus },
@@ -77,10 +86,10 @@ pub fn create(config: &Config, paths: &Paths, agent_patience_s: u32) -> ApiCall 
         },
         "serial": serial,
         "console": { "mode": "Off" },
-        "debug_console": { "mode": "File", "file": paths.debug, "iobase": DEBUG_PORT },
+        "debug_console": { "mode": "File", "file": name::DEBUG, "iobase": DEBUG_PORT },
     });
     if config.channel == Channel::Vsock {
-        machine["vsock"] = json!({ "cid": GUEST_CID, "socket": paths.vsock });
+        machine["vsock"] = json!({ "cid": GUEST_CID, "socket": name::VSOCK });
     }
     if config.entropy {
         machine["rng"] = json!({ "src": "/dev/urandom" });
@@ -157,7 +166,7 @@ mod tests {
         };
         let paths = Paths::under(&place);
         let argv = argv(config, "cloud-hypervisor", &paths).join(" ").replace(" --", "\n--");
-        let calls = [create(config, &paths, 30), boot(), shut_down()];
+        let calls = [create(config, 30), boot(), shut_down()];
         let calls = calls.map(|call| format!("{} {} {:#}", call.method, call.target, call.body.unwrap_or_default()));
         std::iter::once(argv).chain(calls).collect::<Vec<_>>().join("\n")
     }

@@ -1,6 +1,7 @@
 //! A live machine.
 
 use super::requests;
+use crate::backend::snapshot::Snapshots;
 use crate::backend::vmm::api;
 use crate::backend::vmm::end::{diagnose, end, patience_after};
 use crate::backend::vmm::first_sign::started_by_first_sign;
@@ -43,6 +44,10 @@ impl CloudHypervisorSandbox {
         Self { parts }
     }
 
+    pub(super) fn client(&mut self) -> &mut Client {
+        &mut self.parts.client
+    }
+
     fn finish_watching(&mut self) {
         if let Some(watcher) = self.parts.watcher.take() {
             self.parts.stamps.extend(watcher.finish());
@@ -69,6 +74,10 @@ impl Sandbox for CloudHypervisorSandbox {
     fn usage(&mut self) -> Vec<(String, f64)> {
         let pid = self.parts.process.pid();
         usage(pid, threads_named(pid, PROCESSOR_THREAD), self.parts.memory_bytes)
+    }
+
+    fn snapshots(&mut self) -> Option<&mut dyn Snapshots> {
+        Some(self)
     }
 
     fn diagnose(&mut self, failure: Failure) -> Failure {

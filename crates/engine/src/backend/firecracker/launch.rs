@@ -1,10 +1,11 @@
 //! Starting Firecracker: files and sockets first, then the process, then the requests that make the machine run.
 
 use super::FirecrackerLauncher;
-use super::config::{Channel, Setup};
+use super::config::Channel;
 use super::jail::own;
-use super::requests::{self, Paths};
+use super::requests::Paths;
 use super::sandbox::{FirecrackerSandbox, Parts};
+use super::userfault::PageServer;
 use crate::backend::oci::launcher::command;
 use crate::backend::vmm::api::{self, ApiCall};
 use crate::backend::vmm::console::{ConsoleLog, LogLines};
@@ -37,10 +38,23 @@ const STRAY_BYTES: usize = 64 << 10;
 
 /// Starts one machine. Nothing is left running if this fails.
 pub(super) fn launch(launcher: &FirecrackerLauncher, place: &Place, lab: &Lab) -> Result<FirecrackerSandbox, Failure> {
-    let logs = Logs::under(&place.log_prefix, "firecracker");
     let (paths, _) = launcher.paths(place);
     vsock::check_path(&paths.api)?;
     furnish(launcher, place, &paths)?;
+    launch_with(launcher, place, lab, &launcher.argv(place), &launcher.calls(place), None)
+}
+
+/// Starts a monitor and sends it these requests, of which the last one makes the machine run. Its files are there.
+pub(super) fn launch_with(
+    launcher: &FirecrackerLauncher,
+    place: &Place,
+    lab: &Lab,
+    argv: &[String],
+    calls: &[ApiCall],
+    pages: Option<PageServer>,
+) -> Result<FirecrackerSandbox, Failure> {
+    let logs = Logs::under(&place.log_prefix, "firecracker");
+    let (paths, _) = launcher.paths(place);
     let refused = |error: io::Error| {
         let class = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FailureClass::Enospc,
@@ -55,7 +69,7 @@ pub(super) fn launch(launcher: &FirecrackerLauncher, place: &Place, lab: &Lab) -
     let wanted = launcher.config.boot_timer.then_some((BOOT_TIMER_LINE, MilestoneName::Init));
     let mut sources: Vec<Box<dyn Source>> = vec![Box::new(LogLines::new(log, &logs.monitor, wanted).map_err(refused)?)];
     let (ours, theirs) = console_pair().map_err(refused)?;
-    let mut command = command(&launcher.argv(place));
+    let mut command = command(argv);
     // What it says before it has opened its log, and when it cannot.
     let errors = OpenOptions::new().create(true).append(true).open(&logs.monitor).map_err(refused)?;
     command.current_dir(&place.directory).stderr(errors);
@@ -78,8 +92,7 @@ pub(super) fn launch(launcher: &FirecrackerLauncher, place: &Place, lab: &Lab) -
     let watcher = Watcher::start(lab.clock, sources).map_err(refused)?;
     let mut process =
         lab.owner.spawn(command).map_err(|error| Failure::new(FailureClass::Launch, crate::backend::chain(&error)))?;
-    let calls = launcher.calls(place);
-    match converse(&calls, &paths.api, &process, launcher.config.setup, lab.clock) {
+    match converse(calls, &paths.api, &process, lab.clock) {
         Ok((stamps, client)) => Ok(FirecrackerSandbox::new(Parts {
             clock: lab.clock,
             process,
@@ -90,6 +103,7 @@ pub(super) fn launch(launcher: &FirecrackerLauncher, place: &Place, lab: &Lab) -
             logs,
             metrics: (paths.metrics, place.log("metrics")),
             memory_bytes: launcher.config.memory_bytes,
+            pages,
         })),
         Err(error) => Err(explain(&error, &mut process, watcher, &logs, lab.clock)),
     }
@@ -119,38 +133,30 @@ fn converse(
     calls: &[ApiCall],
     socket: &Path,
     process: &OwnedProcess,
-    setup: Setup,
     clock: Clock,
 ) -> Result<(Vec<Stamp>, Client), HttpError> {
     let deadline = clock.after(ANSWER_DEADLINE);
-    let stamp = |name, at, asked| Stamp { name, at, asked, signal: SignalName::Reply };
-    let mut stamps = vec![Stamp {
-        name: MilestoneName::Spawned,
-        at: process.spawned_at,
-        asked: Some(process.forked_at),
-        signal: SignalName::Exec,
-    }];
     let mut client = api::connect(socket, clock, deadline)?;
-    if setup == Setup::File {
-        // The machine runs by itself; the API only shows that it listens.
-        let reply = api::call(&mut client, &ApiCall::get("/version"), deadline)?;
-        stamps.push(stamp(MilestoneName::ApiReady, reply.at, None));
-        return Ok((stamps, client));
-    }
-    let mut configured = None;
-    for call in calls {
+    let connected = clock.now();
+    let stamp = |name, at, asked, signal| Stamp { name, at, asked, signal };
+    let mut stamps = vec![
+        stamp(MilestoneName::Spawned, process.spawned_at, Some(process.forked_at), SignalName::Exec),
+        stamp(MilestoneName::ApiReady, connected, None, SignalName::Notify),
+    ];
+    // A machine that is described by a file runs by itself, and there is no request.
+    let Some((start, configure)) = calls.split_last() else { return Ok((stamps, client)) };
+    let mut asked = None;
+    let mut answered = None;
+    for call in configure {
         let reply = api::call(&mut client, call, deadline)?;
-        if *call == requests::start() {
-            let (at, asked) = configured.unwrap_or((reply.asked, reply.asked));
-            stamps.push(stamp(MilestoneName::Configured, at, Some(asked)));
-            stamps.push(stamp(MilestoneName::Started, reply.at, Some(reply.asked)));
-        } else if configured.is_none() {
-            stamps.push(stamp(MilestoneName::ApiReady, reply.at, None));
-            configured = Some((reply.at, reply.at));
-        } else {
-            configured = configured.map(|(_, asked)| (reply.at, asked));
-        }
+        asked.get_or_insert(reply.asked);
+        answered = Some(reply.at);
     }
+    if let Some(answered) = answered {
+        stamps.push(stamp(MilestoneName::Configured, answered, asked, SignalName::Reply));
+    }
+    let started = api::call(&mut client, start, deadline)?;
+    stamps.push(stamp(MilestoneName::Started, started.at, Some(started.asked), SignalName::Reply));
     Ok((stamps, client))
 }
 

@@ -1,5 +1,6 @@
 //! Firecracker: a microVM on KVM, driven over its API or from a configuration file, with or without its jailer.
 
+use crate::backend::snapshot::Restorer;
 use crate::backend::vmm::api::ApiCall;
 use crate::backend::vmm::{guest, kvm};
 use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, program, text};
@@ -22,6 +23,8 @@ pub mod jail;
 mod launch;
 pub mod requests;
 mod sandbox;
+pub mod snapshot;
+pub mod userfault;
 pub mod version;
 
 const PROGRAM: &str = "firecracker";
@@ -193,6 +196,10 @@ impl Launcher for FirecrackerLauncher {
 
     fn launch(&self, place: &Place, lab: &Lab) -> Result<Box<dyn Sandbox>, Failure> {
         Ok(Box::new(launch::launch(self, place, lab)?))
+    }
+
+    fn restorer(&self) -> Option<&dyn Restorer> {
+        Some(self)
     }
 
     fn accuracy(&self) -> Accuracy {

@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// Where the boot timer is mapped on x86-64: the first page of the space for devices.
 const BOOT_TIMER: u64 = 0xc000_0000;
 
+/// The name of the vsock's socket.
+const VSOCK: &str = "vsock";
+
 /// The files of one machine, as Firecracker sees them: with the jailer, below its own root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
@@ -48,7 +51,7 @@ impl Paths {
         let file = |name: &str| directory.join(name);
         Self {
             api: file("api"),
-            vsock: file("vsock"),
+            vsock: file(VSOCK),
             log: file("log"),
             metrics: file("metrics"),
             config: file("config.json"),
@@ -109,7 +112,8 @@ pub fn sections(config: &Config, paths: &Paths, agent_patience_s: u32) -> Vec<(&
         ),
     ];
     if config.channel == Channel::Vsock {
-        sections.push(("vsock", json!({ "guest_cid": GUEST_CID, "uds_path": paths.vsock })));
+        // Relative to the directory that Firecracker runs in: a snapshot keeps the path, and is brought back elsewhere.
+        sections.push(("vsock", json!({ "guest_cid": GUEST_CID, "uds_path": VSOCK })));
     }
     if config.entropy {
         sections.push(("entropy", json!({})));

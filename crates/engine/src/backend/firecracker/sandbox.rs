@@ -1,5 +1,7 @@
 //! A live machine.
 
+use super::userfault::PageServer;
+use crate::backend::snapshot::Snapshots;
 use crate::backend::vmm::api::{self, ApiCall};
 use crate::backend::vmm::end::{diagnose, end, patience_after};
 use crate::backend::vmm::first_sign::started_by_first_sign;
@@ -35,6 +37,8 @@ pub(super) struct Parts {
     /// Where Firecracker writes its metrics, and where the run keeps them.
     pub(super) metrics: (PathBuf, PathBuf),
     pub(super) memory_bytes: u64,
+    /// Brings the memory of a restored machine.
+    pub(super) pages: Option<PageServer>,
 }
 
 pub(super) struct FirecrackerSandbox {
@@ -44,6 +48,10 @@ pub(super) struct FirecrackerSandbox {
 impl FirecrackerSandbox {
     pub(super) fn new(parts: Parts) -> Self {
         Self { parts }
+    }
+
+    pub(super) fn client(&mut self) -> &mut Client {
+        &mut self.parts.client
     }
 
     /// Once Firecracker has ended nothing more arrives: the watcher reads what is left and ends, and the logs are whole.
@@ -81,7 +89,13 @@ impl Sandbox for FirecrackerSandbox {
 
     fn usage(&mut self) -> Vec<(String, f64)> {
         let pid = self.parts.process.pid();
-        usage(pid, threads_named(pid, PROCESSOR_THREAD), self.parts.memory_bytes)
+        let mut values = usage(pid, threads_named(pid, PROCESSOR_THREAD), self.parts.memory_bytes);
+        values.extend(self.parts.pages.as_ref().map(|pages| ("faults_served".to_owned(), pages.served() as f64)));
+        values
+    }
+
+    fn snapshots(&mut self) -> Option<&mut dyn Snapshots> {
+        Some(self)
     }
 
     fn diagnose(&mut self, failure: Failure) -> Failure {
