@@ -1,5 +1,6 @@
 //! Running one command: its program, its streams, its time and what it used.
 
+use crate::app::App;
 use crate::link::Link;
 use crate::output::Output;
 use crate::program::Program;
@@ -31,6 +32,7 @@ pub(crate) fn run(
     environment: &[&CStr],
     signals: &Signals,
     link: &Link,
+    app: &mut Option<App>,
     patience_ms: u64,
 ) -> core::result::Result<ExecReply, Stop> {
     let began = Moment::now();
@@ -39,7 +41,7 @@ pub(crate) fn run(
         Ok(command) => command,
         Err(errno) => return Ok(reply(request.id, Outcome::Error(errno.0), Moment::now().ns_since(began))),
     };
-    let stopped = command.attend(signals, link, Moment::after_ms(timeout_ms));
+    let stopped = command.attend(signals, link, app, Moment::after_ms(timeout_ms));
     let elapsed_ns = Moment::now().ns_since(began);
     stopped?;
     command.drain();
@@ -76,7 +78,7 @@ struct Command<'a> {
 
 impl<'a> Command<'a> {
     fn start(request: &'a ExecRequest, environment: &[&CStr]) -> Result<Self> {
-        let program = Program::new(request, environment)?;
+        let program = Program::new(&request.argv, &request.env, environment, None)?;
         let (status, status_end) = file::pipe()?;
         let (stdout, stdout_end) = file::pipe()?;
         let (stderr, stderr_end) = file::pipe()?;
@@ -106,16 +108,25 @@ impl<'a> Command<'a> {
 
     /// Feeds, reads and waits until the command has been reaped; kills it when its time is up or when nobody is left
     /// who wants its result.
-    fn attend(&mut self, signals: &Signals, link: &Link, deadline: Moment) -> core::result::Result<(), Stop> {
+    fn attend(
+        &mut self,
+        signals: &Signals,
+        link: &Link,
+        app: &mut Option<App>,
+        deadline: Moment,
+    ) -> core::result::Result<(), Stop> {
         let mut until = deadline;
         let mut stop = Ok(());
         while self.ended.is_none() {
+            let [app_stdout, app_stderr] = app.as_ref().map_or_else(|| [no_interest(); 2], App::interests);
             let mut interests = [
                 interest(signals.fd(), READABLE),
                 if stop.is_ok() { interest(link.input(), CLOSING) } else { no_interest() },
                 self.input.as_ref().map_or_else(no_interest, |fd| interest(fd, WRITABLE)),
                 self.stdout.interest(),
                 self.stderr.interest(),
+                app_stdout,
+                app_stderr,
             ];
             let came = wait(&mut interests, until).unwrap_or(false);
             if !came {
@@ -127,7 +138,11 @@ impl<'a> Command<'a> {
                 until = self.kill();
                 continue;
             }
-            let [signal, channel, input, stdout, stderr] = interests.map(|interest| interest.revents);
+            let [signal, channel, input, stdout, stderr, app_stdout, app_stderr] =
+                interests.map(|interest| interest.revents);
+            if let Some(app) = app {
+                app.take([app_stdout, app_stderr]);
+            }
             if channel & HUNG_UP != 0 {
                 stop = Err(Stop::Closed);
                 until = self.kill();
@@ -137,7 +152,7 @@ impl<'a> Command<'a> {
             }
             self.stdout.take(stdout);
             self.stderr.take(stderr);
-            if signal != 0 && self.take_signals(signals) {
+            if signal != 0 && self.take_signals(signals, app) {
                 stop = Err(Stop::Terminated);
                 until = self.kill();
             }
@@ -164,18 +179,20 @@ impl<'a> Command<'a> {
     }
 
     /// Reaps what has ended; true if the agent shall end.
-    fn take_signals(&mut self, signals: &Signals) -> bool {
-        let mut terminate = false;
-        while let Some(notice) = signals.next() {
-            terminate |= notice == Notice::Terminate;
-        }
+    fn take_signals(&mut self, signals: &Signals, app: &mut Option<App>) -> bool {
+        let terminate = drain_notices(signals);
         // What is left of the group goes while the leader's number cannot yet mean another one.
         if process::has_ended(self.child) {
             process::kill_group(self.child);
         }
+        if let Some(app) = app {
+            app.before_reaping();
+        }
         while let Some(ended) = process::reap() {
             if ended.pid == self.child {
                 self.ended = Some(ended);
+            } else if let Some(app) = app {
+                app.note(&ended);
             }
         }
         terminate
@@ -198,13 +215,10 @@ impl<'a> Command<'a> {
             (_, Some(Errno::ACCES | Errno::PERM)) => Outcome::NotPermitted,
             (_, Some(Errno(number))) => Outcome::Error(number),
             _ if self.timed_out => Outcome::TimedOut,
-            (Some(ended), None) => match ended.status & 0x7f {
-                0 => Outcome::Exited((ended.status >> 8) as u8),
-                signal => Outcome::Signalled(signal as u8),
-            },
+            (Some(ended), None) => outcome_of(ended.status),
             (None, None) => Outcome::TimedOut,
         };
-        let usage = self.ended.unwrap_or(Ended { pid: 0, status: 0, user_us: 0, system_us: 0, peak_rss_bytes: 0 });
+        let usage = self.ended.unwrap_or_default();
         ExecReply {
             stdout: self.stdout.kept,
             stderr: self.stderr.kept,
@@ -216,6 +230,23 @@ impl<'a> Command<'a> {
             ..reply(id, outcome, elapsed_ns)
         }
     }
+}
+
+/// What a status of `wait4` says.
+pub(crate) fn outcome_of(status: i32) -> Outcome {
+    match status & 0x7f {
+        0 => Outcome::Exited((status >> 8) as u8),
+        signal => Outcome::Signalled(signal as u8),
+    }
+}
+
+/// Takes the signals that have come; true if the agent shall end.
+pub(crate) fn drain_notices(signals: &Signals) -> bool {
+    let mut terminate = false;
+    while let Some(notice) = signals.next() {
+        terminate |= notice == Notice::Terminate;
+    }
+    terminate
 }
 
 /// The end that the command reads, and the end to write to if there is something to write.

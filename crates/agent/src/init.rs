@@ -37,6 +37,9 @@ pub(crate) fn run(environment: &[&CStr]) -> ! {
         Vec::new()
     });
     let options = BootOptions::parse(&command_line);
+    if let Some(Err(errno)) = options.boot_timer.map(machine::ring_boot_timer) {
+        complain(&format!("failed to reach the boot timer: {errno}"));
+    }
     for name in &options.modules {
         if let Err(reason) = load(name) {
             complain(&reason);

@@ -12,6 +12,7 @@
 
 extern crate alloc;
 
+mod app;
 mod applet;
 mod exec;
 mod init;

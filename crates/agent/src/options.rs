@@ -77,11 +77,19 @@ pub(crate) fn number(text: &[u8]) -> Option<u32> {
     text.first()?.is_ascii_digit().then(|| core::str::from_utf8(text).ok()?.parse().ok())?
 }
 
+/// A hexadecimal number with `0x` in front.
+fn hexadecimal(text: &[u8]) -> Option<u64> {
+    let digits = text.strip_prefix(b"0x").filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+    u64::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok()
+}
+
 /// Where to serve and how long to wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Service {
     pub(crate) channel: ChannelSpec,
     pub(crate) patience_ms: u64,
+    /// Whether a channel that closes is opened again.
+    pub(crate) comes_back: bool,
 }
 
 impl Service {
@@ -93,7 +101,7 @@ impl Service {
                 format!("`{}` is no patience: it takes whole seconds, 1 or more", String::from_utf8_lossy(text))
             })?,
         };
-        Ok(Self { channel, patience_ms: u64::from(patience_s) * 1000 })
+        Ok(Self { channel, patience_ms: u64::from(patience_s) * 1000, comes_back: false })
     }
 
     /// From the words after `serve`, and from the environment what they do not say.
@@ -124,6 +132,9 @@ pub(crate) struct BootOptions<'a> {
     channel: Option<&'a [u8]>,
     patience: Option<&'a [u8]>,
     pub(crate) modules: Vec<&'a [u8]>,
+    comes_back: bool,
+    /// Where Firecracker's boot timer is mapped.
+    pub(crate) boot_timer: Option<u64>,
     pub(crate) end: MachineEnd,
 }
 
@@ -139,6 +150,8 @@ impl<'a> BootOptions<'a> {
             match key {
                 b"channel" => options.channel = Some(value),
                 b"patience" => options.patience = Some(value),
+                b"boot_timer" => options.boot_timer = hexadecimal(value),
+                b"comes_back" => options.comes_back = value == b"1",
                 b"modules" => {
                     options.modules = value.split(|byte| *byte == b',').filter(|name| !name.is_empty()).collect();
                 }
@@ -155,7 +168,8 @@ impl<'a> BootOptions<'a> {
     }
 
     pub(crate) fn service(&self) -> Result<Service, String> {
-        Service::new(self.channel, self.patience, "give isodyne.channel on the kernel's command line")
+        let service = Service::new(self.channel, self.patience, "give isodyne.channel on the kernel's command line")?;
+        Ok(Service { comes_back: self.comes_back, ..service })
     }
 }
 
@@ -196,7 +210,7 @@ mod tests {
     #[test]
     fn words_win_over_the_environment() {
         let service = words(&["--channel", "stdio", "--patience=3"]).unwrap();
-        assert_eq!(service, Service { channel: ChannelSpec::Stdio, patience_ms: 3000 });
+        assert_eq!(service, Service { channel: ChannelSpec::Stdio, patience_ms: 3000, comes_back: false });
         assert_eq!(words(&[]).unwrap().patience_ms, 9000);
         assert_eq!(words(&["--chanel", "stdio"]), Err("unknown argument `--chanel`".to_owned()));
         assert_eq!(words(&["--channel"]), Err("`--channel` needs a value".to_owned()));
@@ -211,7 +225,12 @@ mod tests {
         assert_eq!(options.modules, [b"a.ko", b"b.ko"]);
         assert_eq!(options.end, MachineEnd::Reboot);
         let service = options.service().unwrap();
-        assert_eq!(service, Service { channel: ChannelSpec::Virtio(b"isodyne".to_vec()), patience_ms: 60_000 });
+        let channel = ChannelSpec::Virtio(b"isodyne".to_vec());
+        assert_eq!(service, Service { channel, patience_ms: 60_000, comes_back: false });
+        let returning = BootOptions::parse(b"isodyne.channel=vsock:2:52 isodyne.comes_back=1");
+        assert!(returning.service().unwrap().comes_back);
+        assert_eq!(BootOptions::parse(b"isodyne.boot_timer=0xc0000000").boot_timer, Some(0xc000_0000));
+        assert_eq!(BootOptions::parse(b"isodyne.boot_timer=12 isodyne.boot_timer=0x+1").boot_timer, None);
         assert!(BootOptions::parse(b"quiet").service().unwrap_err().contains("isodyne.channel"));
     }
 }

@@ -20,6 +20,14 @@ impl Output {
         Self { fd: Some(fd), kept: Vec::new(), limit, truncated: false }
     }
 
+    /// The line among what was kept that holds these bytes.
+    pub(crate) fn line_with(&self, wanted: &[u8]) -> Option<&[u8]> {
+        if wanted.is_empty() {
+            return None;
+        }
+        self.kept.split(|byte| *byte == b'\n').find(|line| line.windows(wanted.len()).any(|part| part == wanted))
+    }
+
     /// What to poll.
     pub(crate) fn interest(&self) -> Interest {
         self.fd.as_ref().map_or_else(no_interest, |fd| interest(fd, READABLE))

@@ -6,7 +6,6 @@ use crate::variable;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_char};
-use isodyne_proto::ExecRequest;
 
 /// Where programs are looked up if the environment does not say.
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -21,13 +20,50 @@ pub(crate) struct Program {
     _strings: Vec<CString>,
     arguments: Vec<*const c_char>,
     environment: Vec<*const c_char>,
+    confinement: Option<Confinement>,
+}
+
+/// Where and as whom a program runs, if not as the agent itself does.
+pub(crate) struct Confinement {
+    /// The directory that becomes its root.
+    root: Option<CString>,
+    working_directory: CString,
+    user: u32,
+    group: u32,
+}
+
+impl Confinement {
+    /// An empty root is the agent's own, an empty working directory is the root.
+    pub(crate) fn new(root: &[u8], working_directory: &[u8], user: u32, group: u32) -> Result<Self> {
+        let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::INVAL);
+        Ok(Self {
+            root: if root.is_empty() { None } else { Some(text(root)?) },
+            working_directory: text(if working_directory.is_empty() { b"/" } else { working_directory })?,
+            user,
+            group,
+        })
+    }
+
+    /// In the child: nothing but system calls.
+    fn enter(&self) -> Result<()> {
+        if let Some(root) = &self.root {
+            process::change_root(root)?;
+        }
+        process::change_directory(&self.working_directory)?;
+        process::become_user(self.user, self.group)
+    }
 }
 
 impl Program {
-    pub(crate) fn new(request: &ExecRequest, inherited: &[&CStr]) -> Result<Self> {
-        let name = request.argv.first().filter(|name| !name.is_empty()).ok_or(Errno::NOENT)?;
-        let path = request
-            .env
+    /// A program with the entries of `env` on top of those that it inherits.
+    pub(crate) fn new(
+        argv: &[Vec<u8>],
+        env: &[Vec<u8>],
+        inherited: &[&CStr],
+        confinement: Option<Confinement>,
+    ) -> Result<Self> {
+        let name = argv.first().filter(|name| !name.is_empty()).ok_or(Errno::NOENT)?;
+        let path = env
             .iter()
             .find_map(|entry| entry.strip_prefix(b"PATH="))
             .or_else(|| variable(inherited, "PATH"))
@@ -37,22 +73,28 @@ impl Program {
         } else {
             c_strings(path.split(|byte| *byte == b':').map(|directory| [directory, name].join(&b'/')))?
         };
-        let arguments = c_strings(request.argv.iter().cloned())?;
-        let added = c_strings(request.env.iter().cloned())?;
-        let kept = inherited.iter().filter(|entry| !request.env.iter().any(|new| same_key(entry.to_bytes(), new)));
+        let arguments = c_strings(argv.iter().cloned())?;
+        let added = c_strings(env.iter().cloned())?;
+        let kept = inherited.iter().filter(|entry| !env.iter().any(|new| same_key(entry.to_bytes(), new)));
         let environment = kept.map(|entry| entry.as_ptr()).chain(added.iter().map(|entry| entry.as_ptr()));
         let environment = environment.chain([core::ptr::null()]).collect();
         let pointers = arguments.iter().map(|argument| argument.as_ptr()).chain([core::ptr::null()]).collect();
         let strings = arguments.into_iter().chain(added).collect();
-        Ok(Self { candidates, _strings: strings, arguments: pointers, environment })
+        Ok(Self { candidates, _strings: strings, arguments: pointers, environment, confinement })
     }
 
     /// In the child: puts everything in place and executes the program.
     pub(crate) fn become_it(&self, agent: i32, streams: [&Fd; 3], status: &Fd) -> ! {
         process::lead_group(0);
+        let confined = self.confinement.as_ref().map_or(Ok(()), Confinement::enter);
+        // After the change of user, which takes the wish back.
         process::die_with_parent();
         // In a container's own process namespace the first process has the number 1, and no parent has 0.
-        let errno = if process::parent_pid() == agent { self.execute(streams) } else { Errno::INVAL };
+        let errno = match confined {
+            Err(errno) => errno,
+            Ok(()) if process::parent_pid() == agent => self.execute(streams),
+            Ok(()) => Errno::INVAL,
+        };
         let _ = status.write(&errno.0.to_ne_bytes());
         process::exit(NOT_EXECUTED)
     }

@@ -16,6 +16,8 @@ named! {
         Spawned = "spawned",
         /// The control socket answered for the first time.
         ApiReady = "api_ready",
+        /// The monitor has taken the whole description of the machine.
+        Configured = "configured",
         /// The runtime has created the container.
         Created = "created",
         /// The runtime or VMM says that the guest or container has been started.
@@ -48,6 +50,8 @@ named! {
         Frame = "frame",
         /// The first byte on the console.
         Console = "console",
+        /// A line in the monitor's log.
+        LogLine = "log_line",
         /// A byte written to a debug port.
         DebugPort = "debug_port",
         /// A notification of a change of a file.
@@ -206,6 +210,7 @@ pub fn phase_name(from: Option<MilestoneName>, until: MilestoneName) -> &'static
     match (from, until) {
         (_, M::Spawned) => "spawn",
         (_, M::ApiReady) => "api",
+        (_, M::Configured) => "configure",
         (_, M::Created) => "create",
         (_, M::Started) => "start",
         (_, M::Firmware) => "firmware",

@@ -137,7 +137,7 @@ fn strangers_versions_are_a_breach_of_the_protocol() {
     let stranger = Message::Hello(Hello { newest: 9, oldest: 8, ..hello() });
     let (failure, ms) = hello_after(&frame(&stranger), false);
     assert!(
-        failure.message.contains("the other side speaks versions 8 to 9 of the protocol, this build 1 to 1"),
+        failure.message.contains("the other side speaks versions 8 to 9 of the protocol, this build 2 to 2"),
         "{failure}"
     );
     assert_failure((failure.clone(), ms), "protocol", &failure.message);

@@ -9,12 +9,16 @@
 
 extern crate alloc;
 
+mod app;
 mod codec;
 mod decoder;
 mod error;
 mod message;
 mod wire;
 
+pub use app::{
+    AwaitOutcome, AwaitReply, AwaitRequest, Condition, EndReply, EndRequest, StartOutcome, StartReply, StartRequest,
+};
 pub use decoder::{Decoder, Opening};
 pub use error::{DecodeError, EncodeError};
 pub use message::{ExecReply, ExecRequest, Hello, Kind, Message, Outcome, ShutdownHow};
@@ -24,10 +28,10 @@ pub use message::{ExecReply, ExecRequest, Hello, Kind, Message, Outcome, Shutdow
 pub const MAGIC: [u8; 8] = *b"\x89ISOD\r\n\x1a";
 
 /// The newest version of the protocol that this build speaks.
-pub const VERSION_NEWEST: u16 = 1;
+pub const VERSION_NEWEST: u16 = 2;
 
 /// The oldest version of the protocol that this build speaks.
-pub const VERSION_OLDEST: u16 = 1;
+pub const VERSION_OLDEST: u16 = 2;
 
 /// Length and kind in front of every payload.
 pub const HEADER_BYTES: usize = 5;
@@ -43,3 +47,6 @@ pub const MAX_STRINGS: usize = 1024;
 
 /// The most bytes of standard output and of standard error (each) that a reply may carry.
 pub const MAX_OUTPUT: usize = (MAX_DATA_PAYLOAD - 4096) / 2;
+
+/// The most bytes of an application's output, of an answer's body and of a memory (each) that a message may carry.
+pub const MAX_EVIDENCE: usize = 16 << 10;

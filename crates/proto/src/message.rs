@@ -1,5 +1,6 @@
 //! The messages.
 
+use crate::{AwaitReply, AwaitRequest, EndReply, EndRequest, StartReply, StartRequest};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -37,6 +38,39 @@ pub enum Message {
         /// One line for people.
         text: String,
     },
+    /// Host to agent: start the application.
+    StartRequest(StartRequest),
+    /// Agent to host: whether it was started.
+    StartReply(StartReply),
+    /// Host to agent: wait until the application is ready.
+    AwaitRequest(AwaitRequest),
+    /// Agent to host: how the wait ended.
+    AwaitReply(AwaitReply),
+    /// Host to agent: end the application.
+    EndRequest(EndRequest),
+    /// Agent to host: how it ended.
+    EndReply(EndReply),
+    /// Host to agent: keep these bytes in memory, in place of those kept before. Answered by a [`Message::Memory`].
+    Remember {
+        /// Comes back in the answer.
+        id: u32,
+        /// What to keep; at most [`crate::MAX_EVIDENCE`] bytes.
+        bytes: Vec<u8>,
+    },
+    /// Host to agent: give back what is kept. What lived only in memory and comes back proves a restored memory.
+    Recall {
+        /// Comes back in the answer.
+        id: u32,
+    },
+    /// Agent to host: what is kept.
+    Memory {
+        /// As in the request.
+        id: u32,
+        /// The bytes; empty if nothing is kept.
+        bytes: Vec<u8>,
+        /// How often the agent has been asked to keep or to give back before: a counter that goes on after a restore.
+        recalls: u64,
+    },
 }
 
 /// The kind byte of a frame. The numbers are fixed for all versions.
@@ -61,6 +95,24 @@ pub enum Kind {
     Bye = 8,
     /// [`Message::Error`].
     Error = 9,
+    /// [`Message::StartRequest`].
+    StartRequest = 10,
+    /// [`Message::StartReply`].
+    StartReply = 11,
+    /// [`Message::AwaitRequest`].
+    AwaitRequest = 12,
+    /// [`Message::AwaitReply`].
+    AwaitReply = 13,
+    /// [`Message::EndRequest`].
+    EndRequest = 14,
+    /// [`Message::EndReply`].
+    EndReply = 15,
+    /// [`Message::Remember`].
+    Remember = 16,
+    /// [`Message::Recall`].
+    Recall = 17,
+    /// [`Message::Memory`].
+    Memory = 18,
 }
 
 impl Kind {
@@ -76,6 +128,15 @@ impl Kind {
             7 => Self::Shutdown,
             8 => Self::Bye,
             9 => Self::Error,
+            10 => Self::StartRequest,
+            11 => Self::StartReply,
+            12 => Self::AwaitRequest,
+            13 => Self::AwaitReply,
+            14 => Self::EndRequest,
+            15 => Self::EndReply,
+            16 => Self::Remember,
+            17 => Self::Recall,
+            18 => Self::Memory,
             _ => return None,
         })
     }
@@ -92,13 +153,22 @@ impl Kind {
             Self::Shutdown => "shutdown",
             Self::Bye => "bye",
             Self::Error => "error",
+            Self::StartRequest => "start request",
+            Self::StartReply => "start reply",
+            Self::AwaitRequest => "await request",
+            Self::AwaitReply => "await reply",
+            Self::EndRequest => "end request",
+            Self::EndReply => "end reply",
+            Self::Remember => "remember",
+            Self::Recall => "recall",
+            Self::Memory => "memory",
         }
     }
 
     /// The largest payload that a frame of this kind may have.
     pub fn limit(self) -> usize {
         match self {
-            Self::ExecRequest | Self::ExecReply => crate::MAX_DATA_PAYLOAD,
+            Self::ExecRequest | Self::ExecReply | Self::StartRequest => crate::MAX_DATA_PAYLOAD,
             _ => crate::MAX_CONTROL_PAYLOAD,
         }
     }
@@ -123,6 +193,15 @@ impl Message {
             Self::Shutdown(_) => Kind::Shutdown,
             Self::Bye => Kind::Bye,
             Self::Error { .. } => Kind::Error,
+            Self::StartRequest(_) => Kind::StartRequest,
+            Self::StartReply(_) => Kind::StartReply,
+            Self::AwaitRequest(_) => Kind::AwaitRequest,
+            Self::AwaitReply(_) => Kind::AwaitReply,
+            Self::EndRequest(_) => Kind::EndRequest,
+            Self::EndReply(_) => Kind::EndReply,
+            Self::Remember { .. } => Kind::Remember,
+            Self::Recall { .. } => Kind::Recall,
+            Self::Memory { .. } => Kind::Memory,
         }
     }
 }

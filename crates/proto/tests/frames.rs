@@ -1,8 +1,9 @@
 //! Properties of the codec: what is written is read again, however it is cut, and nothing makes the decoder panic.
 
 use isodyne_proto::{
-    DecodeError, Decoder, EncodeError, ExecReply, ExecRequest, Hello, Kind, MAX_DATA_PAYLOAD, MAX_OUTPUT, MAX_STRINGS,
-    Message, Opening, Outcome, ShutdownHow, VERSION_NEWEST, VERSION_OLDEST,
+    AwaitOutcome, AwaitReply, AwaitRequest, Condition, DecodeError, Decoder, EncodeError, EndReply, EndRequest,
+    ExecReply, ExecRequest, Hello, Kind, MAX_DATA_PAYLOAD, MAX_OUTPUT, MAX_STRINGS, Message, Opening, Outcome,
+    ShutdownHow, StartOutcome, StartReply, StartRequest, VERSION_NEWEST, VERSION_OLDEST,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -68,8 +69,92 @@ fn reply() -> impl Strategy<Value = Message> {
     )
 }
 
+fn start() -> impl Strategy<Value = Message> {
+    let paths = [string(), string(), string(), string()];
+    (any::<u32>(), paths, any::<bool>(), any::<[u32; 2]>(), vec(string(), 1..4), vec(string(), 0..4)).prop_map(
+        |(id, [device, file_system, root, working_directory], read_only, [user, group], argv, env)| {
+            Message::StartRequest(StartRequest {
+                id,
+                device,
+                file_system,
+                read_only,
+                root,
+                working_directory,
+                user,
+                group,
+                argv,
+                env,
+            })
+        },
+    )
+}
+
+fn start_reply() -> impl Strategy<Value = Message> {
+    let outcome = prop_oneof![
+        any::<u32>().prop_map(StartOutcome::Started),
+        Just(StartOutcome::NotFound),
+        Just(StartOutcome::NotPermitted),
+        any::<u32>().prop_map(StartOutcome::Mount),
+        any::<u32>().prop_map(StartOutcome::Error),
+    ];
+    (any::<u32>(), outcome).prop_map(|(id, outcome)| Message::StartReply(StartReply { id, outcome }))
+}
+
+fn waiting() -> impl Strategy<Value = Message> {
+    let condition = prop_oneof![
+        any::<u16>().prop_map(Condition::Tcp),
+        (any::<u16>(), vec(any::<u8>(), 0..30), any::<u16>()).prop_map(|(port, path, status)| Condition::Http {
+            port,
+            path,
+            status
+        }),
+        vec(any::<u8>(), 0..30).prop_map(Condition::Line),
+        string().prop_map(Condition::File),
+    ];
+    (any::<u32>(), condition, any::<[u32; 2]>()).prop_map(|(id, condition, [timeout_ms, period_us])| {
+        Message::AwaitRequest(AwaitRequest { id, condition, timeout_ms, period_us })
+    })
+}
+
+fn await_reply() -> impl Strategy<Value = Message> {
+    let end = prop_oneof![
+        Just(AwaitOutcome::Met),
+        Just(AwaitOutcome::TimedOut),
+        outcome().prop_map(AwaitOutcome::Ended),
+        Just(AwaitOutcome::NoApplication),
+    ];
+    (any::<u32>(), end, any::<u32>(), any::<u16>(), any::<[u64; 2]>(), vec(any::<u8>(), 0..100)).prop_map(
+        |(id, outcome, attempts, status, [body_bytes, elapsed_ns], text)| {
+            Message::AwaitReply(AwaitReply { id, outcome, attempts, status, body_bytes, text, elapsed_ns })
+        },
+    )
+}
+
+fn end_reply() -> impl Strategy<Value = Message> {
+    let output = || vec(any::<u8>(), 0..100);
+    (any::<u32>(), proptest::option::of(outcome()), any::<bool>(), output(), output(), any::<[u64; 3]>()).prop_map(
+        |(id, outcome, killed, stdout, stderr, [user_us, system_us, peak_rss_bytes])| {
+            Message::EndReply(EndReply { id, outcome, killed, stdout, stderr, user_us, system_us, peak_rss_bytes })
+        },
+    )
+}
+
 fn message() -> impl Strategy<Value = Message> {
     prop_oneof![
+        start(),
+        start_reply(),
+        waiting(),
+        await_reply(),
+        (any::<u32>(), any::<u8>(), any::<u32>())
+            .prop_map(|(id, signal, timeout_ms)| Message::EndRequest(EndRequest { id, signal, timeout_ms })),
+        end_reply(),
+        (any::<u32>(), vec(any::<u8>(), 0..100)).prop_map(|(id, bytes)| Message::Remember { id, bytes }),
+        any::<u32>().prop_map(|id| Message::Recall { id }),
+        (any::<u32>(), vec(any::<u8>(), 0..100), any::<u64>()).prop_map(|(id, bytes, recalls)| Message::Memory {
+            id,
+            bytes,
+            recalls
+        }),
         any::<u16>().prop_map(|version| Message::Welcome { version }),
         request(),
         reply(),
@@ -157,7 +242,7 @@ proptest! {
     }
 
     #[test]
-    fn a_payload_of_any_kind_is_decoded_totally(kind in 1..=9_u8, payload in vec(any::<u8>(), 0..200)) {
+    fn a_payload_of_any_kind_is_decoded_totally(kind in 1..=18_u8, payload in vec(any::<u8>(), 0..200)) {
         let kind = Kind::from_byte(kind).unwrap();
         if let Ok(message) = Message::decode(kind, &payload) {
             prop_assert_eq!(message.kind(), kind);

@@ -109,6 +109,27 @@ pub(crate) fn open_bytes(path: &[u8], access: Access) -> Result<Fd> {
     open(&CString::new(path).map_err(|_| Errno::NOENT)?, access)
 }
 
+/// Whether something lies at a path.
+pub(crate) fn exists(path: &CStr) -> bool {
+    // SAFETY: the path ends in a zero byte; 0 asks whether it is there.
+    unsafe { call!(__NR_faccessat, k::AT_FDCWD, path.as_ptr(), 0) }.is_ok()
+}
+
+/// Whether something lies at a path below a root that is not ours: no symbolic link leads out of it.
+pub(crate) fn exists_in(root: &[u8], path: &[u8]) -> bool {
+    let root = if root.is_empty() { b"/".as_slice() } else { root };
+    let (Ok(root), Ok(path)) = (CString::new(root), CString::new(path)) else { return false };
+    // SAFETY: the path ends in a zero byte.
+    let directory = unsafe { call!(__NR_openat, k::AT_FDCWD, root.as_ptr(), k::O_PATH | k::O_CLOEXEC, 0) };
+    let Ok(directory) = directory.map(Fd::from_answer) else { return false };
+    let how =
+        k::open_how { flags: u64::from(k::O_PATH | k::O_CLOEXEC), mode: 0, resolve: u64::from(k::RESOLVE_IN_ROOT) };
+    // SAFETY: the kernel reads the path and the structure, whose size is given.
+    let found =
+        unsafe { call!(__NR_openat2, directory.number(), path.as_ptr(), &raw const how, size_of::<k::open_how>()) };
+    found.map(Fd::from_answer).is_ok()
+}
+
 /// Reads a small file of the kernel's, at most `limit` bytes.
 pub(crate) fn read_small(path: &[u8], limit: usize) -> Result<Vec<u8>> {
     let file = open_bytes(path, Access::Read)?;

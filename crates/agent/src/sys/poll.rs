@@ -17,6 +17,10 @@ impl Moment {
         Self(Self::now().0.saturating_add(milliseconds.saturating_mul(1_000_000)))
     }
 
+    pub(crate) fn after_us(microseconds: u64) -> Self {
+        Self(Self::now().0.saturating_add(microseconds.saturating_mul(1_000)))
+    }
+
     pub(crate) fn ns_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -76,5 +80,5 @@ pub(crate) fn wait(interests: &mut [Interest], until: Moment) -> Result<bool> {
 
 /// Lets a little time pass, where the kernel offers no event to wait for.
 pub(crate) fn pause_us(microseconds: u64) {
-    let _ = wait(&mut [], Moment(Moment::now().0.saturating_add(microseconds * 1_000)));
+    let _ = wait(&mut [], Moment::after_us(microseconds));
 }

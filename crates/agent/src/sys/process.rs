@@ -71,7 +71,43 @@ pub(crate) fn kill_group(leader: i32) {
     let _ = unsafe { call!(__NR_kill, -(leader as isize), SIGNAL_KILL) };
 }
 
+/// Asks a process to do what the signal means.
+pub(crate) fn signal(process: i32, signal: u32) {
+    // SAFETY: plain numbers; a process that is gone is no harm.
+    let _ = unsafe { call!(__NR_kill, process, signal) };
+}
+
+/// Makes a directory this process's root, and its working directory.
+pub(crate) fn change_root(path: &CStr) -> Result<()> {
+    // SAFETY: the path ends in a zero byte.
+    unsafe { call!(__NR_chroot, path.as_ptr()) }?;
+    change_directory(c"/")
+}
+
+pub(crate) fn change_directory(path: &CStr) -> Result<()> {
+    // SAFETY: the path ends in a zero byte.
+    unsafe { call!(__NR_chdir, path.as_ptr()) }.map(drop)
+}
+
+/// Becomes a user with one group. What this process is already is left alone: it need not be permitted.
+pub(crate) fn become_user(user: u32, group: u32) -> Result<()> {
+    let now = |answer: Result<usize>| answer.map_or(u32::MAX, |number| number as u32);
+    let (own_user, own_group) =
+        // SAFETY: no arguments.
+        (now(unsafe { call!(__NR_getuid) }), now(unsafe { call!(__NR_getgid) }));
+    if (own_user, own_group) == (user, group) {
+        return Ok(());
+    }
+    // SAFETY: the kernel reads one number.
+    unsafe { call!(__NR_setgroups, 1, &raw const group) }?;
+    // SAFETY: plain numbers.
+    unsafe { call!(__NR_setgid, group) }?;
+    // SAFETY: plain numbers.
+    unsafe { call!(__NR_setuid, user) }.map(drop)
+}
+
 /// How a child ended, and what it used.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ended {
     pub(crate) pid: i32,
     pub(crate) status: i32,

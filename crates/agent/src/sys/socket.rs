@@ -75,6 +75,31 @@ pub(crate) fn connect(address: &Address) -> Result<Fd> {
     Ok(fd)
 }
 
+/// Begins to connect and does not wait; [`connected`] says what came of it.
+pub(crate) fn begin_connect(address: &Address) -> Result<Fd> {
+    let fd = socket(address.family(), net::SOCK_STREAM | k::O_NONBLOCK, 0)?;
+    let encoded = address.encode()?;
+    // SAFETY: the kernel reads the address.
+    match unsafe { call!(__NR_connect, fd.number(), encoded.as_ptr(), encoded.len()) } {
+        Ok(_) | Err(Errno(linux_raw_sys::errno::EINPROGRESS)) => Ok(fd),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Whether a connection that was begun is there; not yet is no error.
+pub(crate) fn connected(fd: &Fd) -> Result<bool> {
+    let (mut error, mut length) = (0_u32, 4_u32);
+    // SAFETY: the kernel writes one number and its length.
+    let answer =
+        unsafe { call!(__NR_getsockopt, fd.number(), net::SOL_SOCKET, net::SO_ERROR, &raw mut error, &raw mut length) };
+    answer?;
+    if error != 0 {
+        return Err(Errno(error));
+    }
+    let mut interests = [super::poll::interest(fd, super::poll::WRITABLE)];
+    Ok(super::poll::wait(&mut interests, super::poll::Moment::now())?)
+}
+
 /// Binds and listens for one connection; `accept` does not block.
 pub(crate) fn listen(address: &Address) -> Result<Fd> {
     let fd = socket(address.family(), net::SOCK_STREAM | k::O_NONBLOCK, 0)?;

@@ -5,7 +5,7 @@ use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use crate::paths;
 use isodyne_core::unit::DisplayBytes;
-use isodyne_engine::image::{self, SetupEvent};
+use isodyne_engine::image::{self, Driver, SetupEvent, Transport};
 use serde_json::json;
 
 /// Gets or builds what VMs boot from.
@@ -14,15 +14,15 @@ pub fn setup(options: &SetupOptions, output: &Output) -> Result<Exit, Trouble> {
         image::SetupOptions { kernel: options.kernel.clone(), refresh: options.refresh, skip_installed: false };
     let cache = paths::cache();
     let guest = image::setup(&cache, &wanted, &mut |event| output.say(&said(&event))).map_err(Trouble::unexpected)?;
-    let mut assets = guest.assets(false, false);
-    if guest.initramfs_with_modules.is_ok() {
-        let with_modules = guest.assets(true, false).into_iter().filter(|asset| asset.role == "initramfs");
-        assets.extend(with_modules.filter(|asset| asset.sha256 != guest.initramfs.1.sha256));
-    }
+    // Made now, so that a run finds it: the smallest, which every kernel can boot.
+    let initramfs = guest.initramfs(Transport::Pci, &[]).map_err(Trouble::unexpected)?;
+    let assets = guest.assets(&initramfs, false);
+    let words = |transport| guest.drivers(transport).iter().map(Driver::to_string).collect::<Vec<_>>();
+    let (pci, mmio) = (words(Transport::Pci), words(Transport::Mmio));
     if options.json {
         return output.json(&json!({
-            "schema": "isodyne-setup", "version": 1, "cache": cache, "release": guest.kernel.release,
-            "source": guest.kernel.source, "modules": guest.modules, "assets": assets,
+            "schema": "isodyne-setup", "version": 2, "cache": cache, "release": guest.kernel.release,
+            "source": guest.kernel.source, "drivers": { "pci": pci, "mmio": mmio }, "assets": assets,
         }));
     }
     let release = guest.kernel.release.as_deref().unwrap_or("of unknown release");
@@ -31,9 +31,10 @@ pub fn setup(options: &SetupOptions, output: &Output) -> Result<Exit, Trouble> {
         let size = DisplayBytes(asset.size_bytes as f64).to_string();
         text.push_str(&format!("  {:10} {:>9}  sha256 {}  {}\n", asset.role, size, asset.sha256, asset.name));
     }
-    match &guest.initramfs_with_modules {
-        Ok(_) => text.push_str(&format!("  modules for virtio-serial: {}\n", guest.modules.join(" "))),
-        Err(reason) => text.push_str(&format!("  no virtio-serial with this kernel: {reason}\n")),
+    if pci.is_empty() && mmio.is_empty() {
+        text.push_str("  no drivers known: modules come only with the distribution's kernel\n");
+    } else {
+        text.push_str(&format!("  drivers    on PCI {}; on MMIO {}\n", pci.join(", "), mmio.join(", ")));
     }
     text.push_str(&format!("  cache      {}\n", cache.display()));
     output.data(&text)

@@ -139,20 +139,10 @@ const QEMU: &[Key] = &[
         DefaultValue::Text("auto"),
         "Hardware virtualisation (`kvm`) or emulation (`tcg`); `auto` takes KVM where it works.",
     ),
-    factor(
-        "memory",
-        Kind::Bytes { min: 16 * MIB, max: 16 * TIB },
-        DefaultValue::Bytes(128 * MIB),
-        "The guest's memory.",
-    ),
+    GUEST_MEMORY,
     factor("cpus", Kind::Count { min: 1, max: 64 }, DefaultValue::Count(1), "The guest's processors."),
     factor("cpu", Kind::Text, DefaultValue::Absent("QEMU's own choice for the accelerator"), "The processor model."),
-    factor(
-        "kernel",
-        Kind::Path,
-        DefaultValue::Absent("the kernel of `isodyne setup`"),
-        "The guest's kernel (bzImage or ELF): a path relative to the working directory, or `build:NAME`.",
-    ),
+    kernel("The guest's kernel (bzImage or ELF): a path relative to the working directory, or `build:NAME`."),
     factor(
         "entry",
         Kind::Choice(&["auto", "pvh", "bzimage"]),
@@ -160,25 +150,128 @@ const QEMU: &[Key] = &[
         "How the kernel is entered: unpacked on the host (`pvh`), or unpacking itself in the guest (`bzimage`); `auto` \
          takes PVH where the kernel has it.",
     ),
-    factor(
-        "cmdline",
-        Kind::Text,
-        DefaultValue::Absent("nothing more"),
-        "Words added to the guest kernel's command line.",
-    ),
+    GUEST_CMDLINE,
     factor(
         "channel",
         Kind::Choice(&["auto", "serial", "virtio-serial"]),
         DefaultValue::Text("auto"),
         "The agent's channel.",
     ),
-    factor(
-        "console",
-        Kind::Choice(&["phases", "full", "off"]),
-        DefaultValue::Text("phases"),
-        "How much the guest's kernel writes: enough to see its phases, everything, or nothing.",
-    ),
+    GUEST_CONSOLE,
 ];
+
+const GUEST_MEMORY: Key = factor(
+    "memory",
+    Kind::Bytes { min: 16 * MIB, max: 16 * TIB },
+    DefaultValue::Bytes(128 * MIB),
+    "The guest's memory.",
+);
+
+const GUEST_CMDLINE: Key = factor(
+    "cmdline",
+    Kind::Text,
+    DefaultValue::Absent("nothing more"),
+    "Words added to the guest kernel's command line.",
+);
+
+const GUEST_CONSOLE: Key = factor(
+    "console",
+    Kind::Choice(&["phases", "full", "off"]),
+    DefaultValue::Text("phases"),
+    "How much the guest's kernel writes: enough to see its phases, everything, or nothing.",
+);
+
+const VSOCK_CHANNEL: Key = factor(
+    "channel",
+    Kind::Choice(&["auto", "vsock", "serial"]),
+    DefaultValue::Text("auto"),
+    "The agent's channel; `auto` takes vsock, and the serial port with a kernel of one's own.",
+);
+
+const SECCOMP: Key =
+    factor("seccomp", Kind::Flag, DefaultValue::Flag(true), "The monitor's own filter of system calls.");
+
+const ENTROPY: Key = factor("entropy", Kind::Flag, DefaultValue::Flag(false), "A device with the host's entropy.");
+
+const BALLOON: Key = factor(
+    "balloon",
+    Kind::Bytes { min: 0, max: 16 * TIB },
+    DefaultValue::Absent("no balloon"),
+    "A balloon that takes this much of the guest's memory at its start.",
+);
+
+const FIRECRACKER: &[Key] = &[
+    program("`firecracker` in PATH"),
+    factor(
+        "setup",
+        Kind::Choice(&["api", "file"]),
+        DefaultValue::Text("api"),
+        "Describe the machine request by request, or in one configuration file.",
+    ),
+    GUEST_MEMORY,
+    factor("cpus", Kind::Count { min: 1, max: 32 }, DefaultValue::Count(1), "The guest's processors."),
+    factor("smt", Kind::Flag, DefaultValue::Flag(false), "Two processors are threads of one core."),
+    factor(
+        "cpu_template",
+        Kind::Text,
+        DefaultValue::Absent("the host's processor"),
+        "A static CPU template (C3, T2, T2S, T2CL, T2A, V1N1).",
+    ),
+    factor(
+        "huge_pages",
+        Kind::Choice(&["none", "transparent", "2M"]),
+        DefaultValue::Text("none"),
+        "What the guest's memory is made of.",
+    ),
+    factor("pci", Kind::Flag, DefaultValue::Flag(false), "Devices on PCI instead of at addresses (1.13 or newer)."),
+    factor("jailer", Kind::Flag, DefaultValue::Flag(false), "Start it by its jailer, in a root of its own (as root)."),
+    SECCOMP,
+    factor(
+        "track_dirty_pages",
+        Kind::Flag,
+        DefaultValue::Flag(false),
+        "Keep account of changed memory, for snapshots of what has changed.",
+    ),
+    factor(
+        "boot_timer",
+        Kind::Flag,
+        DefaultValue::Flag(true),
+        "The device by which the guest's first program tells that it runs.",
+    ),
+    kernel(
+        "The guest's kernel (ELF; a bzImage from 1.17 on): a path relative to the working directory, or `build:NAME`.",
+    ),
+    GUEST_CMDLINE,
+    VSOCK_CHANNEL,
+    GUEST_CONSOLE,
+    ENTROPY,
+    BALLOON,
+];
+
+const CLOUD_HYPERVISOR: &[Key] = &[
+    program("`cloud-hypervisor` in PATH"),
+    GUEST_MEMORY,
+    factor("cpus", Kind::Count { min: 1, max: 254 }, DefaultValue::Count(1), "The guest's processors."),
+    factor(
+        "huge_pages",
+        Kind::Choice(&["none", "transparent", "reserved"]),
+        DefaultValue::Text("transparent"),
+        "What the guest's memory is made of.",
+    ),
+    factor("prefault", Kind::Flag, DefaultValue::Flag(false), "Make all of the guest's memory at its start."),
+    SECCOMP,
+    kernel("The guest's kernel (ELF or bzImage): a path relative to the working directory, or `build:NAME`."),
+    GUEST_CMDLINE,
+    VSOCK_CHANNEL,
+    GUEST_CONSOLE,
+    ENTROPY,
+    BALLOON,
+];
+
+/// A kernel that is not the one of the setup.
+const fn kernel(doc: &'static str) -> Key {
+    factor("kernel", Kind::Path, DefaultValue::Absent("the kernel of `isodyne setup`"), doc)
+}
 
 const SCRIPTED: &[Key] = &[
     factor(
@@ -212,7 +305,9 @@ pub fn backend_keys(backend: BackendName) -> &'static [Key] {
         BackendName::Podman => PODMAN,
         BackendName::Docker => DOCKER,
         BackendName::Qemu => QEMU,
-        BackendName::Firecracker | BackendName::CloudHypervisor | BackendName::Imported => &[],
+        BackendName::Firecracker => FIRECRACKER,
+        BackendName::CloudHypervisor => CLOUD_HYPERVISOR,
+        BackendName::Imported => &[],
         BackendName::Scripted => SCRIPTED,
     }
 }

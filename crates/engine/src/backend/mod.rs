@@ -16,8 +16,10 @@ use isodyne_core::sample::{Accuracy, Provenance};
 use isodyne_core::unit::HostInstant;
 use std::path::{Path, PathBuf};
 
-pub mod console;
+pub mod cloud_hypervisor;
 pub mod docker;
+pub mod firecracker;
+pub mod imported;
 pub mod notify;
 pub mod oci;
 pub mod podman;
@@ -25,7 +27,8 @@ pub mod process;
 pub(crate) mod program;
 pub mod qemu;
 pub mod scripted;
-pub mod unsupported;
+pub mod snapshot;
+pub mod vmm;
 
 /// A way to run a sandbox.
 pub trait Backend: Send + Sync {
@@ -79,6 +82,11 @@ pub trait Launcher: Send + Sync {
 
     /// A made-up attempt instead of a launch. Only the scripted backend has one; its provenance says so.
     fn script(&self, _seed: u64) -> Option<Attempt> {
+        None
+    }
+
+    /// The power to bring back a kept state, if the backend has it.
+    fn restorer(&self) -> Option<&dyn snapshot::Restorer> {
         None
     }
 
@@ -181,6 +189,11 @@ pub trait Sandbox: Send {
     /// cannot be had is absent. Called once, after the work and before `stop`.
     fn usage(&mut self) -> Vec<(String, f64)>;
 
+    /// The power to keep the sandbox's state, if it has it.
+    fn snapshots(&mut self) -> Option<&mut dyn snapshot::Snapshots> {
+        None
+    }
+
     /// Says more about a failure from what only the backend sees: exit status, console, runtime log.
     fn diagnose(&mut self, failure: Failure) -> Failure;
 
@@ -215,9 +228,9 @@ pub fn find(name: BackendName) -> Box<dyn Backend> {
         BackendName::Docker => Box::new(docker::DockerBackend),
         BackendName::Qemu => Box::new(qemu::QemuBackend),
         BackendName::Scripted => Box::new(scripted::ScriptedBackend),
-        BackendName::Firecracker | BackendName::CloudHypervisor | BackendName::Imported => {
-            Box::new(unsupported::Unsupported::new(name))
-        }
+        BackendName::Firecracker => Box::new(firecracker::FirecrackerBackend),
+        BackendName::CloudHypervisor => Box::new(cloud_hypervisor::CloudHypervisorBackend),
+        BackendName::Imported => Box::new(imported::ImportedBackend),
     }
 }
 

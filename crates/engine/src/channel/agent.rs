@@ -5,7 +5,10 @@ use super::trouble::{self, Received};
 use crate::clock::Clock;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
-use isodyne_proto::{Decoder, ExecReply, ExecRequest, Hello, Message, Opening, Outcome, ShutdownHow};
+use isodyne_proto::{
+    AwaitReply, AwaitRequest, Decoder, EndReply, EndRequest, ExecReply, ExecRequest, Hello, Message, Opening, Outcome,
+    ShutdownHow, StartReply, StartRequest,
+};
 
 /// What one read takes at most.
 const READ_BYTES: usize = 64 << 10;
@@ -29,14 +32,26 @@ pub struct AgentChannel {
 }
 
 /// A command that was run, and when.
+pub type Executed = Answered<ExecReply>;
+
+/// What the agent answered, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Executed {
-    /// How it ended.
-    pub reply: ExecReply,
+pub struct Answered<T> {
+    /// The answer.
+    pub reply: T,
     /// When the lab began to ask.
     pub asked: HostInstant,
-    /// When the read that completed the reply returned.
+    /// When the read that completed the answer returned.
     pub at: HostInstant,
+}
+
+/// What an agent has kept in its memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recalled {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// How often the agent was asked to keep or to give back before.
+    pub recalls: u64,
 }
 
 /// A ping that was answered, and when.
@@ -117,15 +132,102 @@ impl AgentChannel {
     /// `timeout` if no reply comes, `protocol` if something else comes, `crash` if the channel closes, `exec` if the
     /// request is beyond a limit of the protocol.
     pub fn exec(&mut self, request: &ExecRequest, deadline: HostInstant) -> Result<Executed, Failure> {
-        let mut request = request.clone();
+        let request = request.clone();
+        let request = |id| Message::ExecRequest(ExecRequest { id, ..request });
+        self.ask(deadline, "reply to exec", request, |message| {
+            if let Message::ExecReply(reply) = message { Ok((reply.id, reply)) } else { Err(message) }
+        })
+    }
+
+    /// Starts the sandbox's application. One that could not be started is a reply, not an error.
+    ///
+    /// # Errors
+    /// As for [`AgentChannel::exec`].
+    pub fn start_app(
+        &mut self,
+        request: &StartRequest,
+        deadline: HostInstant,
+    ) -> Result<Answered<StartReply>, Failure> {
+        let request = request.clone();
+        self.ask(
+            deadline,
+            "reply to start",
+            |id| Message::StartRequest(StartRequest { id, ..request }),
+            |message| {
+                if let Message::StartReply(reply) = message { Ok((reply.id, reply)) } else { Err(message) }
+            },
+        )
+    }
+
+    /// Waits until the application is ready. One that does not become so is a reply, not an error.
+    ///
+    /// # Errors
+    /// As for [`AgentChannel::exec`].
+    pub fn await_app(
+        &mut self,
+        request: &AwaitRequest,
+        deadline: HostInstant,
+    ) -> Result<Answered<AwaitReply>, Failure> {
+        let request = request.clone();
+        self.ask(
+            deadline,
+            "reply to await",
+            |id| Message::AwaitRequest(AwaitRequest { id, ..request }),
+            |message| {
+                if let Message::AwaitReply(reply) = message { Ok((reply.id, reply)) } else { Err(message) }
+            },
+        )
+    }
+
+    /// Ends the application by a signal, and kills it after `timeout_ms`.
+    ///
+    /// # Errors
+    /// As for [`AgentChannel::exec`].
+    pub fn end_app(
+        &mut self,
+        signal: u8,
+        timeout_ms: u32,
+        deadline: HostInstant,
+    ) -> Result<Answered<EndReply>, Failure> {
+        let request = |id| Message::EndRequest(EndRequest { id, signal, timeout_ms });
+        self.ask(deadline, "reply to end", request, |message| {
+            if let Message::EndReply(reply) = message { Ok((reply.id, reply)) } else { Err(message) }
+        })
+    }
+
+    /// Has the agent keep these bytes in its memory.
+    ///
+    /// # Errors
+    /// As for [`AgentChannel::exec`].
+    pub fn remember(&mut self, bytes: &[u8], deadline: HostInstant) -> Result<Answered<Recalled>, Failure> {
+        let request = |id| Message::Remember { id, bytes: bytes.to_vec() };
+        self.ask(deadline, "memory", request, recalled)
+    }
+
+    /// Has the agent give back what it keeps.
+    ///
+    /// # Errors
+    /// As for [`AgentChannel::exec`].
+    pub fn recall(&mut self, deadline: HostInstant) -> Result<Answered<Recalled>, Failure> {
+        self.ask(deadline, "memory", |id| Message::Recall { id }, recalled)
+    }
+
+    /// Sends a request with an id of its own and takes the one answer to it.
+    fn ask<T>(
+        &mut self,
+        deadline: HostInstant,
+        waiting_for: &str,
+        request: impl FnOnce(u32) -> Message,
+        answer: impl FnOnce(Message) -> Result<(u32, T), Message>,
+    ) -> Result<Answered<T>, Failure> {
         self.guarded(|channel| {
-            request.id = channel.take_id();
-            let id = request.id;
-            let asked = channel.send(&Message::ExecRequest(request), "reply to exec", deadline)?;
-            match channel.receive("reply to exec", deadline)? {
-                Message::ExecReply(reply) if reply.id == id => Ok(Executed { reply, asked, at: channel.read_at }),
-                Message::ExecReply(reply) => Err(wrong_id("reply to exec", id, reply.id)),
-                other => Err(Self::refuse("reply to exec", other)),
+            let id = channel.take_id();
+            let asked = channel.send(&request(id), waiting_for, deadline)?;
+            let message = channel.receive(waiting_for, deadline)?;
+            match answer(message) {
+                Ok((answered, reply)) if answered == id => Ok(Answered { reply, asked, at: channel.read_at }),
+                Ok((answered, _)) => Err(wrong_id(waiting_for, id, answered)),
+                Err(other) => Err(Self::refuse(waiting_for, other)),
             }
         })
     }
@@ -135,15 +237,15 @@ impl AgentChannel {
     /// # Errors
     /// As for [`AgentChannel::exec`].
     pub fn ping(&mut self, deadline: HostInstant) -> Result<Pinged, Failure> {
-        self.guarded(|channel| {
-            let id = channel.take_id();
-            let asked = channel.send(&Message::Ping { id }, "pong", deadline)?;
-            match channel.receive("pong", deadline)? {
-                Message::Pong { id: answered } if answered == id => Ok(Pinged { asked, at: channel.read_at }),
-                Message::Pong { id: answered } => Err(wrong_id("pong", id, answered)),
-                other => Err(Self::refuse("pong", other)),
-            }
-        })
+        let pong = self.ask(
+            deadline,
+            "pong",
+            |id| Message::Ping { id },
+            |message| {
+                if let Message::Pong { id } = message { Ok((id, ())) } else { Err(message) }
+            },
+        )?;
+        Ok(Pinged { asked: pong.asked, at: pong.at })
     }
 
     /// Tells the agent to end and waits until it has taken notice: its last message, or the end of the channel. What it
@@ -243,6 +345,14 @@ impl AgentChannel {
             Message::Error { text } => gave_up(&text),
             other => trouble::unexpected(waiting_for, &format!("a message of kind `{}`", other.kind())),
         }
+    }
+}
+
+fn recalled(message: Message) -> Result<(u32, Recalled), Message> {
+    if let Message::Memory { id, bytes, recalls } = message {
+        Ok((id, Recalled { bytes, recalls }))
+    } else {
+        Err(message)
     }
 }
 

@@ -126,7 +126,7 @@ impl Transport for ConnectingTransport {
 
 /// Connects as soon as the socket is there. A change in its directory wakes the attempt; between the making of a socket
 /// and its owner's `listen` nothing is announced, so that gap is polled.
-fn connect(path: &Path, clock: Clock, deadline: HostInstant) -> io::Result<UnixStream> {
+pub(crate) fn connect(path: &Path, clock: Clock, deadline: HostInstant) -> io::Result<UnixStream> {
     let changes = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     inotify::add_watch(&changes, directory, inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO)?;

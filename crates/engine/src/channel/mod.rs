@@ -8,10 +8,15 @@ mod fd;
 mod late;
 mod trouble;
 
-pub use agent::{AgentChannel, Executed, Pinged};
+pub use agent::{AgentChannel, Answered, Executed, Pinged, Recalled};
 pub use fd::FdTransport;
-pub use isodyne_proto::{ExecReply, ExecRequest, Hello, Outcome, ShutdownHow};
+pub use isodyne_proto::{
+    AwaitOutcome, AwaitReply, AwaitRequest, Condition, EndReply, ExecReply, ExecRequest, Hello, Outcome, ShutdownHow,
+    StartOutcome, StartReply, StartRequest,
+};
 pub use late::{ConnectingTransport, ListeningTransport};
+
+pub(crate) use late::connect as connect_unix;
 
 use isodyne_core::unit::HostInstant;
 use std::io;

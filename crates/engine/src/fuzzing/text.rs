@@ -1,6 +1,6 @@
 //! Texts of the kernel, of programs and of apt.
 
-use crate::backend::qemu::diagnose;
+use crate::backend::vmm::diagnose;
 use crate::host::accounting::text as process;
 use crate::host::contamination::text as counters;
 use crate::host::mounts::Mount;

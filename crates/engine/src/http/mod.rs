@@ -59,7 +59,7 @@ impl<'a> Request<'a> {
         if !self.body.is_empty() {
             head.push_str(&format!("Content-Type: {}\r\n", self.content_type));
         }
-        if !self.body.is_empty() || self.method == "POST" {
+        if !self.body.is_empty() || matches!(self.method, "POST" | "PUT" | "PATCH") {
             head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
         }
         head.push_str("\r\n");
@@ -139,7 +139,15 @@ impl Client {
     /// [`HttpError::Connect`] with the socket's path.
     pub fn connect(socket: &Path, clock: Clock) -> Result<Self, HttpError> {
         let refused = |source| HttpError::Connect { socket: socket.to_owned(), source };
-        let stream = UnixStream::connect(socket).map_err(refused)?;
+        Self::on(UnixStream::connect(socket).map_err(refused)?, socket, clock)
+    }
+
+    /// A client on a connection that is there already; the path is for messages.
+    ///
+    /// # Errors
+    /// [`HttpError::Connect`] if the connection cannot be made non-blocking.
+    pub fn on(stream: UnixStream, socket: &Path, clock: Clock) -> Result<Self, HttpError> {
+        let refused = |source| HttpError::Connect { socket: socket.to_owned(), source };
         stream.set_nonblocking(true).map_err(refused)?;
         Ok(Self { stream, socket: socket.to_owned(), clock, buffer: Vec::new(), pending: None })
     }

@@ -1,17 +1,19 @@
 //! The default guest: a kernel with an initramfs around the agent of this very program.
 
 use crate::image::cache::{Cache, CacheError, Stored, sha256_hex};
+use crate::image::driver::{self, Driver, Transport};
 use crate::image::kernel::{self, KernelFormat};
 use crate::image::modules::{self, Modules};
 use crate::image::package::{self, KernelFiles};
 use crate::image::{KernelSource, SetupError, SetupEvent, SetupOptions, asset, initramfs, installed};
 use isodyne_core::record::Asset;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The file of the cache that says what the default guest is.
 const INDEX: &str = "guest.json";
-const INDEX_VERSION: u32 = 1;
+const INDEX_VERSION: u32 = 2;
 
 /// A kernel in the cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,13 +35,32 @@ pub struct Kernel {
 struct Index {
     version: u32,
     kernel: Kernel,
-    /// In the order of loading; `None` if virtio-serial cannot be had from this kernel, with the reason beside it.
-    modules: Option<Vec<Stored>>,
-    modules_missing: Option<String>,
+    /// `None` if nothing is known of the kernel's modules.
+    modules: Option<ModuleIndex>,
+}
+
+/// The modules that guests may use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct ModuleIndex {
+    /// By their names.
+    files: BTreeMap<String, Stored>,
+    /// Of what they and the drivers need, what is built into the kernel.
+    built_in: BTreeSet<String>,
+}
+
+/// An initramfs in the cache: the agent, and the modules of a list of drivers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Initramfs {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it is.
+    pub stored: Stored,
+    /// The modules' files in the order of loading, for `isodyne.modules=`.
+    pub modules: Vec<String>,
 }
 
 /// Everything a guest boots from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct GuestAssets {
     /// The kernel.
     pub kernel: Kernel,
@@ -47,26 +68,67 @@ pub struct GuestAssets {
     pub image: PathBuf,
     /// The path of the ELF that boots by PVH, if there is one. For an ELF kernel it is the image itself.
     pub pvh_elf: Option<PathBuf>,
-    /// The initramfs with the agent alone.
-    pub initramfs: (PathBuf, Stored),
-    /// The initramfs with the modules for virtio-serial too, or why there is none.
-    pub initramfs_with_modules: Result<(PathBuf, Stored), String>,
-    /// The modules' files in the order of loading.
-    pub modules: Vec<String>,
+    modules: Option<ModuleIndex>,
+    cache: Cache,
 }
 
 impl GuestAssets {
-    /// The files that take part in a boot.
-    pub fn assets(&self, with_modules: bool, pvh: bool) -> Vec<Asset> {
-        let kernel = self.kernel.elf.as_ref().filter(|_| pvh).unwrap_or(&self.kernel.image);
-        let initramfs = match &self.initramfs_with_modules {
-            Ok((_, stored)) if with_modules => stored,
-            _ => &self.initramfs.1,
+    /// The initramfs for a guest that uses these drivers: made if the cache has none, and always around the agent of this
+    /// very program. For no drivers it is the agent alone.
+    ///
+    /// # Errors
+    /// [`SetupError::Drivers`] if the kernel has no such driver, or nothing is known of its modules (a kernel that the
+    /// user named: it may have them built in, and then boots with the initramfs for no drivers). Others if the cache is
+    /// damaged or cannot be written.
+    pub fn initramfs(&self, transport: Transport, drivers: &[Driver]) -> Result<Initramfs, SetupError> {
+        let names = self.order(transport, drivers)?;
+        let modules = match &self.modules {
+            Some(index) => names
+                .iter()
+                .filter_map(|name| Some((name, index.files.get(name)?)))
+                .map(|(name, stored)| Ok((name.clone(), self.cache.get(stored)?)))
+                .collect::<Result<Modules, SetupError>>()?,
+            None => Modules::new(),
         };
+        let contents = initramfs::build(crate::channel::agent_binary(), &modules, &names)?;
+        let stored = self.cache.put("initramfs.cpio", &contents)?;
+        let modules = names.iter().map(|name| format!("{name}.ko")).collect();
+        Ok(Initramfs { path: self.cache.path(&stored), stored, modules })
+    }
+
+    /// The drivers that this kernel has, built in or as modules.
+    pub fn drivers(&self, transport: Transport) -> Vec<Driver> {
+        Driver::ALL.iter().copied().filter(|driver| self.order(transport, &[*driver]).is_ok()).collect()
+    }
+
+    /// The modules' names in the order of loading.
+    fn order(&self, transport: Transport, drivers: &[Driver]) -> Result<Vec<String>, SetupError> {
+        let wanted = driver::wanted(transport, drivers);
+        let refused = |reason: String| SetupError::Drivers {
+            drivers: drivers.iter().map(Driver::to_string).collect::<Vec<_>>().join(", "),
+            reason,
+        };
+        match &self.modules {
+            _ if wanted.is_empty() => Ok(Vec::new()),
+            None => Err(refused("modules come only with the distribution's kernel".to_owned())),
+            Some(index) => {
+                let mut available = Modules::new();
+                for (name, stored) in &index.files {
+                    available.insert(name.clone(), self.cache.get(stored)?);
+                }
+                modules::order(&wanted, &available, &|name| index.built_in.contains(name))
+                    .map_err(|error| refused(error.to_string()))
+            }
+        }
+    }
+
+    /// The files that take part in a boot.
+    pub fn assets(&self, initramfs: &Initramfs, pvh: bool) -> Vec<Asset> {
+        let kernel = self.kernel.elf.as_ref().filter(|_| pvh).unwrap_or(&self.kernel.image);
         let agent = crate::channel::agent_binary();
         vec![
             asset("kernel", self.kernel.source.to_string(), kernel),
-            asset("initramfs", "made by isodyne".to_owned(), initramfs),
+            asset("initramfs", "made by isodyne".to_owned(), &initramfs.stored),
             Asset {
                 role: "agent".to_owned(),
                 name: "isodyne-agent".to_owned(),
@@ -105,20 +167,15 @@ pub fn setup(
     let (source, files) = find_kernel(&cache, options, progress)?;
     progress(SetupEvent::Extracting);
     let kernel = store_kernel(&cache, &files.kernel, Some(files.release.clone()), source)?;
-    let built_in = |name: &str| files.built_in.contains(name);
-    let (modules, modules_missing) = match modules::order(modules::VIRTIO_SERIAL, &files.modules, &built_in) {
-        Ok(names) => (Some(store_modules(&cache, &files.modules, &names)?), None),
-        Err(error) => (None, Some(error.to_string())),
-    };
-    let index = Index { version: INDEX_VERSION, kernel, modules, modules_missing };
+    let modules = (!files.modules.is_empty() || !files.built_in.is_empty()).then(|| store_modules(&cache, &files));
+    let index = Index { version: INDEX_VERSION, kernel, modules: modules.transpose()? };
     progress(SetupEvent::Building);
     let found = assemble(&cache, &index)?;
     cache.write_index(INDEX, &index)?;
     Ok(found)
 }
 
-/// The default guest as the cache has it; `None` before the first `isodyne setup`. Every digest is checked, and the
-/// initramfs is built again if this program carries another agent.
+/// The default guest as the cache has it; `None` before the first `isodyne setup`. Every digest is checked.
 ///
 /// # Errors
 /// [`SetupError`] if something in the cache is damaged.
@@ -137,8 +194,7 @@ pub fn guest(cache: &Path) -> Result<Option<GuestAssets>, SetupError> {
 pub fn guest_with_kernel(cache: &Path, path: &Path) -> Result<GuestAssets, SetupError> {
     let cache = Cache::open(cache)?;
     let kernel = admit_kernel(&cache, path)?;
-    let missing = Some("modules come only with the distribution's kernel".to_owned());
-    assemble(&cache, &Index { version: INDEX_VERSION, kernel, modules: None, modules_missing: missing })
+    assemble(&cache, &Index { version: INDEX_VERSION, kernel, modules: None })
 }
 
 /// Takes a kernel that the user names into the cache.
@@ -213,12 +269,18 @@ fn store_kernel(
     Ok(Kernel { image: cache.put(name, image)?, format, elf, release, source })
 }
 
-fn store_modules(cache: &Cache, modules: &Modules, names: &[String]) -> Result<Vec<Stored>, SetupError> {
-    let found = names.iter().filter_map(|name| Some((name, modules.get(name)?)));
-    found.map(|(name, module)| Ok(cache.put(&format!("{name}.ko"), module)?)).collect()
+fn store_modules(cache: &Cache, found: &KernelFiles) -> Result<ModuleIndex, SetupError> {
+    let files =
+        found.modules.iter().map(|(name, module)| Ok((name.clone(), cache.put(&format!("{name}.ko"), module)?)));
+    let files = files.collect::<Result<BTreeMap<_, _>, SetupError>>()?;
+    let transports = [Transport::Pci, Transport::Mmio];
+    let mut needed: BTreeSet<String> =
+        transports.iter().flat_map(|transport| driver::wanted(*transport, Driver::ALL)).map(str::to_owned).collect();
+    needed.extend(found.modules.values().flat_map(|module| modules::depends_of(module)));
+    Ok(ModuleIndex { files, built_in: needed.intersection(&found.built_in).cloned().collect() })
 }
 
-/// Checks what the index names and puts the initramfs together; that is cheap, and follows the agent.
+/// Checks what the index names.
 fn assemble(cache: &Cache, index: &Index) -> Result<GuestAssets, SetupError> {
     let image = cache.verify(&index.kernel.image)?;
     let pvh_elf = match (&index.kernel.elf, index.kernel.format) {
@@ -226,33 +288,11 @@ fn assemble(cache: &Cache, index: &Index) -> Result<GuestAssets, SetupError> {
         (None, KernelFormat::PvhElf) => Some(image.clone()),
         (None, KernelFormat::BzImage) => None,
     };
-    let agent = crate::channel::agent_binary();
-    let store = |modules: &Modules, names: &[String]| -> Result<(PathBuf, Stored), SetupError> {
-        let stored = cache.put("initramfs.cpio", &initramfs::build(agent, modules, names)?)?;
-        Ok((cache.path(&stored), stored))
-    };
-    let mut module_files = Vec::new();
-    let initramfs_with_modules = match &index.modules {
-        Some(stored) => {
-            let (mut modules, mut names) = (Modules::new(), Vec::new());
-            for file in stored {
-                let name = modules::name_of_file(&file.name).unwrap_or_else(|| file.name.clone());
-                modules.insert(name.clone(), cache.get(file)?);
-                module_files.push(file.name.clone());
-                names.push(name);
-            }
-            Ok(store(&modules, &names)?)
-        }
-        None => Err(index.modules_missing.clone().unwrap_or_else(|| "the kernel has no modules".to_owned())),
-    };
-    Ok(GuestAssets {
-        kernel: index.kernel.clone(),
-        image,
-        pvh_elf,
-        initramfs: store(&Modules::new(), &[])?,
-        initramfs_with_modules,
-        modules: module_files,
-    })
+    for stored in index.modules.iter().flat_map(|modules| modules.files.values()) {
+        cache.verify(stored)?;
+    }
+    let (kernel, modules, cache) = (index.kernel.clone(), index.modules.clone(), cache.clone());
+    Ok(GuestAssets { kernel, image, pvh_elf, modules, cache })
 }
 
 #[cfg(test)]
@@ -271,11 +311,16 @@ mod tests {
         let first = setup(&cache, &options, &mut |_| {}).unwrap();
         assert_eq!(first.kernel.release.as_deref(), Some("6.1.0-9"));
         assert!(first.pvh_elf.as_ref().is_some_and(|path| path.is_file()));
-        assert!(first.initramfs_with_modules.is_err());
-        assert_eq!(guest(&cache).unwrap().as_ref(), Some(&first));
+        // Nothing is known of its modules; without any it boots all the same.
+        let refused = first.initramfs(Transport::Pci, &[Driver::VirtioSerial]).unwrap_err().to_string();
+        assert!(refused.contains("virtio-serial") && refused.contains("distribution's kernel"), "{refused}");
+        assert!(first.initramfs(Transport::Mmio, &[]).unwrap().modules.is_empty());
+        assert!(first.drivers(Transport::Pci).is_empty());
+        assert_eq!(guest(&cache).unwrap().unwrap().kernel, first.kernel);
         // Asked again without a name, the cache answers.
         let mut events = Vec::new();
-        assert_eq!(setup(&cache, &SetupOptions::default(), &mut |event| events.push(event)).unwrap(), first);
+        let again = setup(&cache, &SetupOptions::default(), &mut |event| events.push(event)).unwrap();
+        assert_eq!((again.kernel, again.image), (first.kernel.clone(), first.image.clone()));
         assert!(matches!(events[..], [SetupEvent::Cached { .. }]));
 
         std::fs::write(&first.image, "changed").unwrap();
@@ -284,7 +329,49 @@ mod tests {
         // Removed, as the message says, it is got again.
         std::fs::remove_file(&first.image).unwrap();
         assert!(matches!(guest(&cache), Err(SetupError::Cache(CacheError::Io { .. }))));
-        assert_eq!(setup(&cache, &options, &mut |_| {}).unwrap(), first);
+        assert_eq!(setup(&cache, &options, &mut |_| {}).unwrap().kernel, first.kernel);
+    }
+
+    #[test]
+    fn an_initramfs_has_what_its_drivers_need_in_the_order_of_loading() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::open(directory.path()).unwrap();
+        let module = |depends: &str| format!("\0depends={depends}\0").into_bytes();
+        let mut files = KernelFiles { kernel: bzimage(&elf(18)), ..KernelFiles::default() };
+        for (name, depends) in [
+            ("virtio", "virtio_ring"),
+            ("virtio_ring", ""),
+            ("virtio_pci", "virtio"),
+            ("virtio_net", "virtio,net_failover"),
+            ("net_failover", "failover"),
+            ("failover", ""),
+            ("virtio_blk", "virtio"),
+            ("virtio_rng", "rng_core"),
+        ] {
+            files.modules.insert(name.to_owned(), module(depends));
+        }
+        files.built_in = ["virtio_console", "rng_core", "ext4"].map(str::to_owned).into();
+        let source = KernelSource::File { path: "k".to_owned() };
+        let kernel = store_kernel(&cache, &files.kernel, None, source).unwrap();
+        let modules = store_modules(&cache, &files).unwrap();
+        assert!(!modules.built_in.contains("ext4"));
+        let guest = assemble(&cache, &Index { version: INDEX_VERSION, kernel, modules: Some(modules) }).unwrap();
+        let made = guest.initramfs(Transport::Pci, &[Driver::Network, Driver::VirtioSerial]).unwrap();
+        assert_eq!(
+            made.modules,
+            ["virtio_ring.ko", "virtio.ko", "virtio_pci.ko", "failover.ko", "net_failover.ko", "virtio_net.ko"]
+        );
+        let contents = String::from_utf8_lossy(&std::fs::read(&made.path).unwrap()).into_owned();
+        assert!(contents.contains("virtio_net.ko") && !contents.contains("virtio_blk.ko"));
+        let (entropy, vsock) = ([Driver::Entropy], [Driver::Vsock]);
+        assert_eq!(guest.initramfs(Transport::Pci, &entropy).unwrap().modules.last().unwrap(), "virtio_rng.ko");
+        let refused = guest.initramfs(Transport::Pci, &vsock).unwrap_err().to_string();
+        assert!(refused.contains("give a guest vsock") && refused.contains("vmw_vsock_virtio_transport"), "{refused}");
+        assert!(guest.initramfs(Transport::Mmio, &[Driver::Block]).is_err());
+        assert_eq!(
+            guest.drivers(Transport::Pci),
+            [Driver::VirtioSerial, Driver::Network, Driver::Block, Driver::Entropy]
+        );
     }
 
     #[test]

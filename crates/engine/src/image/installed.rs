@@ -1,7 +1,7 @@
 //! Kernels that are installed on this host.
 
 use crate::image::package::{KernelFiles, add_module_file};
-use crate::image::{SetupEvent, kernel};
+use crate::image::{SetupEvent, driver, kernel};
 use std::path::{Path, PathBuf};
 
 /// Takes the first installed kernel that can be read and booted: cloud kernels before others, the newest first.
@@ -51,8 +51,8 @@ fn version_key(release: &str) -> Vec<u64> {
 /// Reads the modules of one kernel that matter for a guest.
 fn add_directory(root: &Path, files: &mut KernelFiles) {
     let mut paths = vec![root.join("modules.builtin")];
-    for directory in ["kernel/drivers/virtio", "kernel/drivers/char"] {
-        let Ok(entries) = std::fs::read_dir(root.join(directory)) else { continue };
+    for directory in driver::places() {
+        let Ok(entries) = std::fs::read_dir(root.join("kernel").join(directory)) else { continue };
         paths.extend(entries.filter_map(Result::ok).map(|entry| entry.path()));
     }
     for path in paths.into_iter().filter(|path| path.is_file()) {

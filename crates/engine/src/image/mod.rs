@@ -8,6 +8,7 @@ use std::path::PathBuf;
 pub mod cache;
 pub mod compression;
 pub mod cpio;
+pub mod driver;
 mod guest;
 pub mod initramfs;
 mod installed;
@@ -18,7 +19,8 @@ pub mod package;
 pub mod rootfs;
 
 pub use cache::{Cache, CacheError, Stored};
-pub use guest::{GuestAssets, admit_kernel, guest, guest_with_kernel, setup};
+pub use driver::{Driver, Transport};
+pub use guest::{GuestAssets, Initramfs, admit_kernel, guest, guest_with_kernel, setup};
 
 /// What `isodyne setup` was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -191,6 +193,14 @@ pub enum SetupError {
         program: String,
         /// The deadline.
         seconds: u64,
+    },
+    /// The kernel cannot drive what the guest is to use.
+    #[error("this kernel cannot give a guest {drivers}: {reason}")]
+    Drivers {
+        /// What was asked for.
+        drivers: String,
+        /// Why not.
+        reason: String,
     },
     /// The initramfs cannot be written.
     #[error("failed to build the initramfs")]

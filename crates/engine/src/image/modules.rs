@@ -4,9 +4,6 @@
 
 use std::collections::BTreeMap;
 
-/// What a guest needs to talk over virtio-serial on PCI, by module name. The kernel finds its own dependencies.
-pub const VIRTIO_SERIAL: &[&str] = &["virtio_pci", "virtio_console"];
-
 /// Modules by name (with `_`), unpacked.
 pub type Modules = BTreeMap<String, Vec<u8>>;
 
@@ -99,6 +96,8 @@ mod tests {
         format!("\x7fELF...\0license=GPL\0depends={depends}\0name=x\0").into_bytes()
     }
 
+    const WANTED: &[&str] = &["virtio_pci", "virtio_console"];
+
     #[test]
     fn dependencies_come_first_and_once() {
         let available = Modules::from([
@@ -108,10 +107,10 @@ mod tests {
             ("virtio_pci_modern_dev".to_owned(), module("")),
             ("virtio_console".to_owned(), module("virtio,virtio_ring,hvc_console")),
         ]);
-        let ordered = order(VIRTIO_SERIAL, &available, &|name| name == "hvc_console").unwrap();
+        let ordered = order(WANTED, &available, &|name| name == "hvc_console").unwrap();
         assert_eq!(ordered, ["virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci", "virtio_console"]);
         assert_eq!(
-            order(VIRTIO_SERIAL, &available, &|_| false),
+            order(WANTED, &available, &|_| false),
             Err(ModuleError::Missing { needed: "hvc_console".to_owned(), by: "virtio_console".to_owned() })
         );
     }

@@ -2,7 +2,7 @@
 
 use crate::image::cache::sha256_hex;
 use crate::image::modules::{self, Modules};
-use crate::image::{SetupError, SetupEvent, compression};
+use crate::image::{SetupError, SetupEvent, compression, driver};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -282,7 +282,7 @@ pub(crate) fn add_module_file(
 ) -> std::io::Result<()> {
     if path.ends_with("/modules.builtin") {
         files.built_in.extend(String::from_utf8_lossy(&contents()?).lines().filter_map(modules::name_of_file));
-    } else if (path.contains("/drivers/virtio/") || path.contains("/virtio_console.ko"))
+    } else if driver::is_for_guests(path)
         && let Some(name) = modules::name_of_file(path)
     {
         // A module that cannot be unpacked is as good as missing: whoever needs it will name it.

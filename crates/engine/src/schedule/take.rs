@@ -90,7 +90,7 @@ fn measure(lab: &Lab, work: &Work, ticket: &Ticket) -> (Attempt, Contamination, 
 
 /// The sample's log files relative to the run directory; empty ones are removed.
 fn logs_of(backend: BackendName, place: &Place) -> Vec<String> {
-    let kinds = ["agent", "console", backend.as_str()];
+    let kinds = ["agent", "console", "metrics", backend.as_str()];
     let mut logs = Vec::new();
     for log in kinds.map(|kind| place.log(kind)) {
         match std::fs::metadata(&log) {

@@ -1,7 +1,8 @@
 //! The exact command line of QEMU and of the guest's kernel, from a resolved configuration. Pure, golden-tested.
 
-use crate::backend::qemu::config::{Accelerator, Channel, Config, Console, Machine};
+use crate::backend::qemu::config::{Accelerator, Channel, Config, Machine};
 use crate::backend::text;
+use crate::backend::vmm::command_line::{self, AgentWords};
 
 /// The descriptors that QEMU inherits, connected by socket pairs: no socket file, no polling for one, no path limit.
 /// The numbers are high so that they meet none that the standard library opens while it starts a program.
@@ -84,40 +85,24 @@ fn machine(machine: Machine) -> &'static str {
 pub fn kernel_command_line(config: &Config, agent_patience_s: u32) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut add = |word: &str| words.push(word.to_owned());
-    match config.console {
-        Console::Phases => {
-            // What stands in front of `quiet` is printed before it takes effect: the banner, which is the first byte.
-            add("earlyprintk=ttyS0");
-            add("quiet");
-            add("console=ttyS0");
-        }
-        Console::Full => {
-            add("earlyprintk=ttyS0");
-            add("console=ttyS0");
-        }
-        Console::Off => add("quiet"),
-    }
-    // A panic resets at once, and the reset ends QEMU: the failure is seen when it happens.
-    add("panic=-1");
+    command_line::console(config.console).iter().for_each(|word| add(word));
+    add(command_line::PANIC_RESETS);
     // A reset by triple fault works on every machine, with or without ACPI and a keyboard controller.
     add("reboot=t");
-    // The self-tests of the kernel's ciphers take 0.3 s under TCG and say nothing about a boot.
-    add("cryptomgr.notests");
+    add(command_line::NO_SELF_TESTS);
     if config.accelerator == Accelerator::Tcg {
         // The timer's check counts ticks in a busy loop; it can fail on a loaded host, and then panics. KVM guests skip it.
         add("no_timer_check");
     }
-    match config.channel {
-        Channel::Serial => add("isodyne.channel=serial:/dev/ttyS1"),
-        Channel::VirtioSerial => {
-            add(&format!("isodyne.channel=virtio:{PORT_NAME}"));
-            if !config.modules.is_empty() {
-                add(&format!("isodyne.modules={}", config.modules.join(",")));
-            }
-        }
-    }
-    add(&format!("isodyne.end={}", if config.machine.ends_by_reset() { "reboot" } else { "poweroff" }));
-    add(&format!("isodyne.patience={agent_patience_s}"));
+    let virtio = format!("virtio:{PORT_NAME}");
+    let agent = AgentWords {
+        channel: if config.channel == Channel::Serial { "serial:/dev/ttyS1" } else { &virtio },
+        modules: &config.modules,
+        end: if config.machine.ends_by_reset() { "reboot" } else { "poweroff" },
+        patience_s: agent_patience_s,
+        ..AgentWords::default()
+    };
+    words.extend(agent.words());
     // The user's words come last, where the kernel lets them win.
     words.extend(config.command_line.split_whitespace().map(str::to_owned));
     words.join(" ")

@@ -1,4 +1,5 @@
 use super::*;
+use crate::backend::qemu::config::Console;
 use std::path::PathBuf;
 
 fn config(machine: Machine) -> Config {

@@ -1,32 +1,13 @@
 //! The factors of this backend, resolved: what is left open is decided here, and what cannot be is refused.
 
 use crate::backend::PrepareError;
-use isodyne_core::cell::UnknownName;
+pub use crate::backend::vmm::factors::Console;
+use crate::backend::vmm::factors::{Reader, choices};
+use crate::backend::vmm::kvm::trouble;
+use isodyne_core::cell::BackendName;
 use isodyne_core::factor::Factors;
 use isodyne_core::fingerprint::KvmState;
 use std::path::PathBuf;
-use std::str::FromStr;
-
-/// Less than any kernel of a distribution boots in; a guest that runs out of memory is a result, not a mistake.
-const MEMORY_LEAST: u64 = 16 << 20;
-const MEMORY_MOST: u64 = 1 << 40;
-
-macro_rules! choices {
-    ($(#[$doc:meta])* $name:ident { $($(#[$choice_doc:meta])* $choice:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($(#[$choice_doc])* $choice),+ }
-        impl FromStr for $name {
-            type Err = UnknownName;
-            fn from_str(text: &str) -> Result<Self, UnknownName> {
-                match text {
-                    $($text => Ok(Self::$choice),)+
-                    _ => Err(UnknownName { given: text.to_owned(), known: vec![$($text),+] }),
-                }
-            }
-        }
-    };
-}
 
 choices! {
     /// The machine that QEMU emulates.
@@ -57,18 +38,6 @@ choices! {
         Serial = "serial",
         /// A port of virtio-serial on PCI, by modules in the initramfs.
         VirtioSerial = "virtio-serial",
-    }
-}
-
-choices! {
-    /// How much the kernel prints.
-    Console {
-        /// The first line and errors: enough to see the kernel begin and to see it die.
-        Phases = "phases",
-        /// Everything.
-        Full = "full",
-        /// Nothing: no milestone `kernel`, and no word of a panic.
-        Off = "off",
     }
 }
 
@@ -146,39 +115,24 @@ pub struct Config {
     pub command_line: String,
 }
 
-fn invalid(key: &str, message: impl Into<String>, hint: impl Into<String>) -> PrepareError {
-    PrepareError::Invalid { key: format!("backend.qemu.{key}"), message: message.into(), hint: hint.into() }
-}
-
 impl Wish {
     /// Reads the factors of a cell.
     ///
     /// # Errors
     /// [`PrepareError::Invalid`] names the key; [`PrepareError::Unavailable`] if KVM is asked for and is not here.
     pub fn from_factors(factors: &Factors, kvm: KvmState) -> Result<Self, PrepareError> {
-        let machine = choice(factors, "machine")?.unwrap_or(Machine::Q35);
-        let memory_bytes = factors.get("memory").and_then(|value| value.as_bytes()).unwrap_or(128 << 20);
-        if !(MEMORY_LEAST..=MEMORY_MOST).contains(&memory_bytes) || !memory_bytes.is_multiple_of(1 << 20) {
-            return Err(invalid(
-                "memory",
-                format!("{memory_bytes} B is not a memory size for a guest"),
-                "give whole MiB from 16 MiB to 1 TiB (`memory = \"128 MiB\"`)",
-            ));
-        }
-        let cpus = factors.get("cpus").and_then(|value| value.as_count()).unwrap_or(1);
-        if !(1..=255).contains(&cpus) {
-            return Err(invalid("cpus", format!("{cpus} is not a number of processors"), "give 1 to 255"));
-        }
-        let channel = match choice_or_auto(factors, "channel")? {
+        let reader = Reader { backend: BackendName::Qemu, factors };
+        let machine = reader.choice("machine")?.unwrap_or(Machine::Q35);
+        let channel = match reader.choice_or_auto("channel")? {
             Some(Channel::VirtioSerial) if machine == Machine::Microvm => {
-                return Err(invalid(
+                return Err(reader.invalid(
                     "channel",
                     "`virtio-serial` needs PCI, which `machine = \"microvm\"` does not have",
                     "use `channel = \"serial\"` or another machine",
                 ));
             }
-            Some(Channel::VirtioSerial) if word(factors, "kernel").is_some() => {
-                return Err(invalid(
+            Some(Channel::VirtioSerial) if reader.kernel().is_some() => {
+                return Err(reader.invalid(
                     "channel",
                     "`virtio-serial` needs the modules of the distribution's kernel",
                     "use `channel = \"serial\"` with a kernel of your own",
@@ -186,64 +140,32 @@ impl Wish {
             }
             other => other.unwrap_or(Channel::Serial),
         };
-        let command_line = word(factors, "cmdline").unwrap_or_default().to_owned();
-        if command_line.chars().any(|c| c.is_control()) || command_line.len() > 1024 {
-            return Err(invalid("cmdline", "it has control characters or more than 1024 bytes", "give one short line"));
-        }
-        let cpu = word(factors, "cpu").map(str::to_owned);
+        let cpu = reader.word("cpu").map(str::to_owned);
         if cpu.as_ref().is_some_and(|model| model.starts_with('-') || model.chars().any(|c| c.is_control())) {
-            return Err(invalid("cpu", "it is not the name of a model", "see `qemu-system-x86_64 -cpu help`"));
+            return Err(reader.invalid("cpu", "it is not the name of a model", "see `qemu-system-x86_64 -cpu help`"));
         }
         Ok(Self {
             machine,
-            accelerator: accelerator(choice_or_auto(factors, "accel")?, kvm)?,
-            memory_bytes,
-            cpus,
+            accelerator: accelerator(reader.choice_or_auto("accel")?, kvm)?,
+            memory_bytes: reader.memory_bytes()?,
+            cpus: reader.cpus(255)?,
             cpu,
-            kernel: word(factors, "kernel").map(PathBuf::from),
+            kernel: reader.kernel(),
             channel,
-            console: choice(factors, "console")?.unwrap_or(Console::Phases),
-            entry: choice_or_auto(factors, "entry")?,
-            command_line,
+            console: reader.choice("console")?.unwrap_or(Console::Phases),
+            entry: reader.choice_or_auto("entry")?,
+            command_line: reader.command_line()?,
         })
     }
 }
 
 /// KVM if it works here, else TCG. Asked for by name, it is never replaced by the other.
 fn accelerator(asked: Option<Accelerator>, kvm: KvmState) -> Result<Accelerator, PrepareError> {
-    let reason = match kvm {
-        KvmState::Works => return Ok(asked.unwrap_or(Accelerator::Kvm)),
-        KvmState::Absent => "this host has no /dev/kvm",
-        KvmState::Forbidden => "this user may not open /dev/kvm",
-        KvmState::Paravirtual => "/dev/kvm is paravirtual here and runs no stock kernel",
-    };
+    let Some((reason, hint)) = trouble(kvm) else { return Ok(asked.unwrap_or(Accelerator::Kvm)) };
     if asked == Some(Accelerator::Kvm) {
-        let hint = match kvm {
-            KvmState::Forbidden => "add yourself to the group `kvm`, or use `accel = \"tcg\"`",
-            _ => "use `accel = \"tcg\"`, or a host with hardware virtualisation",
-        };
         return Err(PrepareError::Unavailable { reason: reason.to_owned(), hint: hint.to_owned() });
     }
     Ok(Accelerator::Tcg)
-}
-
-/// A text that is there and not empty.
-fn word<'a>(factors: &'a Factors, key: &str) -> Option<&'a str> {
-    factors.get(key)?.as_text().filter(|text| !text.is_empty())
-}
-
-fn choice<T: FromStr<Err = UnknownName>>(factors: &Factors, key: &str) -> Result<Option<T>, PrepareError> {
-    word(factors, key)
-        .map(|text| {
-            text.parse().map_err(|error: UnknownName| {
-                invalid(key, error.to_string(), format!("choose one of {}", error.known.join(", ")))
-            })
-        })
-        .transpose()
-}
-
-fn choice_or_auto<T: FromStr<Err = UnknownName>>(factors: &Factors, key: &str) -> Result<Option<T>, PrepareError> {
-    if word(factors, key) == Some("auto") { Ok(None) } else { choice(factors, key) }
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Starting QEMU: descriptors first, then the process, then the conversation that lets the guest run.
 
-use crate::backend::console::{ConsoleLog, DebugPort};
 use crate::backend::qemu::arguments::descriptor;
 use crate::backend::qemu::config::Config;
-use crate::backend::qemu::diagnose::last_words;
 use crate::backend::qemu::qmp::{QmpClient, QmpError};
-use crate::backend::qemu::sandbox::{Logs, QemuSandbox};
+use crate::backend::qemu::sandbox::QemuSandbox;
+use crate::backend::vmm::console::{ConsoleLog, DebugPort};
+use crate::backend::vmm::diagnose::last_words;
+use crate::backend::vmm::logs::{Logs, tail};
 use crate::backend::{Place, Stamp};
 use crate::channel::{AgentChannel, FdTransport};
 use crate::clock::Clock;
@@ -30,7 +31,7 @@ const LOWEST_SPARE_DESCRIPTOR: RawFd = 256;
 
 /// Starts one machine. Nothing is left running if this fails.
 pub(super) fn launch(config: &Config, argv: &[String], place: &Place, lab: &Lab) -> Result<QemuSandbox, Failure> {
-    let logs = Logs::under(&place.log_prefix);
+    let logs = Logs::under(&place.log_prefix, "qemu");
     let prepared = prepare(config, argv, &logs).map_err(|error| {
         let class = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FailureClass::Enospc,
@@ -85,7 +86,7 @@ fn prepare(config: &Config, argv: &[String], logs: &Logs) -> io::Result<Prepared
         sources.push(Box::new(DebugPort::new(pair(descriptor::FIRMWARE)?, MilestoneName::Firmware, None)?));
     }
 
-    let log = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&logs.qemu)?;
+    let log = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&logs.monitor)?;
     let mut command = Command::new(&argv[0]);
     command.args(&argv[1..]).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     // SAFETY: between fork and exec only dup2 is called, which is safe there; the descriptors are open in the parent
@@ -133,7 +134,7 @@ fn explain(error: &QmpError, process: &mut OwnedProcess, logs: &Logs, clock: Clo
     // When the socket closes, the exit is a moment away.
     let exit = process.wait(clock.after(Duration::from_millis(500))).or_else(|| process.kill());
     let status = exit.map(|exit| format!(" ({})", exit.status)).unwrap_or_default();
-    let words = last_words(&super::sandbox::tail(&logs.qemu));
+    let words = last_words(&tail(&logs.monitor));
     let message = match (class, words) {
         (FailureClass::Launch, Some(words)) => format!("QEMU did not start{status}: {words}"),
         (_, Some(words)) => format!("{error}{status}; QEMU's last words: {words}"),

@@ -1,8 +1,9 @@
 //! QEMU: a virtual machine on an emulated PC or a minimal machine, by KVM or by translation, driven over QMP.
 
+use crate::backend::vmm::{guest, kvm};
 use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, program};
 use crate::host::inspect_tool;
-use crate::image::{self, GuestAssets, SetupError};
+use crate::image::{self, Driver, GuestAssets, SetupError, Transport};
 use crate::lab::Lab;
 use config::{Accelerator, Channel, Config, Entry, Wish};
 use isodyne_core::cell::{BackendName, Cell};
@@ -13,7 +14,6 @@ use isodyne_core::sample::Accuracy;
 
 pub mod arguments;
 pub mod config;
-pub mod diagnose;
 mod launch;
 pub mod qmp;
 mod sandbox;
@@ -21,7 +21,6 @@ mod sandbox;
 /// The program.
 const PROGRAM: &str = "qemu-system-x86_64";
 const INSTALL_HINT: &str = "install QEMU (`apt-get install qemu-system-x86`, `dnf install qemu-system-x86-core`)";
-const SETUP_HINT: &str = "run `isodyne setup`";
 
 /// The backend.
 pub struct QemuBackend;
@@ -49,10 +48,7 @@ impl Backend for QemuBackend {
             Accelerator::Kvm => "runs on /dev/kvm".to_owned(),
             Accelerator::Tcg => format!("runs under TCG (software emulation): {}", lab.host.kvm_note),
         }];
-        // A look at the index only: digests are checked when a cell is prepared.
-        if !lab.cache.join("guest.json").exists() {
-            notes.push(format!("there is no guest kernel yet: {SETUP_HINT}"));
-        }
+        notes.extend(guest::missing_note(lab));
         Probe::Available(Capabilities { version, accuracy: accuracy(wish.accelerator, lab), tools: vec![tool], notes })
     }
 
@@ -62,29 +58,9 @@ impl Backend for QemuBackend {
             let reason = format!("there is no `{PROGRAM}` on this host");
             return Err(PrepareError::Unavailable { reason, hint: INSTALL_HINT.to_owned() });
         };
-        let guest = match &wish.kernel {
-            Some(path) => image::guest_with_kernel(&lab.cache, path).map_err(|error| bad_kernel(&error))?,
-            None => default_guest(lab)?,
-        };
+        let guest = guest::guest_for(lab, BackendName::Qemu, wish.kernel.as_deref())?;
         let (config, assets) = resolve(wish, &guest)?;
         Ok(Box::new(QemuLauncher { accuracy: accuracy(config.accelerator, lab), config, tool, assets }))
-    }
-}
-
-fn default_guest(lab: &Lab) -> Result<GuestAssets, PrepareError> {
-    let unavailable = |reason: String| PrepareError::Unavailable { reason, hint: SETUP_HINT.to_owned() };
-    match image::guest(&lab.cache) {
-        Ok(Some(guest)) => Ok(guest),
-        Ok(None) => Err(unavailable("there is no guest kernel in the cache".to_owned())),
-        Err(error) => Err(unavailable(image::chain(&error))),
-    }
-}
-
-fn bad_kernel(error: &SetupError) -> PrepareError {
-    PrepareError::Invalid {
-        key: "backend.qemu.kernel".to_owned(),
-        message: image::chain(error),
-        hint: "name a readable bzImage or ELF vmlinux for x86-64".to_owned(),
     }
 }
 
@@ -94,10 +70,9 @@ fn short_version(line: &str) -> String {
 }
 
 fn accuracy(accelerator: Accelerator, lab: &Lab) -> Accuracy {
-    match (accelerator, &lab.host.fingerprint.hypervisor) {
-        (Accelerator::Tcg, _) => Accuracy::Tcg,
-        (Accelerator::Kvm, Some(_)) => Accuracy::Nested,
-        (Accelerator::Kvm, None) => Accuracy::Kvm,
+    match accelerator {
+        Accelerator::Tcg => Accuracy::Tcg,
+        Accelerator::Kvm => kvm::accuracy(lab),
     }
 }
 
@@ -116,16 +91,20 @@ fn resolve(wish: Wish, guest: &GuestAssets) -> Result<(Config, Vec<Asset>), Prep
             });
         }
     };
-    let (initramfs, modules) = match (wish.channel, &guest.initramfs_with_modules) {
-        (Channel::Serial, _) => (guest.initramfs.0.clone(), Vec::new()),
-        (Channel::VirtioSerial, Ok((path, _))) => (path.clone(), guest.modules.clone()),
-        (Channel::VirtioSerial, Err(reason)) => {
-            return Err(PrepareError::Unavailable {
-                reason: format!("the guest cannot use virtio-serial: {reason}"),
-                hint: "use `channel = \"serial\"`, or run `isodyne setup` with the distribution's kernel".to_owned(),
-            });
-        }
+    let drivers: &[Driver] = match wish.channel {
+        Channel::Serial => &[],
+        Channel::VirtioSerial => &[Driver::VirtioSerial],
     };
+    let initramfs = guest.initramfs(Transport::Pci, drivers).map_err(|error| PrepareError::Unavailable {
+        reason: image::chain(&error),
+        hint: match error {
+            SetupError::Drivers { .. } => {
+                "use `channel = \"serial\"`, or run `isodyne setup` with the distribution's kernel"
+            }
+            _ => guest::SETUP_HINT,
+        }
+        .to_owned(),
+    })?;
     let config = Config {
         machine: wish.machine,
         accelerator: wish.accelerator,
@@ -135,11 +114,11 @@ fn resolve(wish: Wish, guest: &GuestAssets) -> Result<(Config, Vec<Asset>), Prep
         channel: wish.channel,
         console: wish.console,
         kernel,
-        initramfs,
-        modules,
+        initramfs: initramfs.path.clone(),
+        modules: initramfs.modules.clone(),
         command_line: wish.command_line,
     };
-    let assets = guest.assets(config.channel == Channel::VirtioSerial, pvh_elf.is_some());
+    let assets = guest.assets(&initramfs, pvh_elf.is_some());
     Ok((config, assets))
 }
 

@@ -16,20 +16,20 @@ const LOG_LIMIT: u64 = 4 << 20;
 /// A console: logs what arrives and stamps the first byte.
 pub struct ConsoleLog {
     from: OwnedFd,
-    log: File,
-    written: u64,
+    log: BoundedLog,
     milestone: Option<MilestoneName>,
 }
 
-impl ConsoleLog {
-    /// Reads from `from` (made non-blocking here) and writes to a new file at `path`.
-    ///
-    /// # Errors
-    /// If the file cannot be made.
-    pub fn new(from: OwnedFd, path: &Path, milestone: MilestoneName) -> io::Result<Self> {
-        rustix::io::ioctl_fionbio(&from, true)?;
-        let log = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
-        Ok(Self { from, log, written: 0, milestone: Some(milestone) })
+/// A file that holds what it is given, up to a limit.
+struct BoundedLog {
+    file: File,
+    written: u64,
+}
+
+impl BoundedLog {
+    fn create(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+        Ok(Self { file, written: 0 })
     }
 
     /// Keeps what fits. A disk that is full does not end the sample: the stamp matters more than the log.
@@ -39,10 +39,21 @@ impl ConsoleLog {
         }
         let room = usize::try_from(LOG_LIMIT - self.written).unwrap_or(usize::MAX).min(bytes.len());
         self.written += room as u64;
-        let _ = self.log.write_all(&bytes[..room]);
+        let _ = self.file.write_all(&bytes[..room]);
         if self.written >= LOG_LIMIT {
-            let _ = write!(self.log, "\n[isodyne: the log is cut here, after {LOG_LIMIT} bytes]\n");
+            let _ = write!(self.file, "\n[isodyne: the log is cut here, after {LOG_LIMIT} bytes]\n");
         }
+    }
+}
+
+impl ConsoleLog {
+    /// Reads from `from` (made non-blocking here) and writes to a new file at `path`.
+    ///
+    /// # Errors
+    /// If the file cannot be made.
+    pub fn new(from: OwnedFd, path: &Path, milestone: MilestoneName) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&from, true)?;
+        Ok(Self { from, log: BoundedLog::create(path)?, milestone: Some(milestone) })
     }
 }
 
@@ -65,7 +76,66 @@ impl Source for ConsoleLog {
                     if let Some(name) = self.milestone.take() {
                         stamps.push(Stamp { name, at, asked: None, signal: SignalName::Console });
                     }
-                    self.keep(&buffer[..count]);
+                    self.log.keep(&buffer[..count]);
+                }
+            }
+        }
+    }
+}
+
+/// A monitor's log, written into a pipe: kept in a file, and the first line that holds some text is a milestone.
+pub struct LogLines {
+    from: OwnedFd,
+    log: BoundedLog,
+    wanted: Option<(&'static [u8], MilestoneName)>,
+    /// The end of what was read, which may hold the beginning of the text.
+    carried: Vec<u8>,
+}
+
+impl LogLines {
+    /// Reads from `from` (made non-blocking here), writes to a new file at `path`, and looks for `wanted`.
+    ///
+    /// # Errors
+    /// If the file cannot be made.
+    pub fn new(from: OwnedFd, path: &Path, wanted: Option<(&'static [u8], MilestoneName)>) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&from, true)?;
+        Ok(Self { from, log: BoundedLog::create(path)?, wanted, carried: Vec::new() })
+    }
+
+    fn look(&mut self, bytes: &[u8]) -> Option<MilestoneName> {
+        let (text, name) = self.wanted?;
+        self.carried.extend_from_slice(bytes);
+        if self.carried.windows(text.len()).any(|part| part == text) {
+            self.wanted = None;
+            self.carried = Vec::new();
+            return Some(name);
+        }
+        let surplus = self.carried.len().saturating_sub(text.len() - 1);
+        self.carried.drain(..surplus);
+        None
+    }
+}
+
+impl Source for LogLines {
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.from.as_fd()
+    }
+
+    fn ready(&mut self, at: HostInstant) -> io::Result<Readiness> {
+        let mut stamps = Vec::new();
+        let mut buffer = [0; 4096];
+        let mut anything = false;
+        loop {
+            match rustix::io::read(&self.from, &mut buffer) {
+                Ok(0) if !anything => return Ok(Readiness::Closed),
+                Ok(0) | Err(rustix::io::Errno::AGAIN) => return Ok(Readiness::Open(stamps)),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+                Ok(count) => {
+                    anything = true;
+                    let found = self.look(&buffer[..count]);
+                    stamps.extend(found.map(|name| Stamp { name, at, asked: None, signal: SignalName::LogLine }));
+                    self.log.keep(&buffer[..count]);
                 }
             }
         }
@@ -138,13 +208,30 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_a_log_is_found_however_it_is_cut() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("monitor.log");
+        let (mut monitor, host) = UnixStream::pair().unwrap();
+        let wanted = Some((b"Guest-boot-time".as_slice(), MilestoneName::Init));
+        let mut log = LogLines::new(host.into(), &path, wanted).unwrap();
+        monitor.write_all(b"Running\nxGuest-boo").unwrap();
+        assert_eq!(log.ready(HostInstant(1)).unwrap(), Readiness::Open(Vec::new()));
+        monitor.write_all(b"t-time = 5 us\nGuest-boot-time again\n").unwrap();
+        let stamp = Stamp { name: MilestoneName::Init, at: HostInstant(2), asked: None, signal: SignalName::LogLine };
+        assert_eq!(log.ready(HostInstant(2)).unwrap(), Readiness::Open(vec![stamp]));
+        drop(monitor);
+        assert_eq!(log.ready(HostInstant(3)).unwrap(), Readiness::Closed);
+        assert!(std::fs::read(&path).unwrap().ends_with(b"again\n"));
+    }
+
+    #[test]
     fn the_log_is_bounded() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("console.log");
         let (_guest, host) = UnixStream::pair().unwrap();
         let mut console = ConsoleLog::new(host.into(), &path, MilestoneName::Kernel).unwrap();
         for _ in 0..5 {
-            console.keep(&vec![b'x'; 1 << 20]);
+            console.log.keep(&vec![b'x'; 1 << 20]);
         }
         let log = std::fs::read(&path).unwrap();
         assert!(log.len() < (4 << 20) + 100 && log.ends_with(b"after 4194304 bytes]\n"));

@@ -1,5 +1,7 @@
 //! Messages to payloads and back.
 
+mod app;
+
 use crate::wire::{Read, Reader, put_bytes, put_strings};
 use crate::{
     DecodeError, EncodeError, ExecReply, ExecRequest, HEADER_BYTES, Hello, Kind, MAGIC, MAX_STRINGS, Message, Outcome,
@@ -14,8 +16,10 @@ impl Message {
     /// [`EncodeError`] if the message is beyond a limit of the protocol.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let kind = self.kind();
-        if let Self::ExecRequest(request) = self {
-            check_strings(request)?;
+        match self {
+            Self::ExecRequest(request) => check_strings(&request.argv, &request.env)?,
+            Self::StartRequest(request) => app::check_start(request)?,
+            _ => {}
         }
         let before = out.len();
         if kind == Kind::Hello {
@@ -43,7 +47,22 @@ impl Message {
             Self::Welcome { version } => out.extend_from_slice(&version.to_le_bytes()),
             Self::ExecRequest(request) => put_request(out, request),
             Self::ExecReply(reply) => put_reply(out, reply),
-            Self::Ping { id } | Self::Pong { id } => out.extend_from_slice(&id.to_le_bytes()),
+            Self::StartRequest(request) => app::put_start(out, request),
+            Self::StartReply(reply) => app::put_start_reply(out, reply),
+            Self::AwaitRequest(request) => app::put_await(out, request),
+            Self::AwaitReply(reply) => app::put_await_reply(out, reply),
+            Self::EndRequest(request) => app::put_end(out, *request),
+            Self::EndReply(reply) => app::put_end_reply(out, reply),
+            Self::Remember { id, bytes } => {
+                out.extend_from_slice(&id.to_le_bytes());
+                put_bytes(out, bytes);
+            }
+            Self::Memory { id, bytes, recalls } => {
+                out.extend_from_slice(&id.to_le_bytes());
+                put_bytes(out, bytes);
+                out.extend_from_slice(&recalls.to_le_bytes());
+            }
+            Self::Ping { id } | Self::Pong { id } | Self::Recall { id } => out.extend_from_slice(&id.to_le_bytes()),
             Self::Shutdown(how) => out.push(match how {
                 ShutdownHow::Exit => 0,
                 ShutdownHow::PowerOff => 1,
@@ -74,8 +93,8 @@ impl Message {
     }
 }
 
-fn check_strings(request: &ExecRequest) -> Result<(), EncodeError> {
-    for strings in [&request.argv, &request.env] {
+fn check_strings(argv: &[Vec<u8>], env: &[Vec<u8>]) -> Result<(), EncodeError> {
+    for strings in [argv, env] {
         if strings.len() > MAX_STRINGS {
             return Err(EncodeError::TooManyStrings(strings.len()));
         }
@@ -83,7 +102,7 @@ fn check_strings(request: &ExecRequest) -> Result<(), EncodeError> {
             return Err(EncodeError::NotAnArgument);
         }
     }
-    if request.argv.is_empty() { Err(EncodeError::NotAnArgument) } else { Ok(()) }
+    if argv.is_empty() { Err(EncodeError::NotAnArgument) } else { Ok(()) }
 }
 
 fn read_payload(kind: Kind, reader: &mut Reader<'_>) -> Read<Message> {
@@ -101,6 +120,15 @@ fn read_payload(kind: Kind, reader: &mut Reader<'_>) -> Read<Message> {
             _ => return Err("an unknown way to shut down"),
         }),
         Kind::Bye => Message::Bye,
+        Kind::StartRequest => Message::StartRequest(app::read_start(reader)?),
+        Kind::StartReply => Message::StartReply(app::read_start_reply(reader)?),
+        Kind::AwaitRequest => Message::AwaitRequest(app::read_await(reader)?),
+        Kind::AwaitReply => Message::AwaitReply(app::read_await_reply(reader)?),
+        Kind::EndRequest => Message::EndRequest(app::read_end(reader)?),
+        Kind::EndReply => Message::EndReply(app::read_end_reply(reader)?),
+        Kind::Remember => Message::Remember { id: reader.u32()?, bytes: reader.bytes()? },
+        Kind::Recall => Message::Recall { id: reader.u32()? },
+        Kind::Memory => Message::Memory { id: reader.u32()?, bytes: reader.bytes()?, recalls: reader.u64()? },
         Kind::Error => Message::Error { text: reader.text()? },
     };
     reader.end()?;
@@ -161,7 +189,18 @@ fn read_request(reader: &mut Reader<'_>) -> Read<ExecRequest> {
 
 fn put_reply(out: &mut Vec<u8>, reply: &ExecReply) {
     out.extend_from_slice(&reply.id.to_le_bytes());
-    let (tag, value) = match reply.outcome {
+    put_outcome(out, reply.outcome);
+    put_bytes(out, &reply.stdout);
+    put_bytes(out, &reply.stderr);
+    out.push(u8::from(reply.stdout_truncated));
+    out.push(u8::from(reply.stderr_truncated));
+    for number in [reply.user_us, reply.system_us, reply.peak_rss_bytes, reply.elapsed_ns] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+}
+
+fn put_outcome(out: &mut Vec<u8>, outcome: Outcome) {
+    let (tag, value) = match outcome {
         Outcome::Exited(code) => (0, u32::from(code)),
         Outcome::Signalled(signal) => (1, u32::from(signal)),
         Outcome::NotFound => (2, 0),
@@ -171,13 +210,6 @@ fn put_reply(out: &mut Vec<u8>, reply: &ExecReply) {
     };
     out.push(tag);
     out.extend_from_slice(&value.to_le_bytes());
-    put_bytes(out, &reply.stdout);
-    put_bytes(out, &reply.stderr);
-    out.push(u8::from(reply.stdout_truncated));
-    out.push(u8::from(reply.stderr_truncated));
-    for number in [reply.user_us, reply.system_us, reply.peak_rss_bytes, reply.elapsed_ns] {
-        out.extend_from_slice(&number.to_le_bytes());
-    }
 }
 
 fn read_reply(reader: &mut Reader<'_>) -> Read<ExecReply> {

@@ -26,7 +26,7 @@ fn without_time(line: &str) -> String {
     printable.chars().take(200).collect()
 }
 
-/// The last line of QEMU's log that says something, without the program's path in front.
+/// The last line of a monitor's log that says something, without QEMU's path in front.
 pub fn last_words(log: &str) -> Option<String> {
     let line = log.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
     let words =

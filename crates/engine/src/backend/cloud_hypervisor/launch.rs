@@ -1,0 +1,130 @@
+//! Starting Cloud Hypervisor: pipes and sockets first, then the process, then the two requests that make the machine run.
+
+use super::CloudHypervisorLauncher;
+use super::config::Channel;
+use super::requests::Paths;
+use super::sandbox::{CloudHypervisorSandbox, Parts};
+use crate::backend::oci::launcher::command;
+use crate::backend::vmm::api::{self, ApiCall};
+use crate::backend::vmm::console::{ConsoleLog, DebugPort};
+use crate::backend::vmm::diagnose::last_words;
+use crate::backend::vmm::logs::{Logs, tail};
+use crate::backend::vmm::{pipe, vsock};
+use crate::backend::{Place, Stamp};
+use crate::channel::{AgentChannel, ConnectingTransport};
+use crate::clock::Clock;
+use crate::http::{Client, HttpError};
+use crate::lab::Lab;
+use crate::ownership::OwnedProcess;
+use crate::watch::{Source, Watcher};
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::ledger::{MilestoneName, SignalName};
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// Cloud Hypervisor answers within a second on an idle host.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
+/// Bytes that may come on a serial line before the agent's hello.
+const STRAY_BYTES: usize = 64 << 10;
+
+/// Starts one machine by two requests: one that makes it, one that lets it run. Nothing is left running if this fails.
+pub(super) fn launch(
+    launcher: &CloudHypervisorLauncher,
+    place: &Place,
+    lab: &Lab,
+    calls: &[ApiCall; 2],
+) -> Result<CloudHypervisorSandbox, Failure> {
+    let logs = Logs::under(&place.log_prefix, "cloud-hypervisor");
+    let paths = Paths::under(place);
+    let refused = |error: io::Error| {
+        let class = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FailureClass::Enospc,
+            _ => FailureClass::Launch,
+        };
+        Failure::new(class, format!("failed to make what Cloud Hypervisor needs: {error}"))
+    };
+    let pipe = |path: &Path| pipe::reader_at(path).map_err(refused);
+    let mut sources: Vec<Box<dyn Source>> = vec![
+        Box::new(ConsoleLog::new(pipe(&paths.console)?, &logs.console, MilestoneName::Kernel).map_err(refused)?),
+        Box::new(DebugPort::new(pipe(&paths.debug)?, MilestoneName::Init, Some(b'I')).map_err(refused)?),
+    ];
+    let channel = match launcher.config.channel {
+        Channel::Vsock => AgentChannel::new(Box::new(vsock::listen(&paths.vsock, lab.clock)?), lab.clock),
+        Channel::Serial => {
+            // The serial port has no console then.
+            sources.remove(0);
+            let transport = ConnectingTransport::new(&paths.serial, lab.clock);
+            AgentChannel::after_stray_bytes(Box::new(transport), lab.clock, STRAY_BYTES)
+        }
+    };
+    let mut command = command(&launcher.argv(&paths));
+    let words = OpenOptions::new().create(true).append(true).open(&logs.monitor).map_err(refused)?;
+    command
+        .current_dir(&place.directory)
+        .stdin(Stdio::null())
+        .stdout(words.try_clone().map_err(refused)?)
+        .stderr(words);
+    let watcher = Watcher::start(lab.clock, sources).map_err(refused)?;
+    let mut process =
+        lab.owner.spawn(command).map_err(|error| Failure::new(FailureClass::Launch, crate::backend::chain(&error)))?;
+    match converse(calls, &paths.api, &process, lab.clock) {
+        Ok((stamps, client)) => Ok(CloudHypervisorSandbox::new(Parts {
+            clock: lab.clock,
+            process,
+            client,
+            channel,
+            watcher: Some(watcher),
+            stamps,
+            logs,
+            memory_bytes: launcher.config.memory_bytes,
+        })),
+        Err(error) => Err(explain(&error, &mut process, watcher, &logs, lab.clock)),
+    }
+}
+
+/// From the socket to the running guest.
+fn converse(
+    [make, run]: &[ApiCall; 2],
+    socket: &Path,
+    process: &OwnedProcess,
+    clock: Clock,
+) -> Result<(Vec<Stamp>, Client), HttpError> {
+    let deadline = clock.after(ANSWER_DEADLINE);
+    let mut client = api::connect(socket, clock, deadline)?;
+    let connected = clock.now();
+    let created = api::call(&mut client, make, deadline)?;
+    let booted = api::call(&mut client, run, deadline)?;
+    let stamp = |name, at, asked, signal| Stamp { name, at, asked, signal };
+    let stamps = vec![
+        stamp(MilestoneName::Spawned, process.spawned_at, Some(process.forked_at), SignalName::Exec),
+        stamp(MilestoneName::ApiReady, connected, None, SignalName::Notify),
+        stamp(MilestoneName::Configured, created.at, Some(created.asked), SignalName::Reply),
+        stamp(MilestoneName::Started, booted.at, Some(booted.asked), SignalName::Reply),
+    ];
+    Ok((stamps, client))
+}
+
+/// It did not come up: its own words say most.
+fn explain(error: &HttpError, process: &mut OwnedProcess, watcher: Watcher, logs: &Logs, clock: Clock) -> Failure {
+    let mut failure = api::failure("Cloud Hypervisor", error);
+    // A monitor that has answered an error goes on; one that closed its socket is about to end.
+    let patience = match error {
+        HttpError::Status { .. } => Duration::ZERO,
+        _ => Duration::from_millis(500),
+    };
+    let exit = process.wait(clock.after(patience));
+    if exit.is_none() {
+        process.kill();
+    }
+    watcher.finish();
+    if let Some(exit) = exit {
+        let words = last_words(&tail(&logs.monitor)).unwrap_or_else(|| failure.message.clone());
+        let message = format!("Cloud Hypervisor did not start ({}): {words}", exit.status);
+        failure = Failure::new(FailureClass::Launch, message);
+    }
+    failure.evidence = logs.evidence();
+    failure
+}

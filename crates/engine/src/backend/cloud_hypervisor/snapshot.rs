@@ -1,0 +1,80 @@
+//! Snapshots of Cloud Hypervisor: a directory with the machine's configuration, its state and its memory.
+
+use super::CloudHypervisorLauncher;
+use super::config::Channel;
+use super::sandbox::CloudHypervisorSandbox;
+use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotKind, Snapshots, Taken, files_of};
+use crate::backend::vmm::api::{self, ApiCall};
+use crate::backend::{Place, Sandbox, text};
+use crate::lab::Lab;
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::unit::HostInstant;
+use serde_json::json;
+use std::path::Path;
+
+fn url(directory: &Path) -> String {
+    format!("file://{}", text(directory))
+}
+
+/// The request that stops the machine.
+pub fn pause() -> ApiCall {
+    ApiCall::put_nothing("/api/v1/vm.pause")
+}
+
+/// The request that lets it run again.
+pub fn resume() -> ApiCall {
+    ApiCall::put_nothing("/api/v1/vm.resume")
+}
+
+/// The request that writes a snapshot.
+pub fn create(directory: &Path) -> ApiCall {
+    ApiCall::put("/api/v1/vm.snapshot", json!({ "destination_url": url(directory) }))
+}
+
+/// The request that brings a snapshot back; the machine stands still then.
+pub fn restore(directory: &Path) -> ApiCall {
+    ApiCall::put("/api/v1/vm.restore", json!({ "source_url": url(directory) }))
+}
+
+impl Snapshots for CloudHypervisorSandbox {
+    fn snapshot(
+        &mut self,
+        directory: &Path,
+        kind: SnapshotKind,
+        resume_after: bool,
+        deadline: HostInstant,
+    ) -> Result<Taken, Failure> {
+        if kind == SnapshotKind::Difference {
+            let message = "Cloud Hypervisor writes whole snapshots only";
+            return Err(Failure::new(FailureClass::Launch, message));
+        }
+        let client = self.client();
+        let mut call = |call: &ApiCall| {
+            api::call(client, call, deadline).map_err(|error| api::failure("Cloud Hypervisor", &error))
+        };
+        let paused = call(&pause())?;
+        let written = call(&create(directory))?;
+        let resumed = if resume_after { Some(call(&resume())?.at) } else { None };
+        let files = files_of(directory);
+        Ok(Taken { asked: paused.asked, paused: paused.at, written: written.at, resumed, files })
+    }
+}
+
+impl Restorer for CloudHypervisorLauncher {
+    fn restore(
+        &self,
+        directory: &Path,
+        memory: MemoryBackend,
+        place: &Place,
+        lab: &Lab,
+    ) -> Result<Box<dyn Sandbox>, Failure> {
+        let refused = |message: &str| Failure::new(FailureClass::Launch, message.to_owned());
+        if memory == MemoryBackend::Userfault {
+            return Err(refused("Cloud Hypervisor takes its memory from the file only"));
+        }
+        if self.config.channel != Channel::Vsock {
+            return Err(refused("a restored guest is reached by vsock only"));
+        }
+        Ok(Box::new(super::launch::launch(self, place, lab, &[restore(directory), resume()])?))
+    }
+}

@@ -1,0 +1,128 @@
+//! Snapshots of Firecracker: the machine's state in one file, its memory in another.
+
+use super::FirecrackerLauncher;
+use super::config::Channel;
+use super::requests::Paths;
+use super::sandbox::FirecrackerSandbox;
+use super::userfault::PageServer;
+use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotKind, Snapshots, Taken, files_of};
+use crate::backend::vmm::api::{self, ApiCall};
+use crate::backend::{Place, Sandbox};
+use crate::lab::Lab;
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::unit::HostInstant;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// The files of a snapshot in its directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotFiles {
+    /// Devices and processors.
+    pub state: PathBuf,
+    /// The guest's memory.
+    pub memory: PathBuf,
+}
+
+impl SnapshotFiles {
+    /// In this directory.
+    pub fn of(directory: &Path) -> Self {
+        Self { state: directory.join("state"), memory: directory.join("memory") }
+    }
+}
+
+/// The request that stops or continues the machine.
+pub fn change_state(state: &'static str) -> ApiCall {
+    ApiCall::patch("/vm", json!({ "state": state }))
+}
+
+/// The request that writes a snapshot.
+pub fn create(files: &SnapshotFiles, kind: SnapshotKind) -> ApiCall {
+    let kind = match kind {
+        SnapshotKind::Full => "Full",
+        SnapshotKind::Difference => "Diff",
+    };
+    ApiCall::put(
+        "/snapshot/create",
+        json!({ "snapshot_type": kind, "snapshot_path": files.state, "mem_file_path": files.memory }),
+    )
+}
+
+/// The request that brings a snapshot back and lets it run. `backend` is the memory's file, or the socket of whoever
+/// brings its pages.
+pub fn load(files: &SnapshotFiles, memory: MemoryBackend, backend: &Path) -> ApiCall {
+    let kind = match memory {
+        MemoryBackend::File => "File",
+        MemoryBackend::Userfault => "Uffd",
+    };
+    ApiCall::put(
+        "/snapshot/load",
+        json!({
+            "snapshot_path": files.state,
+            "mem_backend": { "backend_path": backend, "backend_type": kind },
+            "resume_vm": true,
+        }),
+    )
+}
+
+impl Snapshots for FirecrackerSandbox {
+    fn snapshot(
+        &mut self,
+        directory: &Path,
+        kind: SnapshotKind,
+        resume: bool,
+        deadline: HostInstant,
+    ) -> Result<Taken, Failure> {
+        let files = SnapshotFiles::of(directory);
+        let client = self.client();
+        let mut call =
+            |call: &ApiCall| api::call(client, call, deadline).map_err(|error| api::failure("Firecracker", &error));
+        let paused = call(&change_state("Paused"))?;
+        let written = call(&create(&files, kind))?;
+        let resumed = if resume { Some(call(&change_state("Resumed"))?.at) } else { None };
+        let files = files_of(directory);
+        Ok(Taken { asked: paused.asked, paused: paused.at, written: written.at, resumed, files })
+    }
+}
+
+impl Restorer for FirecrackerLauncher {
+    fn restore(
+        &self,
+        directory: &Path,
+        memory: MemoryBackend,
+        place: &Place,
+        lab: &Lab,
+    ) -> Result<Box<dyn Sandbox>, Failure> {
+        let refused = |message: &str| Failure::new(FailureClass::Launch, message.to_owned());
+        if self.jailer.is_some() {
+            return Err(refused("a snapshot is brought back without the jailer: its files lie outside of the jail"));
+        }
+        if self.config.channel != Channel::Vsock {
+            return Err(refused("a restored guest is reached by vsock only"));
+        }
+        let files = SnapshotFiles::of(directory);
+        let (backend, server) = match memory {
+            MemoryBackend::File => (files.memory.clone(), None),
+            MemoryBackend::Userfault => {
+                let socket = place.directory.join("pages");
+                let server = PageServer::start(&socket, &files.memory)
+                    .map_err(|error| Failure::new(FailureClass::Launch, format!("failed to serve pages: {error}")))?;
+                (socket, Some(server))
+            }
+        };
+        let calls = [load(&files, memory, &backend)];
+        let sandbox = super::launch::launch_with(self, place, lab, &restored_arguments(self, place), &calls, server)?;
+        Ok(Box::new(sandbox))
+    }
+}
+
+/// The arguments of a monitor that only waits for a snapshot: what is part of the machine comes from there.
+fn restored_arguments(launcher: &FirecrackerLauncher, place: &Place) -> Vec<String> {
+    let config = super::config::Config {
+        setup: super::config::Setup::Api,
+        boot_timer: launcher.config.boot_timer,
+        ..launcher.config.clone()
+    };
+    let paths = Paths::under(place, &config);
+    let arguments = super::requests::arguments(&config, &paths, &place.name);
+    std::iter::once(launcher.tool.path.clone()).chain(arguments).collect()
+}

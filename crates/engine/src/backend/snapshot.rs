@@ -1,0 +1,138 @@
+//! Powers that some backends have: keeping the state of a live machine, and bringing it back in another one.
+
+use super::{Place, Sandbox};
+use crate::lab::Lab;
+use isodyne_core::failure::Failure;
+use isodyne_core::unit::HostInstant;
+use std::path::{Path, PathBuf};
+
+/// How much of the memory a snapshot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotKind {
+    /// All of it.
+    Full,
+    /// What has changed since the snapshot before.
+    Difference,
+}
+
+/// Who brings the memory of a restored machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryBackend {
+    /// The kernel, from the file.
+    File,
+    /// The lab, page by page as the guest touches them (userfaultfd).
+    Userfault,
+}
+
+/// A snapshot that was written, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// When the machine was asked to pause.
+    pub asked: HostInstant,
+    /// When it stood still.
+    pub paused: HostInstant,
+    /// When the monitor said that everything was written.
+    pub written: HostInstant,
+    /// When it ran again; `None` if it was left standing.
+    pub resumed: Option<HostInstant>,
+    /// The files, with what they take on the disk.
+    pub files: Vec<(PathBuf, u64)>,
+}
+
+/// A live machine whose state can be kept.
+pub trait Snapshots {
+    /// Pauses the machine, writes its state into a directory that exists and is empty, and lets it run again if asked.
+    ///
+    /// # Errors
+    /// A classed failure with the monitor's own words. The machine may stand still then.
+    fn snapshot(
+        &mut self,
+        directory: &Path,
+        kind: SnapshotKind,
+        resume: bool,
+        deadline: HostInstant,
+    ) -> Result<Taken, Failure>;
+}
+
+/// A launcher that can bring a kept state back.
+pub trait Restorer {
+    /// Starts a monitor that takes the state from a directory and lets the machine run. t0 is stamped right before the
+    /// fork, as for a launch; the agent says hello again.
+    ///
+    /// # Errors
+    /// A classed failure with its evidence. Nothing is left running.
+    fn restore(
+        &self,
+        directory: &Path,
+        memory: MemoryBackend,
+        place: &Place,
+        lab: &Lab,
+    ) -> Result<Box<dyn Sandbox>, Failure>;
+}
+
+/// The files of a directory with what they take on the disk (holes take nothing), by name.
+pub(crate) fn files_of(directory: &Path) -> Vec<(PathBuf, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let sized = entries.filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.blocks() * 512)));
+    let mut files: Vec<(PathBuf, u64)> = sized.collect();
+    files.sort();
+    files
+}
+
+/// Lays the changed memory of a later snapshot over the memory of an earlier one. Both files have the same length; what is
+/// a hole in `changes` has not changed.
+///
+/// # Errors
+/// What the host says, and [`std::io::ErrorKind::InvalidInput`] if the lengths differ.
+pub fn lay_over(base: &Path, changes: &Path) -> std::io::Result<u64> {
+    use rustix::fs::{SeekFrom, seek};
+    use std::os::unix::fs::FileExt;
+    let from = std::fs::File::open(changes)?;
+    let to = std::fs::OpenOptions::new().write(true).open(base)?;
+    let length = from.metadata()?.len();
+    if to.metadata()?.len() != length {
+        let message = format!("{} and {} differ in length", base.display(), changes.display());
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
+    }
+    let (mut at, mut copied) = (0, 0);
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        at = match seek(&from, SeekFrom::Data(at)) {
+            Ok(begin) => begin,
+            Err(rustix::io::Errno::NXIO) => return Ok(copied),
+            Err(errno) => return Err(errno.into()),
+        };
+        let end = seek(&from, SeekFrom::Hole(at))?;
+        while at < end {
+            let wanted = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.len());
+            from.read_exact_at(&mut buffer[..wanted], at)?;
+            to.write_all_at(&buffer[..wanted], at)?;
+            at += wanted as u64;
+            copied += wanted as u64;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileExt;
+
+    #[test]
+    fn changes_are_laid_over_and_holes_leave_what_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let (base, changes) = (directory.path().join("base"), directory.path().join("changes"));
+        std::fs::write(&base, vec![b'a'; 1 << 20]).unwrap();
+        let file = std::fs::File::create(&changes).unwrap();
+        file.set_len(1 << 20).unwrap();
+        file.write_all_at(&[b'b'; 4096], 512 << 10).unwrap();
+        let copied = lay_over(&base, &changes).unwrap();
+        let memory = std::fs::read(&base).unwrap();
+        assert_eq!(memory[(512 << 10)..][..4096], [b'b'; 4096]);
+        assert_eq!((memory[0], memory[(1 << 20) - 1]), (b'a', b'a'));
+        assert!(copied >= 4096, "{copied}");
+        file.set_len(2 << 20).unwrap();
+        assert_eq!(lay_over(&base, &changes).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    }
+}

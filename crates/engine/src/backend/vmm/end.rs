@@ -1,0 +1,112 @@
+//! Ending a machine: the guest is asked first, then the monitor, then nobody.
+
+use super::diagnose::{last_words, read_console};
+use super::logs::{Logs, tail};
+use crate::backend::Stopped;
+use crate::channel::{AgentChannel, ShutdownHow};
+use crate::clock::Clock;
+use crate::ownership::{ExitReport, OwnedProcess};
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::ledger::SignalName;
+use isodyne_core::unit::HostInstant;
+use std::path::Path;
+use std::time::Duration;
+
+/// When the channel has ended, the monitor's exit is a moment away.
+const EXIT_AFTER_CHANNEL: Duration = Duration::from_millis(500);
+
+/// How a machine came to its end.
+#[derive(Debug)]
+pub struct Ended {
+    /// The monitor's exit; `None` if it could not even be killed.
+    pub exit: Option<ExitReport>,
+    /// Whether it had to be killed.
+    pub killed: bool,
+    /// Why the end was not a good one.
+    pub complaint: Option<String>,
+}
+
+/// Asks in order of kindness until the monitor ends; says how far it had to go. `quit` tells the monitor to end without
+/// its guest, and nothing waits for its answer.
+pub fn end(
+    process: &mut OwnedProcess,
+    agent: &mut AgentChannel,
+    how: ShutdownHow,
+    monitor: &str,
+    quit: impl FnOnce(),
+    clock: Clock,
+    deadline: HostInstant,
+) -> Ended {
+    let ended = |exit, killed, complaint| Ended { exit, killed, complaint };
+    if let Some(exit) = process.wait(clock.now()) {
+        let complaint = format!("{monitor} had ended before it was stopped ({})", exit.status);
+        return ended(Some(exit), false, Some(complaint));
+    }
+    // Most of the time is the guest's, the rest is for the monitor.
+    let guests_deadline = clock.after(clock.until(deadline).mul_f64(0.7));
+    let complaint = match agent.shutdown(how, guests_deadline) {
+        Ok(()) => match process.wait(guests_deadline) {
+            Some(exit) => return ended(Some(exit), false, None),
+            None => "the guest was told to end and did not".to_owned(),
+        },
+        Err(error) => {
+            // A guest that ends as it is told may close the channel before it has said goodbye.
+            if let Some(exit) = process.wait(clock.after(EXIT_AFTER_CHANNEL)) {
+                return ended(Some(exit), false, None);
+            }
+            format!("the guest could not be told to end: {error}")
+        }
+    };
+    quit();
+    if let Some(exit) = process.wait(deadline.max(clock.after(EXIT_AFTER_CHANNEL))) {
+        return ended(Some(exit), false, Some(format!("{complaint}; {monitor} was told to quit")));
+    }
+    ended(process.kill(), true, Some(format!("{complaint}; {monitor} did not quit and was killed")))
+}
+
+impl Ended {
+    /// The report of the stop. A monitor that ended by itself with another status than success is complained of, with the
+    /// last words of its log.
+    pub fn into_stopped(self, monitor: &str, process: &OwnedProcess, log: &Path) -> Stopped {
+        let Self { exit, killed, complaint } = self;
+        let complaint = complaint.or_else(|| {
+            let status = exit.map(|exit| exit.status).filter(|status| !status.success())?;
+            let words = last_words(&tail(log)).unwrap_or_default();
+            Some(format!("{monitor} ended with {status}: {words}"))
+        });
+        let survivors = match exit {
+            Some(_) => Vec::new(),
+            None => vec![format!("process {} ({})", process.pid(), process.program())],
+        };
+        Stopped {
+            gone: exit.map(|exit| exit.at),
+            signal: exit.map(|_| SignalName::Exit),
+            killed,
+            survivors,
+            usage: exit.map(|exit| ("cpu_ns".to_owned(), (exit.user_ns + exit.system_ns) as f64)).into_iter().collect(),
+            complaint,
+        }
+    }
+}
+
+/// Says more about a failure: the guest's own words on its console first, then how the monitor ended.
+pub fn diagnose(monitor: &str, mut failure: Failure, exit: Option<ExitReport>, logs: &Logs) -> Failure {
+    if let Some((class, words)) = read_console(&tail(&logs.console)) {
+        failure = Failure::new(class, format!("{words} ({})", failure.message));
+    } else if let Some(exit) = exit {
+        let words = last_words(&tail(&logs.monitor));
+        let why = words.unwrap_or_else(|| "the guest reset or powered off by itself".to_owned());
+        let message = format!("{monitor} ended ({}): {why} ({})", exit.status, failure.message);
+        failure = Failure::new(FailureClass::Crash, message);
+    }
+    failure.evidence.extend(logs.evidence());
+    failure
+}
+
+/// How long a monitor's exit is waited for before its failure is told: when its channel has ended, it is a moment away.
+pub fn patience_after(failure: &Failure) -> Duration {
+    match failure.class {
+        FailureClass::Protocol | FailureClass::Crash => EXIT_AFTER_CHANNEL,
+        _ => Duration::ZERO,
+    }
+}
