@@ -26,10 +26,10 @@ static OWNS_THE_MACHINE: AtomicBool = AtomicBool::new(false);
 
 /// Does everything. The first process must not return: the kernel would panic.
 pub(crate) fn run(environment: &[&CStr]) -> ! {
-    // The host stamps this byte: it is the first thing of the agent that can be seen outside.
-    machine::write_port(DEBUG_PORT, b'I');
     OWNS_THE_MACHINE.store(true, Ordering::Relaxed);
     let start = Start { environment, began: Moment::now() };
+    // The host stamps this byte: it is the first thing of the agent that can be seen outside.
+    machine::write_port(DEBUG_PORT, b'I');
     mount_all();
     file::fill_standard_streams(c"/dev/console");
     let command_line = file::read_small(b"/proc/cmdline", 8192).unwrap_or_else(|errno| {

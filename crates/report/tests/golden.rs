@@ -196,6 +196,7 @@ fn a_merged_run_does_not_claim_one_order() {
         seed,
         fingerprint: record.fingerprint.clone(),
         calibration: None,
+        stop: None,
         signals: Vec::new(),
         tools: Vec::new(),
         assets: Vec::new(),
@@ -207,7 +208,7 @@ fn a_merged_run_does_not_claim_one_order() {
     record.merged_from = vec![part(1), part(2)];
     let columns = RunColumns::of(&samples);
     let summary = summarise(&record, &columns);
-    let view = RunView { record: &record, columns: &columns, summary: &summary, location: None };
+    let view = RunView { record: &record, columns: &columns, summary: &summary, location: None, runner: Runner::ALONE };
     let table = run_table(view, WIDE);
     assert!(table.lines().nth(1).is_some_and(|title| title.ends_with("20 rounds, merged from 2 parts")), "{table}");
     assert!(!table.contains("interleaved"));
@@ -224,7 +225,7 @@ fn of_an_imported_run_only_that_is_said_which_the_files_tell() {
     let page = |record: &RunRecord| {
         let columns = RunColumns::of(&samples);
         let summary = summarise(record, &columns);
-        let view = RunView { record, columns: &columns, summary: &summary, location: None };
+        let view = RunView { record, columns: &columns, summary: &summary, location: None, runner: Runner::ALONE };
         (isodyne_report::html(view), markdown(view))
     };
     let (html, pull_request) = page(&record);
@@ -256,7 +257,7 @@ fn a_drift_and_a_warm_up_that_was_not_declared_are_marked_in_the_timeline() {
     }
     let columns = RunColumns::of(&samples);
     let summary = summarise(&record, &columns);
-    let view = RunView { record: &record, columns: &columns, summary: &summary, location: None };
+    let view = RunView { record: &record, columns: &columns, summary: &summary, location: None, runner: Runner::ALONE };
     let figure = figures(view, Paint::Themed).into_iter().find(|figure| figure.name == "timeline").expect("a timeline");
     let drawn = figure.inline();
     let panels: Vec<&str> = drawn.split("<svg ").skip(1).collect();

@@ -98,7 +98,8 @@ pub fn audit(options: &AuditOptions, output: &Output) -> Result<Exit, Trouble> {
     let Some(source) = options.source.as_deref().filter(|_| !options.rules) else { return rules(options, output) };
     let (record, columns) = read(source, options.format.as_deref(), output)?;
     let limits = limits(&record, output);
-    let findings = findings_of(&Audited { record: &record, columns: &columns, calibration: limits.calibration() });
+    let audited = Audited { record: &record, columns: &columns, calibration: limits.calibration() };
+    let findings = audit_with(&audited, crate::parallel::runner());
     let of = |weight| findings.iter().filter(|finding| finding.weight == weight).count();
     if options.json {
         output.json(&Answer {

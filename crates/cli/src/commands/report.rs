@@ -1,6 +1,6 @@
 //! `isodyne report`: one HTML file that opens offline, and figures beside it.
 
-use super::compare::{exit, refuse, side};
+use super::compare::{exit, refuse};
 use super::show::{self, ReadRun};
 use crate::arguments::ReportOptions;
 use crate::exit::{Exit, Trouble};
@@ -31,7 +31,8 @@ pub fn report(options: &ReportOptions, output: &Output) -> Result<Exit, Trouble>
 fn comparison(options: &ReportOptions, run: &ReadRun, other: &Path, output: &Output) -> Result<Exit, Trouble> {
     let candidate = show::read(other, output)?;
     let locations = [options.run.display().to_string(), other.display().to_string()];
-    let sides = [side(run, &options.run), side(&candidate, other)];
+    let side = |run: &'_ ReadRun, name| ComparedRun { name, record: &run.record, columns: &run.columns };
+    let sides = [side(run, &locations[0]), side(&candidate, &locations[1])];
     let chosen = CompareOptions::default();
     let chosen = CompareOptions { margin: options.margin.unwrap_or(chosen.margin), ..chosen };
     let comparison = compare_runs(sides[0], sides[1], &chosen, runner()).map_err(refuse)?;

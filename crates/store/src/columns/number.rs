@@ -130,7 +130,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn floats_are_read_as_by_the_full_parser(bits in any::<u64>()) {
+        fn floats_are_read_as_by_the_full_parser(bits in proptest::prelude::any::<u64>()) {
             let value = f64::from_bits(bits);
             prop_assume!(value.is_finite());
             let text = serde_json::to_string(&value).unwrap();
