@@ -31,7 +31,6 @@ pub fn report(options: &ReportOptions, output: &Output) -> Result<Exit, Trouble>
 fn comparison(options: &ReportOptions, run: &ReadRun, other: &Path, output: &Output) -> Result<Exit, Trouble> {
     let candidate = show::read(other, output)?;
     let locations = [options.run.display().to_string(), other.display().to_string()];
-    let side = |run: &'_ ReadRun, name| ComparedRun { name, record: &run.record, columns: &run.columns };
     let sides = [side(run, &locations[0]), side(&candidate, &locations[1])];
     let chosen = CompareOptions::default();
     let chosen = CompareOptions { margin: options.margin.unwrap_or(chosen.margin), ..chosen };
@@ -49,6 +48,10 @@ fn comparison(options: &ReportOptions, run: &ReadRun, other: &Path, output: &Out
         write_figures(directory, &figures, output)?;
     }
     Ok(exit(&comparison))
+}
+
+fn side<'a>(run: &'a ReadRun, name: &'a str) -> ComparedRun<'a> {
+    ComparedRun { name, record: &run.record, columns: &run.columns }
 }
 
 /// Writes figures into a directory, which is made if it is not there.
