@@ -58,7 +58,7 @@ struct Section {
 impl ConfigDocument {
     /// Reads it; the error says what is wrong.
     pub(super) fn parse(bytes: &[u8]) -> Result<(Self, ImageConfig), String> {
-        let document: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let document: Self = serde_json::from_slice(bytes).map_err(|error| super::error::short(&error))?;
         let section = document.config.clone().unwrap_or_default();
         let said = |text: Option<String>| text.filter(|text| !text.is_empty());
         let config = ImageConfig {

@@ -183,6 +183,12 @@ pub enum ImageError {
     },
 }
 
+/// What a parser says, which may quote what it was given.
+pub(super) fn short(error: &impl std::fmt::Display) -> String {
+    let text: String = error.to_string().chars().filter(|character| !character.is_control()).collect();
+    if text.chars().count() <= 200 { text } else { text.chars().take(199).chain(['…']).collect() }
+}
+
 /// An error of the host on a path.
 pub(super) fn host(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ImageError {
     let path = path.to_owned();

@@ -3,7 +3,7 @@
 //! Wherever an image comes from (a directory, a tar, an OCI layout, a `docker save` archive, a registry), it becomes one
 //! flattened tree, written as one tar with the same bytes for the same tree. That tar is in the cache by its digest;
 //! everything else, a directory for containers, disks for virtual machines, an archive for Docker and podman, is made
-//! from it and from nothing else. `docs/images/README.md` says what is taken, what is refused, and why.
+//! from it and from nothing else. `docs/images.md` says what is taken, what is refused, and why.
 
 mod config;
 mod digest;
@@ -11,6 +11,8 @@ mod disk;
 mod docker_archive;
 mod error;
 mod flat;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod layer;
 mod limits;
 mod obtain;

@@ -1,7 +1,7 @@
 //! The documents of OCI: index and manifest, with Docker's names for them.
 
 use super::digest::Digest;
-use super::error::ImageError;
+use super::error::{ImageError, short};
 use super::spool::Packing;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -70,7 +70,7 @@ impl Document {
     /// one by us and for the other by somebody else.
     pub(crate) fn parse(bytes: &[u8], what: &str) -> Result<Self, ImageError> {
         let invalid = |problem: String| ImageError::Document { what: what.to_owned(), problem };
-        let raw: RawDocument = serde_json::from_slice(bytes).map_err(|error| invalid(error.to_string()))?;
+        let raw: RawDocument = serde_json::from_slice(bytes).map_err(|error| invalid(short(&error)))?;
         if raw.schema_version == Some(1) {
             let found = "Docker schema 1".to_owned();
             let hint = "push the image again with a Docker of this decade";

@@ -23,16 +23,12 @@ fn error_of(source: &Path) -> ImageError {
 /// Two layers with most of what an image can have.
 fn layers() -> Vec<Vec<u8>> {
     let owned = |uid, gid, mode| Meta { uid, gid, mtime: 1_700_000_000, ..Meta::plain(mode) };
-    let capable = Meta {
-        xattrs: BTreeMap::from([(b"security.capability".to_vec(), [1, 0, 0, 2, 0, 4, 0, 0].repeat(2)[..12].to_vec())]),
-        ..owned(0, 0, 0o755)
-    };
     let capability = {
         let mut value = vec![1, 0, 0, 2, 0, 4, 0, 0];
         value.resize(20, 0);
         value
     };
-    let capable = Meta { xattrs: BTreeMap::from([(b"security.capability".to_vec(), capability)]), ..capable };
+    let capable = Meta { xattrs: BTreeMap::from([(b"security.capability".to_vec(), capability)]), ..owned(0, 0, 0o755) };
     let lower = Layer::new()
         .directory("srv", 0o755)
         .file_of("srv/index.html", "hello", owned(33, 33, 0o640))

@@ -3,7 +3,7 @@
 use super::resolve::assemble;
 use super::{Archive, LayerSource, Layers, Place, check, read_within};
 use crate::image::app::digest::Digest;
-use crate::image::app::error::ImageError;
+use crate::image::app::error::{ImageError, short};
 use crate::image::app::limits::DOCUMENT_LIMIT;
 use crate::image::app::oci::Descriptor;
 use crate::image::app::spool::Packing;
@@ -13,7 +13,7 @@ use std::path::Path;
 /// An image in `manifest.json`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Entry {
+pub(super) struct Entry {
     config: String,
     repo_tags: Option<Vec<String>>,
     layers: Vec<String>,
@@ -44,9 +44,9 @@ pub(super) fn open(archive: Archive, name: Option<&str>) -> Result<Layers, Image
     assemble(Box::new(archive), Digest::of(&config), None, &config, layers.collect())
 }
 
-fn choose(manifest: &[u8], path: &Path, name: Option<&str>) -> Result<Entry, ImageError> {
+pub(super) fn choose(manifest: &[u8], path: &Path, name: Option<&str>) -> Result<Entry, ImageError> {
     let mut entries: Vec<Entry> = serde_json::from_slice(manifest)
-        .map_err(|error| ImageError::Document { what: "manifest".to_owned(), problem: error.to_string() })?;
+        .map_err(|error| ImageError::Document { what: "manifest".to_owned(), problem: short(&error) })?;
     let refused = |problem: String| ImageError::NoImage { path: path.to_owned(), problem };
     let tags = |entry: &Entry| entry.repo_tags.clone().unwrap_or_default();
     let names = entries.iter().flat_map(tags).map(|tag| format!("{tag:.100}")).take(8).collect::<Vec<_>>().join(", ");

@@ -170,6 +170,16 @@ fn read_within(stream: impl Read, limit: u64, what: &str) -> Result<Vec<u8>, Ima
     Ok(bytes)
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz_archive(manifest: &[u8]) -> Result<(), ImageError> {
+    docker::choose(manifest, Path::new("archive"), None).map(drop)
+}
+
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz_challenge(header: &str) {
+    registry::fuzz_challenge(header);
+}
+
 /// Opens a file of a layout on the disk.
 fn open_in(directory: &Path, name: &Path) -> std::io::Result<(std::fs::File, u64)> {
     let file = open_file(&directory.join(name))?;

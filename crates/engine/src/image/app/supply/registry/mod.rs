@@ -211,33 +211,12 @@ fn is_loopback(host: &str) -> bool {
     name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_host_is_spoken_to_without_tls() {
-        for host in ["localhost", "localhost:5000", "127.0.0.1:80", "127.9.9.9", "[::1]:5000"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["localhost.example", "10.0.0.1:5000", "127.0.0.1.example", "[::2]:1", "1270.0.0.1"] {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
-
-    #[test]
-    fn the_first_message_of_a_registry_is_taken() {
-        let text = br#"{"errors":[{"code":"DENIED","message":"no"},{"message":"x"}]}"#;
-        assert_eq!(message_of(text).as_deref(), Some("no"));
-        assert_eq!(message_of(b"<html>"), None);
-    }
-
-    #[test]
-    fn dockers_registry_has_two_names() {
-        let client = |text| Client::new(&Reference::parse(text).unwrap(), &ObtainOptions::default());
-        assert!(client("docker.io/nginx").base.ends_with("/v2/library/nginx"));
-        assert!(client("docker.io/a/b").base.ends_with("/v2/a/b"));
-        assert_eq!(client("localhost:5000/a").base, "http://localhost:5000/v2/a");
-        assert_eq!(client("r.example/a").base, "https://r.example/v2/a");
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz_challenge(header: &str) {
+    if let Some(challenge) = Challenge::parse(header) {
+        assert!(!challenge.realm.is_empty() && challenge.realm.len() <= 4096);
     }
 }
+
+#[cfg(test)]
+mod tests;
