@@ -22,7 +22,10 @@ struct Made {
 /// Gets an image into the cache, shows it, and makes what is asked for.
 pub fn image(options: &ImageOptions, output: &Output) -> Result<Exit, Trouble> {
     if options.output.is_some() && options.disk.is_none() && options.archive.is_none() {
-        return Err(Trouble::usage("`--output` needs something to put there", "add `--disk ext4` or `--archive NAME:TAG`"));
+        return Err(Trouble::usage(
+            "`--output` needs something to put there",
+            "add `--disk ext4` or `--archive NAME:TAG`",
+        ));
     }
     let source = ImageSource::parse(&options.image).map_err(trouble)?;
     let how = ObtainOptions { plain_http: options.plain_http, ..ObtainOptions::default() };
@@ -34,7 +37,8 @@ pub fn image(options: &ImageOptions, output: &Output) -> Result<Exit, Trouble> {
     }
     let record = &image.record;
     if options.json {
-        let made = made.map(|made| json!({"what": made.what, "path": made.path, "sha256": made.sha256, "tool": made.tool}));
+        let made =
+            made.map(|made| json!({"what": made.what, "path": made.path, "sha256": made.sha256, "tool": made.tool}));
         return output.json(&json!({
             "schema": "isodyne-image", "version": 1, "source": image.source, "digest": record.digest,
             "manifest": record.manifest, "config": record.config, "layers": record.layers, "entries": record.entries,
@@ -67,7 +71,8 @@ fn text(image: &AppImage, made: Option<&Made>) -> String {
     lines.push(("contents", format!("{} in {} entries", bytes(record.content_bytes), record.entries)));
     let config = &record.config;
     // What an image says of itself is foreign: nothing in it may reach the terminal as it is.
-    let shown = |words: &[String]| words.iter().map(|word| word.escape_debug().to_string()).collect::<Vec<_>>().join(" ");
+    let shown =
+        |words: &[String]| words.iter().map(|word| word.escape_debug().to_string()).collect::<Vec<_>>().join(" ");
     let argv = config.argv();
     lines.push(("command", if argv.is_empty() { "none".to_owned() } else { shown(&argv) }));
     lines.extend(config.environment.iter().map(|variable| ("variable", shown(std::slice::from_ref(variable)))));

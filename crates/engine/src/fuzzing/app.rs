@@ -7,7 +7,8 @@ use crate::image::app::fuzzing as app;
 pub fn image_layers(bytes: &[u8]) {
     let mut layers: Vec<Vec<u8>> = Vec::new();
     let mut rest = bytes;
-    while let Some(at) = rest.windows(app::CUT.len()).position(|window| window == app::CUT).filter(|_| layers.len() < 7) {
+    while let Some(at) = rest.windows(app::CUT.len()).position(|window| window == app::CUT).filter(|_| layers.len() < 7)
+    {
         layers.push(rest[..at].to_vec());
         rest = &rest[at + app::CUT.len()..];
     }

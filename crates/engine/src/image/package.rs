@@ -10,7 +10,6 @@ use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-
 /// Packages that stand for the distribution's newest kernel, the smallest first.
 const META_PACKAGES: &[&str] =
     &["linux-image-cloud-amd64", "linux-image-virtual", "linux-image-amd64", "linux-image-generic"];

@@ -106,8 +106,12 @@ mod tests {
     #[test]
     fn what_no_program_could_be_given_is_refused() {
         for text in [
-            &br#"{"config":{"Cmd":["a\u0000b"]}}"#[..], br#"{"config":{"Env":["A"]}}"#, br#"{"config":{"Env":["=b"]}}"#,
-            br#"{"config":{"Cmd":"sh"}}"#, b"[", b"",
+            &br#"{"config":{"Cmd":["a\u0000b"]}}"#[..],
+            br#"{"config":{"Env":["A"]}}"#,
+            br#"{"config":{"Env":["=b"]}}"#,
+            br#"{"config":{"Cmd":"sh"}}"#,
+            b"[",
+            b"",
         ] {
             assert!(ConfigDocument::parse(text).is_err(), "{}", String::from_utf8_lossy(text));
         }

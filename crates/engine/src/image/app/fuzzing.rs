@@ -61,7 +61,9 @@ pub(crate) fn documents(bytes: &[u8]) {
             let _ = config.check_config();
             layers.iter().for_each(|layer| drop(layer.packing("layer")));
         }
-        Ok(Document::Index(entries)) => entries.iter().for_each(|entry| drop(entry.is_document())),
+        Ok(Document::Index(entries)) => {
+            assert!(entries.iter().all(|entry| entry.is_document() || !entry.media_type.is_empty()));
+        }
         Err(error) => assert!(error.to_string().len() < 1000),
     }
     if let Ok((_, config)) = ConfigDocument::parse(bytes) {

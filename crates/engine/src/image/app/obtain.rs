@@ -119,7 +119,7 @@ fn cached(cache: &Cache, index: &str) -> Result<Option<ImageRecord>, ImageError>
 fn from_layers(
     cache: &Cache,
     work: &Work,
-    layers: Layers,
+    layers: Box<Layers>,
     options: &ObtainOptions,
     progress: &mut dyn FnMut(ImageEvent),
 ) -> Result<ImageRecord, ImageError> {
@@ -246,7 +246,9 @@ fn remove(path: &Path) {
     while let Some(directory) = waiting.pop() {
         let _ = std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o700));
         let entries = std::fs::read_dir(&directory).into_iter().flatten().filter_map(Result::ok);
-        waiting.extend(entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()));
+        waiting.extend(
+            entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()),
+        );
     }
     let _ = std::fs::remove_dir_all(path);
 }

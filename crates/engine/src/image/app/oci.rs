@@ -89,10 +89,7 @@ impl Document {
             }
             (None, Some(config), Some(layers)) if is(MANIFESTS) => {
                 let layers = layers.into_iter().map(|raw| Descriptor::of(raw, what));
-                Ok(Self::Manifest {
-                    config: Descriptor::of(config, what)?,
-                    layers: layers.collect::<Result<_, _>>()?,
-                })
+                Ok(Self::Manifest { config: Descriptor::of(config, what)?, layers: layers.collect::<Result<_, _>>()? })
             }
             (Some(_), None, None) | (None, Some(_), Some(_)) => Err(unknown(raw.media_type.as_deref().unwrap_or(""))),
             (Some(_), ..) => Err(invalid("it is an index and a manifest at once".to_owned())),
@@ -103,8 +100,8 @@ impl Document {
 
 impl Descriptor {
     fn of(raw: RawDescriptor, what: &str) -> Result<Self, ImageError> {
-        let digest = Digest::parse(&raw.digest)
-            .map_err(|source| ImageError::NoDigest { what: what.to_owned(), source })?;
+        let digest =
+            Digest::parse(&raw.digest).map_err(|source| ImageError::NoDigest { what: what.to_owned(), source })?;
         Ok(Self {
             media_type: raw.media_type.unwrap_or_default(),
             digest,

@@ -30,9 +30,10 @@ impl Reference {
             Some((name, digest)) => (name, Some(Digest::parse(digest).map_err(|error| error.to_string())?)),
             None => (text, None),
         };
-        let (registry, rest) = name.split_once('/').filter(|(host, _)| is_host(host)).ok_or(
-            "it does not begin with a registry; write HOST/NAME:TAG, or ./NAME for a file",
-        )?;
+        let (registry, rest) = name
+            .split_once('/')
+            .filter(|(host, _)| is_host(host))
+            .ok_or("it does not begin with a registry; write HOST/NAME:TAG, or ./NAME for a file")?;
         let (repository, tag) = match rest.rsplit_once(':') {
             Some((repository, tag)) => (repository, Some(tag)),
             None => (rest, None),
@@ -90,9 +91,8 @@ fn is_host(text: &str) -> bool {
         let middle = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         middle && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
     };
-    let is_name = host.is_none_or(|host| {
-        host.split('.').all(label) && (host.contains('.') || port.is_some() || host == "localhost")
-    });
+    let is_name = host
+        .is_none_or(|host| host.split('.').all(label) && (host.contains('.') || port.is_some() || host == "localhost"));
     is_port && is_name
 }
 
@@ -137,10 +137,31 @@ mod tests {
     #[test]
     fn what_is_no_reference_is_refused() {
         for text in [
-            "", "nginx", "nginx:1.27", "library/nginx", "nginx.tar", "dir/image.tar", "-x.example/app", "r.example/",
-            "r.example/App", "r.example/a//b", "r.example/../b", "r.example/a:", "r.example/a:.x", "r.example/a b",
-            "r.example/a@sha256:12", "r.example:0/a", "r.example:99999/a", "r.example:/a", "r.example/a?b", "[x]/a",
-            "[::1]x/a", "user@r.example/a", "r.example/a._b", "r.example/a#b", "r.example/%2e%2e/a",
+            "",
+            "nginx",
+            "nginx:1.27",
+            "library/nginx",
+            "nginx.tar",
+            "dir/image.tar",
+            "-x.example/app",
+            "r.example/",
+            "r.example/App",
+            "r.example/a//b",
+            "r.example/../b",
+            "r.example/a:",
+            "r.example/a:.x",
+            "r.example/a b",
+            "r.example/a@sha256:12",
+            "r.example:0/a",
+            "r.example:99999/a",
+            "r.example:/a",
+            "r.example/a?b",
+            "[x]/a",
+            "[::1]x/a",
+            "user@r.example/a",
+            "r.example/a._b",
+            "r.example/a#b",
+            "r.example/%2e%2e/a",
         ] {
             assert!(Reference::parse(text).is_err(), "{text}");
         }

@@ -36,7 +36,8 @@ impl ImageSource {
     /// [`ImageError::Reference`] if it is neither.
     pub fn parse_in(text: &str, base: &Path) -> Result<Self, ImageError> {
         let exists = |path: &str| !path.is_empty() && base.join(path).symlink_metadata().is_ok();
-        let local = |path: &str, name: Option<&str>| Self::Path { path: base.join(path), name: name.map(str::to_owned) };
+        let local =
+            |path: &str, name: Option<&str>| Self::Path { path: base.join(path), name: name.map(str::to_owned) };
         if exists(text) {
             return Ok(local(text, None));
         }
@@ -77,8 +78,10 @@ mod tests {
         assert_eq!(parse("image.tar#a:1").unwrap(), ImageSource::Path { path, name: Some("a:1".to_owned()) });
         assert!(matches!(parse("localhost:5000/a").unwrap(), ImageSource::Registry(_)));
         for (text, says) in [
-            ("missing.tar", "does not begin with a registry"), ("./missing.tar", "nothing is at this path"),
-            ("", "does not begin"), ("other.tar#a", "does not begin"),
+            ("missing.tar", "does not begin with a registry"),
+            ("./missing.tar", "nothing is at this path"),
+            ("", "does not begin"),
+            ("other.tar#a", "does not begin"),
         ] {
             let message = parse(text).unwrap_err().to_string();
             assert!(message.contains(says), "{message}");

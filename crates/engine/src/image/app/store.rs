@@ -194,13 +194,15 @@ mod tests {
     #[test]
     fn a_hole_of_terabytes_costs_nothing() {
         let offset = (1_u64 << 42) + 5;
-        let content = Content {
-            store: Store::memory(b"x"),
-            size: offset + 1,
-            pieces: vec![Piece { offset, length: 1, at: 0 }],
-        };
+        let content =
+            Content { store: Store::memory(b"x"), size: offset + 1, pieces: vec![Piece { offset, length: 1, at: 0 }] };
         let mut runs = Vec::new();
-        content.data(|offset, run| { runs.push((offset, run.to_vec())); Ok(()) }).unwrap();
+        content
+            .data(|offset, run| {
+                runs.push((offset, run.to_vec()));
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(runs, [(1 << 42, b"\0\0\0\0\0x".to_vec())]);
     }
 

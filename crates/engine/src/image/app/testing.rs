@@ -86,7 +86,6 @@ pub(crate) fn config(layers: &[Vec<u8>]) -> Value {
 
 /// An OCI layout on the disk. Every part of it can be spoilt before it is written.
 pub(crate) struct Layout {
-    pub(crate) config: Value,
     pub(crate) manifest: Value,
     pub(crate) index: Value,
     pub(crate) blobs: Vec<(Digest, Vec<u8>)>,
@@ -108,7 +107,7 @@ impl Layout {
             "config": descriptor(&text, "application/vnd.oci.image.config.v1+json"),
             "layers": descriptors,
         });
-        let mut layout = Self { config, manifest, index: Value::Null, blobs: Vec::new() };
+        let mut layout = Self { manifest, index: Value::Null, blobs: Vec::new() };
         layout.blobs = packed.into_iter().chain([text]).map(|bytes| (Digest::of(&bytes), bytes)).collect();
         layout.seal();
         layout

@@ -85,9 +85,7 @@ pub(super) fn make(
     match complaint {
         None if output.success => Ok(()),
         None => Err(failed("debugfs", &output)),
-        Some(line) => {
-            Err(ImageError::Failed { tool: "debugfs", message: line.trim().chars().take(300).collect() })
-        }
+        Some(line) => Err(ImageError::Failed { tool: "debugfs", message: line.trim().chars().take(300).collect() }),
     }
 }
 

@@ -20,9 +20,7 @@ pub(super) fn squashfs(tree: &Tree, tools: &Toolset, work: &Path, file: &Path) -
     // The root of a tar is not always there, and the tool has a mode of its own for it.
     command.args(["-root-mode", &format!("{:o}", root.mode)]);
     command.args(["-root-uid", &root.uid.to_string(), "-root-gid", &root.gid.to_string()]);
-    if tools.is_at_least(&[4, 6]) {
-        command.args(["-root-time", &root.mtime.to_string()]);
-    }
+    command.args(["-root-time", &root.mtime.to_string()]);
     let stdin = File::open(&tar).map_err(host("read", &tar))?;
     run("mksquashfs", command, Stdio::from(stdin))
 }

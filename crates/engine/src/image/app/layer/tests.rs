@@ -88,10 +88,7 @@ fn nothing_leaves_the_image() {
 #[test]
 fn devices_are_refused_and_named() {
     let one = |kind, major, minor| problem(&[Layer::new().device("dev/x", kind, major, minor).bytes()]);
-    assert_eq!(
-        one(tar::EntryType::Char, 1, 3),
-        EntryProblem::Device { kind: "character", major: 1, minor: 3 }
-    );
+    assert_eq!(one(tar::EntryType::Char, 1, 3), EntryProblem::Device { kind: "character", major: 1, minor: 3 });
     assert_eq!(one(tar::EntryType::Block, 8, 0), EntryProblem::Device { kind: "block", major: 8, minor: 0 });
     assert_eq!(one(tar::EntryType::Char, 0, 0), EntryProblem::OverlayWhiteout);
 }
@@ -168,7 +165,7 @@ fn to_layer(changes: &[Change]) -> Vec<u8> {
             Change::Symlink(path) => layer.symlink(path, "b"),
             Change::Hide(path) => {
                 let (directory, name) = path.rsplit_once('/').map_or(("", path.as_str()), |parts| parts);
-                layer.file(&format!("{directory}/.wh.{name}").trim_start_matches('/').to_owned(), "")
+                layer.file(&format!("{directory}/.wh.{name}").trim_start_matches('/'), "")
             }
             Change::Clear(path) => layer.file(&format!("{path}/.wh..wh..opq"), ""),
         };
@@ -264,7 +261,12 @@ fn listing_of(tree: &Tree) -> BTreeMap<String, String> {
             Kind::Fifo => "p".to_owned(),
             Kind::File(content) => {
                 let mut text = Vec::new();
-                content.data(|_, run| { text.extend_from_slice(run); Ok(()) }).unwrap();
+                content
+                    .data(|_, run| {
+                        text.extend_from_slice(run);
+                        Ok(())
+                    })
+                    .unwrap();
                 String::from_utf8(text).unwrap()
             }
         };

@@ -135,4 +135,3 @@ fn xattrs(place: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     };
     read().unwrap_or_default()
 }
-

@@ -29,7 +29,7 @@ pub(super) enum Supply {
     /// No wrapping: the tree itself.
     Tree(Box<Tree>),
     /// Layers and a configuration.
-    Layers(Layers),
+    Layers(Box<Layers>),
 }
 
 /// An image of layers.
@@ -90,27 +90,31 @@ pub(super) fn open(
     match source {
         ImageSource::Registry(reference) => {
             progress(ImageEvent::Asking { registry: reference.registry.clone() });
-            registry::open(reference, options).map(Supply::Layers)
+            registry::open(reference, options).map(layered)
         }
         ImageSource::Path { path, name } => {
             let status = path.metadata().map_err(host("read", path))?;
             if status.is_dir() {
                 if path.join("oci-layout").is_file() && path.join("index.json").is_file() {
-                    return layout::open_directory(path, name.as_deref()).map(Supply::Layers);
+                    return layout::open_directory(path, name.as_deref()).map(layered);
                 }
                 progress(ImageEvent::Walking { directory: path.clone() });
                 return only(path, name.as_deref(), directory::walk(path, &options.limits)?);
             }
             let archive = Archive::open(path, work, &options.limits)?;
             if archive.has("oci-layout") && archive.has("index.json") {
-                layout::open_archive(archive, name.as_deref()).map(Supply::Layers)
+                layout::open_archive(archive, name.as_deref()).map(layered)
             } else if archive.has("manifest.json") {
-                docker::open(archive, name.as_deref()).map(Supply::Layers)
+                docker::open(archive, name.as_deref()).map(layered)
             } else {
                 only(path, name.as_deref(), archive.into_tree())
             }
         }
     }
+}
+
+fn layered(layers: Layers) -> Supply {
+    Supply::Layers(Box::new(layers))
 }
 
 /// A tree is one image and has no name.

@@ -9,8 +9,8 @@ mod pax;
 mod sparse;
 mod write;
 
-pub use error::{EntryProblem, TarError};
 pub(crate) use error::shown;
+pub use error::{EntryProblem, TarError};
 pub(crate) use write::Writer;
 
 use super::limits::Limits;
@@ -232,11 +232,7 @@ impl<'a> Reader<'a> {
 /// The name in a header; POSIX has a field for what comes before it.
 fn path_of(header: &[u8; 512]) -> Vec<u8> {
     let (name, prefix) = (until_zero(&header[..100]), until_zero(&header[345..500]));
-    if &header[257..263] == b"ustar\0" && !prefix.is_empty() {
-        [prefix, b"/", name].concat()
-    } else {
-        name.to_vec()
-    }
+    if &header[257..263] == b"ustar\0" && !prefix.is_empty() { [prefix, b"/", name].concat() } else { name.to_vec() }
 }
 
 fn until_zero(field: &[u8]) -> &[u8] {

@@ -127,7 +127,13 @@ mod tests {
     #[test]
     fn damaged_records_are_refused() {
         let records: [&[u8]; 8] = [
-            b"x", b"0 a=b\n", b"99 a=b\n", b"6 a=b ", b"5 ab\n", b"12 size=1x2\n", b"99999999999999999999999 a=b\n",
+            b"x",
+            b"0 a=b\n",
+            b"99 a=b\n",
+            b"6 a=b ",
+            b"5 ab\n",
+            b"12 size=1x2\n",
+            b"99999999999999999999999 a=b\n",
             b"26 GNU.sparse.numbytes=12\n",
         ];
         for bytes in records {

@@ -32,7 +32,8 @@ fn text(content: &Content) -> Vec<u8> {
 
 #[allow(clippy::print_stderr, reason = "a test that is skipped says why")]
 fn gnu_tar(directory: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
-    let output = Command::new("tar").current_dir(directory).args(["-c", "--sort=name"]).args(arguments).arg(".").output();
+    let output =
+        Command::new("tar").current_dir(directory).args(["-c", "--sort=name"]).args(arguments).arg(".").output();
     match output {
         Ok(output) if output.status.success() => Some(output.stdout),
         other => {
@@ -50,7 +51,8 @@ fn every_format_of_gnu_tar_is_read() {
     std::fs::write(directory.path().join(&long), "long").unwrap();
     std::fs::hard_link(directory.path().join(&long), directory.path().join("z-hard")).unwrap();
     std::os::unix::fs::symlink("t".repeat(200), directory.path().join("link")).unwrap();
-    let formats: [&[&str]; 4] = [&["--format=gnu"], &["--format=pax"], &["--format=oldgnu"], &["--format=pax", "--numeric-owner"]];
+    let formats: [&[&str]; 4] =
+        [&["--format=gnu"], &["--format=pax"], &["--format=oldgnu"], &["--format=pax", "--numeric-owner"]];
     for arguments in formats {
         let Some(bytes) = gnu_tar(directory.path(), arguments) else { continue };
         let found = entries(&bytes).unwrap();
@@ -144,9 +146,9 @@ fn changed(change: impl FnOnce(&mut [u8])) -> Vec<u8> {
 fn damage_is_said() {
     let bytes = one_file();
     assert_eq!(entries(&bytes[..1024]).unwrap().len(), 1);
-    says(&bytes[..1000], "cut short");
+    says(&bytes[..515], "cut short");
     says(&bytes[..300], "cut short inside a header");
-    let mut wrong = bytes.clone();
+    let mut wrong = bytes;
     wrong[0] ^= 1;
     says(&wrong, "checksum");
     says(&changed(|header| header[124..136].copy_from_slice(b"99999999999\0")), "no number");

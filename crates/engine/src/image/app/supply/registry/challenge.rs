@@ -20,7 +20,9 @@ impl Challenge {
         while let Some((key, value)) = rest.split_once('=') {
             let (value, behind) = match value.strip_prefix('"') {
                 Some(quoted) => quoted.split_once('"')?,
-                None => value.split_once(',').map_or((value, ""), |(value, _)| (value, &rest[key.len() + 1 + value.len()..])),
+                None => value
+                    .split_once(',')
+                    .map_or((value, ""), |(value, _)| (value, &rest[key.len() + 1 + value.len()..])),
             };
             match key.trim().to_ascii_lowercase().as_str() {
                 "realm" => realm = Some(value.to_owned()),

@@ -152,11 +152,12 @@ impl Client {
         request = request.query("scope", format!("repository:{}:pull", self.repository));
         let response = request.call().map_err(|error| self.said(error.to_string()))?;
         let bytes = read_within(self.body(response)?, TOKEN_LIMIT, "token")?;
-        let reply: Reply = serde_json::from_slice(&bytes)
-            .map_err(|error| self.said(format!("its token cannot be read: {error}")))?;
-        let token = reply.token.or(reply.access_token).filter(|token| {
-            !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
-        });
+        let reply: Reply =
+            serde_json::from_slice(&bytes).map_err(|error| self.said(format!("its token cannot be read: {error}")))?;
+        let token = reply
+            .token
+            .or(reply.access_token)
+            .filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
         token.ok_or_else(|| self.said("it gives no token".to_owned()))
     }
 

@@ -19,9 +19,8 @@ fn layout() -> Layout {
 }
 
 fn answers(layout: &Layout) -> Answers {
-    let blob = |kind: &str, name: &str, bytes: &[u8]| {
-        (format!("/v2/app/{kind}/{name}"), (200, String::new(), bytes.to_vec()))
-    };
+    let blob =
+        |kind: &str, name: &str, bytes: &[u8]| (format!("/v2/app/{kind}/{name}"), (200, String::new(), bytes.to_vec()));
     let mut answers: Answers =
         layout.blobs.iter().map(|(digest, bytes)| blob("blobs", &digest.to_string(), bytes)).collect();
     let (digest, manifest) = layout.blobs.last().unwrap();
@@ -50,7 +49,10 @@ fn answer(stream: &TcpStream, answers: &Answers, guarded: bool, port: u16) {
         let path = request.split(' ').nth(1).unwrap_or_default();
         let authorised = headers.iter().any(|line| line.to_lowercase() == format!("authorization: bearer {TOKEN}"));
         let (status, extra, body) = if path.starts_with("/token?") {
-            assert!(path.contains("scope=repository%3Aapp%3Apull") || path.contains("scope=repository:app:pull"), "{path}");
+            assert!(
+                path.contains("scope=repository%3Aapp%3Apull") || path.contains("scope=repository:app:pull"),
+                "{path}"
+            );
             (200, String::new(), format!("{{\"token\":\"{TOKEN}\"}}").into_bytes())
         } else if guarded && !authorised {
             let realm = format!("Bearer realm=\"http://127.0.0.1:{port}/token\",service=\"test\"");
