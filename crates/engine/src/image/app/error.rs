@@ -143,7 +143,7 @@ pub enum ImageError {
         limit: u64,
     },
     /// A tool is missing or too old.
-    #[error("a {format} disk needs `{tool}`: {problem}; install the package `{package}`")]
+    #[error("a disk with {format} needs `{tool}`: {problem}; install the package `{package}`")]
     NoTool {
         /// What for.
         format: &'static str,
