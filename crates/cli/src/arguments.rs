@@ -8,7 +8,7 @@ mod measure;
 mod results;
 
 pub use exchange::{ExportOptions, ImportOptions};
-pub use host::{CalibrateOptions, DoctorOptions, SetupOptions};
+pub use host::{CalibrateOptions, DiskFormat, DoctorOptions, ImageOptions, SetupOptions};
 pub use judge::{CompareOptions, GateOptions, SelfcheckOptions};
 pub use keep::{HistoryAction, HistoryOptions, MergeOptions, TrendOptions};
 pub use measure::{CheckOptions, ListOptions, Listed, RunOptions};
@@ -62,6 +62,8 @@ pub enum Command {
     Calibrate(CalibrateOptions),
     /// Get guest kernel and initramfs into the cache (no root needed)
     Setup(SetupOptions),
+    /// Show an application image from anywhere, and make a disk or an archive of it
+    Image(ImageOptions),
     /// List benchmarks, backends, ready plans or runs
     List(ListOptions),
     /// Validate a plan and run nothing

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Doctor(options) => commands::doctor::doctor(&options, &output),
         Command::Calibrate(options) => commands::calibrate::calibrate(&options, &output),
         Command::Setup(options) => commands::setup::setup(&options, &output),
+        Command::Image(options) => commands::image::image(&options, &output),
         Command::List(options) => commands::list::list(&options, &output),
         Command::Check(options) => commands::check::check(&options, &output),
         Command::Run(options) => commands::run::run(&options, &output),

@@ -31,6 +31,8 @@ pinned! {
     help: ["--help"];
     help_of_doctor: ["doctor", "--help"];
     help_of_setup: ["setup", "--help"];
+    help_of_image: ["image", "--help"];
+    image_that_is_none: ["image", "no-such-image.tar"];
     help_of_list: ["list", "--help"];
     help_of_calibrate: ["calibrate", "--help"];
     help_of_check: ["check", "--help"];

@@ -9,6 +9,7 @@ pub mod export;
 pub mod gate;
 pub mod guardian;
 pub mod history;
+pub mod image;
 pub mod import;
 pub mod list;
 pub mod manual;

@@ -46,7 +46,7 @@ pub fn archive(bytes: &[u8]) {
 }
 
 /// Gives every header of a tar the checksum that it should have, in the way a reader goes from one to the next.
-fn checksummed(tar: &mut [u8]) {
+pub(super) fn checksummed(tar: &mut [u8]) {
     let mut at = 0;
     while let Some(block) = tar.get_mut(at..at + 512) {
         block[148..156].fill(b' ');

@@ -3,10 +3,12 @@
 //! Only compiled for tests and fuzzers. The tests run every function on the seeds of `fuzz/seeds/` and on small changes
 //! of them, so that the targets cannot rot without a fuzzer.
 
+mod app;
 mod image;
 mod text;
 mod wire;
 
+pub use app::{image_archive, image_documents, image_layers, image_references};
 pub use image::{archive, kernel, unpack};
 pub use text::texts;
 pub use wire::{docker, http, qmp};

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -122,6 +122,23 @@ impl Cache {
         Ok(stored)
     }
 
+    /// Takes a file in that was written inside the cache's own directory and whose digest is known already. It is
+    /// moved, and nobody may write to it afterwards.
+    ///
+    /// # Errors
+    /// [`CacheError::Io`] if it cannot be moved.
+    pub fn adopt(&self, name: &str, sha256: &str, file: &Path) -> Result<Stored, CacheError> {
+        let size_bytes = file.metadata().map_err(io_error("read", file))?.len();
+        let stored = Stored { name: name.to_owned(), sha256: sha256.to_owned(), size_bytes };
+        let path = self.path(&stored);
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory).map_err(io_error("make", directory))?;
+        }
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o444)).map_err(io_error("protect", file))?;
+        std::fs::rename(file, &path).map_err(io_error("write", &path))?;
+        Ok(stored)
+    }
+
     /// Where a stored file is.
     pub fn path(&self, stored: &Stored) -> PathBuf {
         self.root.join("sha256").join(&stored.sha256).join(&stored.name)
@@ -216,7 +233,7 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-fn hex(digest: &[u8]) -> String {
+pub(crate) fn hex(digest: &[u8]) -> String {
     digest.iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");

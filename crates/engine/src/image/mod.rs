@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::PathBuf;
 
+pub mod app;
 pub mod cache;
 pub mod compression;
 pub mod cpio;
@@ -17,6 +18,7 @@ pub mod lz4;
 pub mod modules;
 pub mod package;
 pub mod rootfs;
+pub(crate) mod tool;
 
 pub use cache::{Cache, CacheError, Stored};
 pub use driver::{Driver, Transport};
@@ -186,14 +188,6 @@ pub enum SetupError {
         /// The packages.
         packages: String,
     },
-    /// A tool took too long.
-    #[error("`{program}` did not end within {seconds} s and was killed")]
-    Deadline {
-        /// The tool.
-        program: String,
-        /// The deadline.
-        seconds: u64,
-    },
     /// The kernel cannot drive what the guest is to use.
     #[error("this kernel cannot give a guest {drivers}: {reason}")]
     Drivers {
@@ -202,6 +196,9 @@ pub enum SetupError {
         /// Why not.
         reason: String,
     },
+    /// A tool could not be run to its end.
+    #[error(transparent)]
+    Tool(#[from] tool::ToolError),
     /// The initramfs cannot be written.
     #[error("failed to build the initramfs")]
     Initramfs(#[from] cpio::CpioError),

@@ -2,16 +2,13 @@
 
 use crate::image::cache::sha256_hex;
 use crate::image::modules::{self, Modules};
+use crate::image::tool::output_of;
 use crate::image::{SetupError, SetupEvent, compression, driver};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-
-mod run;
-
-use run::output_of;
 
 /// Packages that stand for the distribution's newest kernel, the smallest first.
 const META_PACKAGES: &[&str] =

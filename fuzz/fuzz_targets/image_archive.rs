@@ -1,0 +1,5 @@
+//! `manifest.json` of `docker save` archives. The properties are in `crates/engine/src/fuzzing/`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| isodyne_engine::fuzzing::image_archive(input));

@@ -1,0 +1,5 @@
+//! References to images in registries, and a registry's challenge. The properties are in `crates/engine/src/fuzzing/`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| isodyne_engine::fuzzing::image_references(input));
