@@ -14,12 +14,13 @@ fn config(machine: Machine) -> Config {
         initramfs: PathBuf::from("/cache/initramfs.cpio"),
         modules: Vec::new(),
         command_line: String::new(),
+        network: NetworkKind::None,
     }
 }
 
 /// One option with its value a line.
 fn lines(config: &Config) -> String {
-    argv(config, "qemu", 30).join(" ").replace(" -", "\n-")
+    argv(config, "qemu", "isodyne-7f3a-1", 30).join(" ").replace(" -", "\n-")
 }
 
 #[test]
@@ -131,7 +132,7 @@ fn every_combination_is_whole() {
         for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
             for channel in [Channel::Serial, Channel::VirtioSerial] {
                 let config = Config { accelerator, channel, ..config(machine) };
-                let argv = argv(&config, "qemu", 30);
+                let argv = argv(&config, "qemu", "isodyne-7f3a-1", 30);
                 // Every character device has a user and every user its device.
                 let chardevs: Vec<&str> =
                     argv.iter().filter_map(|word| word.strip_prefix("socket,id=")?.split(',').next()).collect();
@@ -146,4 +147,16 @@ fn every_combination_is_whole() {
             }
         }
     }
+}
+
+#[test]
+fn a_network_is_a_card_with_addresses_of_the_sandboxs_own() {
+    let with = |network| {
+        let modules = ["virtio_ring.ko", "virtio_net.ko"].map(str::to_owned).to_vec();
+        let lines = lines(&Config { network, modules, ..config(Machine::Q35) });
+        let kept = lines.lines().filter(|line| line.contains("net") && !line.contains("fd=20[0-4]"));
+        kept.map(str::to_owned).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(with(NetworkKind::Own { nat: false }), @"");
+    insta::assert_snapshot!(with(NetworkKind::User), @"");
 }

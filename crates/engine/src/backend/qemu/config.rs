@@ -1,6 +1,7 @@
 //! The factors of this backend, resolved: what is left open is decided here, and what cannot be is refused.
 
 use crate::backend::PrepareError;
+use crate::network::NetworkKind;
 use isodyne_core::cell::UnknownName;
 use isodyne_core::factor::Factors;
 use isodyne_core::fingerprint::KvmState;
@@ -61,6 +62,18 @@ choices! {
 }
 
 choices! {
+    /// The guest's network, as a plan says it.
+    WishedNetwork {
+        /// Loopback alone.
+        None = "none",
+        /// A tap on a subnet of its own.
+        Own = "own",
+        /// QEMU's own network stack.
+        User = "user",
+    }
+}
+
+choices! {
     /// How much the kernel prints.
     Console {
         /// The first line and errors: enough to see the kernel begin and to see it die.
@@ -117,6 +130,8 @@ pub struct Wish {
     pub entry: Option<Entry>,
     /// `cmdline`.
     pub command_line: String,
+    /// `network`; whether this host can give it is not known yet.
+    pub network: NetworkKind,
 }
 
 /// Everything that QEMU's command line is made from.
@@ -144,6 +159,8 @@ pub struct Config {
     pub modules: Vec<String>,
     /// What the user adds to the kernel's command line.
     pub command_line: String,
+    /// The guest's network.
+    pub network: NetworkKind,
 }
 
 fn invalid(key: &str, message: impl Into<String>, hint: impl Into<String>) -> PrepareError {
@@ -186,6 +203,20 @@ impl Wish {
             }
             other => other.unwrap_or(Channel::Serial),
         };
+        let network = match choice(factors, "network")? {
+            Some(WishedNetwork::None) | None => NetworkKind::None,
+            Some(_) if machine == Machine::Microvm => {
+                return Err(invalid(
+                    "network",
+                    "a network card needs PCI, which `machine = \"microvm\"` does not have",
+                    "use another machine, or leave `network` at \"none\"",
+                ));
+            }
+            Some(WishedNetwork::Own) => {
+                NetworkKind::Own { nat: factors.get("nat").and_then(|value| value.as_flag()).unwrap_or(false) }
+            }
+            Some(WishedNetwork::User) => NetworkKind::User,
+        };
         let command_line = word(factors, "cmdline").unwrap_or_default().to_owned();
         if command_line.chars().any(|c| c.is_control()) || command_line.len() > 1024 {
             return Err(invalid("cmdline", "it has control characters or more than 1024 bytes", "give one short line"));
@@ -205,6 +236,7 @@ impl Wish {
             console: choice(factors, "console")?.unwrap_or(Console::Phases),
             entry: choice_or_auto(factors, "entry")?,
             command_line,
+            network,
         })
     }
 }
@@ -285,6 +317,8 @@ mod tests {
             let error = wish(&[(key, value)], KvmState::Absent).unwrap_err();
             assert!(error.to_string().starts_with(&format!("backend.qemu.{key}: ")), "{error}");
         }
+        let both = [("machine", says("microvm")), ("network", says("own"))];
+        assert!(matches!(wish(&both, KvmState::Absent), Err(PrepareError::Invalid { .. })));
         let both = [("machine", says("microvm")), ("channel", says("virtio-serial"))];
         assert!(matches!(wish(&both, KvmState::Absent), Err(PrepareError::Invalid { .. })));
         assert!(matches!(wish(&[("accel", says("kvm"))], KvmState::Absent), Err(PrepareError::Unavailable { .. })));

@@ -7,6 +7,7 @@ use crate::backend::{Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
 use crate::host::accounting::{self, GuestMapping};
+use crate::network::Network;
 use crate::ownership::{ExitReport, OwnedProcess};
 use crate::watch::Watcher;
 use isodyne_core::failure::{Failure, FailureClass};
@@ -16,6 +17,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How much of a log's end is read for a diagnosis.
@@ -78,6 +80,7 @@ pub(super) struct QemuSandbox {
     logs: Logs,
     memory_bytes: u64,
     ends_by_reset: bool,
+    network: Option<Arc<dyn Network>>,
 }
 
 impl QemuSandbox {
@@ -91,6 +94,7 @@ impl QemuSandbox {
         stamps: Vec<Stamp>,
         logs: Logs,
         config: &Config,
+        network: Option<Arc<dyn Network>>,
     ) -> Self {
         Self {
             clock,
@@ -102,6 +106,7 @@ impl QemuSandbox {
             logs,
             memory_bytes: config.memory_bytes,
             ends_by_reset: config.machine.ends_by_reset(),
+            network,
         }
     }
 
@@ -186,6 +191,10 @@ impl Sandbox for QemuSandbox {
 
     fn agent(&mut self) -> &mut AgentChannel {
         &mut self.agent
+    }
+
+    fn network(&self) -> Option<Arc<dyn Network>> {
+        self.network.clone()
     }
 
     fn usage(&mut self) -> Vec<(String, f64)> {
