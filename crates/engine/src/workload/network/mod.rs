@@ -12,6 +12,7 @@ use super::Attempt;
 use super::boot::{FAILED_STOP_PATIENCE, STOP_PATIENCE, finish};
 use crate::backend::{Launcher, Place, Sandbox, Stamp};
 use crate::channel::{AgentChannel, ExecRequest, Executed};
+use crate::clock::Clock;
 use crate::lab::Lab;
 use crate::network::{AGENT_PORT, Family, Network};
 use control::Control;
@@ -26,6 +27,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 use traffic::OpenLoop;
 
+/// How long to wait before a server that does not answer yet is asked again. Never within a measured time.
+const AGAIN: Duration = Duration::from_millis(5);
 /// How long the server outlives the time that its client has: a client that fails late still ends it.
 const SERVER_GRACE: Duration = Duration::from_secs(2);
 
@@ -155,6 +158,17 @@ impl Line<'_> {
         unconnected("the sandbox", self.network.connect_when_ready(AGENT_PORT, family, deadline))
     }
 
+    /// Waits until the server inside answers. It has been told to start, and nothing announces it.
+    fn wait_for_server(&self) -> Result<(), Failure> {
+        while !traffic::answers(self.sandbox_by(self.deadline)?, self.deadline) {
+            if self.deadline <= Clock.now() {
+                return Err(Failure::new(FailureClass::Timeout, "the server in the sandbox does not answer"));
+            }
+            std::thread::sleep(AGAIN);
+        }
+        Ok(())
+    }
+
     /// Every task over loopback first, then to the sandbox.
     fn each(&self, mut task: impl FnMut(TcpStream, &str) -> Result<(), Failure>) -> Result<(), Failure> {
         task(unconnected("loopback", self.control.connect(self.options.family, self.deadline))?, "control_")?;
@@ -164,6 +178,7 @@ impl Line<'_> {
     fn measure(&self) -> Result<Measured, Failure> {
         let NetworkOptions { message_bytes, round_trips, rate_per_s, duration, bytes, .. } = *self.options;
         let mut measured = Measured::default();
+        self.wait_for_server()?;
         self.each(|stream, prefix| {
             let times = traffic::closed_loop(stream, message_bytes, round_trips, self.deadline)?;
             measured.distribution(prefix, "round_trip", &times);

@@ -16,6 +16,8 @@ use std::time::Duration;
 const PIECE: usize = 64 << 10;
 /// A quantile of a latency is off by at most 2^-10.
 const PRECISION_BITS: u32 = 10;
+/// How long one try may take while the server is not known to be there.
+const ONE_TRY: Duration = Duration::from_secs(2);
 /// What a message is filled with behind its number.
 const FILLING: u8 = 0xa5;
 
@@ -150,6 +152,13 @@ pub(super) fn download(mut stream: TcpStream, bytes: u64, seed: u64, deadline: H
         }
     }
     Ok(bytes as f64 * 1e9 / Clock.now().ns_since(begin).max(1) as f64)
+}
+
+/// Whether the server answers: a connection alone does not say so, since whoever forwards it takes it before the sandbox.
+pub(super) fn answers(mut stream: TcpStream, deadline: HostInstant) -> bool {
+    let mut answer = [0];
+    let asked = ask(&mut stream, b'e', 0, 0, deadline.min(Clock.after(ONE_TRY)));
+    asked.is_ok() && stream.write_all(b"?").and_then(|()| stream.read_exact(&mut answer)).is_ok() && answer == *b"?"
 }
 
 /// Tells the server to end.
