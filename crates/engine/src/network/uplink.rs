@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn cards_are_named_by_run_and_number_within_the_kernels_limit() {
         assert_eq!(card_of("isodyne-7f3a00ff-12"), "i7f3a00ff-c");
-        assert_eq!(card_of("isodyne-7f3a00ff-1000000"), "i7f3a00ff-lflc");
+        assert_eq!(card_of("isodyne-7f3a00ff-1000000"), "i7f3a00ff-lfls");
         assert!(card_of("isodyne-7f3a00ff-trial").len() <= NAME_MOST);
         assert!(card_of("isodyne-7f3a00ff-trial").starts_with("i7f3a00ff-"));
     }
