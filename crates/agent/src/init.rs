@@ -48,6 +48,11 @@ pub(crate) fn run(environment: &[&CStr]) -> ! {
     if let Err(errno) = socket::loopback_up() {
         complain(&format!("failed to bring loopback up: {errno}"));
     }
+    for interface in &options.interfaces {
+        if let Err(errno) = interface.configure() {
+            complain(&format!("failed to configure {}: {errno}", String::from_utf8_lossy(&interface.name)));
+        }
+    }
     let end = match options.service().and_then(|service| serve::serve(&start, &service, true)) {
         Ok(ShutdownHow::Exit) => options.end,
         Ok(ShutdownHow::PowerOff) => MachineEnd::PowerOff,

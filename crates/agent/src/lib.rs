@@ -17,6 +17,7 @@ mod applet;
 mod exec;
 mod init;
 mod link;
+mod net_serve;
 mod options;
 mod output;
 mod program;
@@ -62,7 +63,9 @@ pub fn run(arguments: &[&CStr], environment: &[&CStr]) -> u8 {
     if sys::process::pid() == 1 {
         init::run(environment);
     }
-    complain("usage: isodyne-agent serve --channel SPEC [--patience SECONDS] | echo | cat | sleep | true | false");
+    complain(
+        "usage: isodyne-agent serve --channel SPEC [--patience SECONDS] | net-serve PORT [SECONDS] | echo | cat | sleep | true | false",
+    );
     2
 }
 

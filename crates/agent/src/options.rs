@@ -2,7 +2,7 @@
 
 use crate::Start;
 use crate::sys::machine::MachineEnd;
-use crate::sys::socket::Address;
+use crate::sys::socket::{Address, Interface};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -135,6 +135,7 @@ pub(crate) struct BootOptions<'a> {
     comes_back: bool,
     /// Where Firecracker's boot timer is mapped.
     pub(crate) boot_timer: Option<u64>,
+    pub(crate) interfaces: Vec<Interface>,
     pub(crate) end: MachineEnd,
 }
 
@@ -155,6 +156,10 @@ impl<'a> BootOptions<'a> {
                 b"modules" => {
                     options.modules = value.split(|byte| *byte == b',').filter(|name| !name.is_empty()).collect();
                 }
+                b"net" => match parse_interface(value) {
+                    Some(interface) => options.interfaces.push(interface),
+                    None => crate::complain("isodyne.net takes IF,ADDRESS/LENGTH[,GATEWAY[,ADDRESS6/LENGTH]]"),
+                },
                 b"end" => match value {
                     b"poweroff" => options.end = MachineEnd::PowerOff,
                     b"reboot" => options.end = MachineEnd::Reboot,
@@ -173,9 +178,59 @@ impl<'a> BootOptions<'a> {
     }
 }
 
+/// `eth0,10.0.0.2/30,10.0.0.1,fd00::2/64`: the gateway may be empty, and what follows the IPv4 address may be left out.
+fn parse_interface(text: &[u8]) -> Option<Interface> {
+    let mut parts = core::str::from_utf8(text).ok()?.split(',');
+    let (name, v4) = (parts.next()?, parts.next()?);
+    let (gateway, v6) = (parts.next().unwrap_or_default(), parts.next());
+    let sound = !name.is_empty() && name.len() < 16 && !name.contains(['/', '.']) && parts.next().is_none();
+    let prefixed = |text: &str, most: u32| -> Option<(String, u8)> {
+        let (address, prefix) = text.split_once('/')?;
+        let prefix = number(prefix.as_bytes()).filter(|prefix| *prefix <= most)?;
+        Some((address.to_owned(), u8::try_from(prefix).ok()?))
+    };
+    let (v4, prefix) = prefixed(v4, 32)?;
+    let v6 = match v6 {
+        None => None,
+        Some(text) => {
+            let (address, prefix) = prefixed(text, 128)?;
+            Some((address.parse().ok()?, prefix))
+        }
+    };
+    let gateway = if gateway.is_empty() { None } else { Some(gateway.parse().ok()?) };
+    sound.then_some(Interface { name: name.as_bytes().to_vec(), v4: (v4.parse().ok()?, prefix), gateway, v6 })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn interfaces_are_read_or_refused() {
+        let full = parse_interface(b"eth0,10.0.0.2/30,10.0.0.1,fd00::2/64").unwrap();
+        assert_eq!((full.name.as_slice(), full.v4), (b"eth0".as_slice(), ([10, 0, 0, 2].into(), 30)));
+        assert_eq!(full.gateway, Some([10, 0, 0, 1].into()));
+        assert_eq!(full.v6, Some(("fd00::2".parse().unwrap(), 64)));
+        assert_eq!(parse_interface(b"eth0,10.0.0.2/30").unwrap().v6, None);
+        assert_eq!(parse_interface(b"eth0,10.0.0.2/30,,fd00::2/64").unwrap().gateway, None);
+        for wrong in [
+            "",
+            "eth0",
+            "eth0,10.0.0.2",
+            "eth0,10.0.0.2/33",
+            "eth0,10.0.0.256/30",
+            ",10.0.0.2/30",
+            "../x,10.0.0.2/30",
+            "eth0,10.0.0.2/30,x",
+            "eth0,10.0.0.2/30,,fd00::2",
+            "eth0,10.0.0.2/30,,fd00::2/129",
+            "eth0,10.0.0.2/+3",
+            "eth0,10.0.0.2/30,10.0.0.1,fd00::2/64,more",
+            "an-interface-too-long,10.0.0.2/30",
+        ] {
+            assert_eq!(parse_interface(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
     use crate::sys::poll::Moment;
 
     fn words<'a>(words: &[&'a str]) -> Result<Service, String> {

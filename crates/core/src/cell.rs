@@ -85,10 +85,22 @@ named! {
     BenchmarkName {
         /// From before fork to the first command's correct output inside the sandbox, then stop and gone.
         Boot = "boot",
+        /// Round trips and throughput between host and sandbox, beside the same over the host's loopback.
+        Network = "network",
     }
     beside {
         /// Whatever another tool measured; never in a plan. The cell's factors say what it was.
         Imported = "imported",
+    }
+}
+
+impl BenchmarkName {
+    /// The metric that a table shows if it shows one.
+    pub fn headline(self) -> &'static str {
+        match self {
+            Self::Network => "round_trip_p50_ns",
+            Self::Boot | Self::Imported => "total_ns",
+        }
     }
 }
 

@@ -145,7 +145,8 @@ impl Sample {
     pub fn last_milestone_of(cell: &CellId) -> Option<MilestoneName> {
         match cell.benchmark()? {
             BenchmarkName::Boot => Some(MilestoneName::FirstExec),
-            BenchmarkName::Imported => None,
+            // Its milestones lead up to the traffic, which has no total.
+            BenchmarkName::Network | BenchmarkName::Imported => None,
         }
     }
 

@@ -14,6 +14,7 @@ pub mod host;
 pub mod http;
 pub mod image;
 pub mod lab;
+pub mod network;
 pub mod ownership;
 pub mod schedule;
 pub mod watch;

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 pub(crate) fn meaning(benchmark: BenchmarkName) -> &'static str {
     match benchmark {
         BenchmarkName::Boot => "from before fork to the first command's output inside",
+        BenchmarkName::Network => "round trips between host and sandbox, closed loop",
         BenchmarkName::Imported => "as another tool measured it",
     }
 }

@@ -166,11 +166,12 @@ pub(crate) fn names_metrics(cells: &[&ShownCell<'_>]) -> bool {
     cells.iter().any(|cell| cell.metric != TOTAL)
 }
 
-/// What the headline of a cell is about: the total. What another tool measured may have none; then it is the first of
+/// What the headline of a cell is about: the total, or what its benchmark is about. What another tool measured may have none; then it is the first of
 /// its metrics by name, times before rates, rates before amounts.
 fn headline(summary: &CellSummary) -> &str {
-    if summary.cell.benchmark != BenchmarkName::Imported || summary.metrics.contains_key(TOTAL) {
-        return TOTAL;
+    let benchmark = summary.cell.benchmark;
+    if benchmark != BenchmarkName::Imported || summary.metrics.contains_key(TOTAL) {
+        return benchmark.headline();
     }
     let rank = |name: &str| match unit_of_metric(name) {
         "ns" => 0,

@@ -190,6 +190,11 @@ pub(crate) fn default_signals() {
     let _ = set_mask(0);
 }
 
+/// Makes a broken pipe or connection an error of the write.
+pub(crate) fn survive_broken_pipes() {
+    let _ = set_pipe_signal(true);
+}
+
 fn set_mask(set: u64) -> Result<()> {
     // SAFETY: the kernel reads the set.
     unsafe { call!(__NR_rt_sigprocmask, k::SIG_SETMASK, &raw const set, 0_usize, SIGNAL_SET_BYTES) }.map(drop)

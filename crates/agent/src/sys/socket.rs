@@ -3,8 +3,8 @@
 use super::file::Fd;
 use super::{Errno, Result, call};
 use alloc::vec::Vec;
-use core::net::SocketAddr;
-use linux_raw_sys::{general as k, net, netlink};
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use linux_raw_sys::{general as k, ioctl, net, netlink};
 
 /// Where a stream socket goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,11 +104,27 @@ pub(crate) fn connected(fd: &Fd) -> Result<bool> {
 pub(crate) fn listen(address: &Address) -> Result<Fd> {
     let fd = socket(address.family(), net::SOCK_STREAM | k::O_NONBLOCK, 0)?;
     let encoded = address.encode()?;
+    if matches!(address, Address::Tcp(SocketAddr::V6(_))) {
+        // Whoever listens on all addresses means those of both families.
+        let off = 0_i32;
+        // SAFETY: the kernel reads one number.
+        let _ =
+            unsafe { call!(__NR_setsockopt, fd.number(), net::SOL_IPV6, net::IPV6_V6ONLY, &raw const off, 4_usize) };
+    }
     // SAFETY: the kernel reads the address.
     unsafe { call!(__NR_bind, fd.number(), encoded.as_ptr(), encoded.len()) }?;
     // SAFETY: plain numbers.
     unsafe { call!(__NR_listen, fd.number(), 1) }?;
     Ok(fd)
+}
+
+/// The port that a TCP socket has, whatever its family.
+pub(crate) fn bound_port(fd: &Fd) -> Result<u16> {
+    let mut address = [0_u8; 28];
+    let mut length = address.len() as u32;
+    // SAFETY: the kernel writes at most `length` bytes, and then the length.
+    unsafe { call!(__NR_getsockname, fd.number(), address.as_mut_ptr(), &raw mut length) }?;
+    Ok(u16::from_be_bytes([address[2], address[3]]))
 }
 
 /// The connection that has come, or [`Errno::AGAIN`].
@@ -139,16 +155,101 @@ pub(crate) fn device_notices() -> Result<Fd> {
     Ok(fd)
 }
 
+/// An interface with its addresses, as the host has thought it out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Interface {
+    pub(crate) name: Vec<u8>,
+    pub(crate) v4: (Ipv4Addr, u8),
+    pub(crate) gateway: Option<Ipv4Addr>,
+    pub(crate) v6: Option<(Ipv6Addr, u8)>,
+}
+
+impl Interface {
+    /// Gives the interface its addresses and brings it up.
+    pub(crate) fn configure(&self) -> Result<()> {
+        let fd = socket(net::AF_INET, net::SOCK_DGRAM, 0)?;
+        let (address, prefix) = self.v4;
+        let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0).to_be_bytes();
+        let mut request = self.request()?;
+        request[16..32].copy_from_slice(&internet(address.octets()));
+        // SAFETY: this call reads a request of 40 bytes, as do the next ones.
+        unsafe { fd.ioctl(ioctl::SIOCSIFADDR, &mut request) }?;
+        request[16..32].copy_from_slice(&internet(mask));
+        // SAFETY: as above.
+        unsafe { fd.ioctl(ioctl::SIOCSIFNETMASK, &mut request) }?;
+        if self.v6.is_some() {
+            // An address is otherwise tried for a second before it is used. A kernel without IPv6 has no such file.
+            let path = [b"/proc/sys/net/ipv6/conf/".as_slice(), &self.name, b"/accept_dad"].concat();
+            let _ = super::file::open_bytes(&path, super::file::Access::ReadWrite).and_then(|file| file.write(b"0"));
+        }
+        let mut request = self.request()?;
+        request[16..18].copy_from_slice(&UP.to_ne_bytes());
+        // SAFETY: as above.
+        unsafe { fd.ioctl(ioctl::SIOCSIFFLAGS, &mut request) }?;
+        if let Some((address, prefix)) = self.v6 {
+            self.add_v6(&fd, address, prefix)?;
+        }
+        match self.gateway {
+            Some(gateway) => add_default_route(&fd, gateway),
+            None => Ok(()),
+        }
+    }
+
+    fn add_v6(&self, asking: &Fd, address: Ipv6Addr, prefix: u8) -> Result<()> {
+        let mut request = self.request()?;
+        // SAFETY: this call reads and writes a request of 40 bytes.
+        unsafe { asking.ioctl(ioctl::SIOCGIFINDEX, &mut request) }?;
+        // The address, the length of its prefix, the interface's number.
+        let mut wanted = [0_u8; 24];
+        wanted[..16].copy_from_slice(&address.octets());
+        wanted[16..20].copy_from_slice(&u32::from(prefix).to_ne_bytes());
+        wanted[20..].copy_from_slice(&request[16..20]);
+        let fd = socket(net::AF_INET6, net::SOCK_DGRAM, 0)?;
+        // SAFETY: the request is as large as the kernel's structure, and this call only reads it.
+        unsafe { fd.ioctl(ioctl::SIOCSIFADDR, &mut wanted) }.map(drop)
+    }
+
+    /// A request of 40 bytes that begins with the interface's name of up to 15 bytes and a zero byte.
+    fn request(&self) -> Result<[u8; 40]> {
+        let mut request = [0_u8; 40];
+        let room = request.get_mut(..self.name.len()).filter(|room| room.len() < 16).ok_or(Errno::INVAL)?;
+        room.copy_from_slice(&self.name);
+        Ok(request)
+    }
+}
+
+/// An IPv4 address as the kernel reads it in requests.
+fn internet(address: [u8; 4]) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..2].copy_from_slice(&(net::AF_INET as u16).to_ne_bytes());
+    bytes[4..8].copy_from_slice(&address);
+    bytes
+}
+
+fn add_default_route(fd: &Fd, gateway: Ipv4Addr) -> Result<()> {
+    const RTF_UP: u16 = 1;
+    const RTF_GATEWAY: u16 = 2;
+    // The kernel's rtentry on machines of 64 bits: destination, gateway and mask behind the first 8 bytes, then flags.
+    let mut route = [0_u8; 120];
+    route[8..24].copy_from_slice(&internet([0; 4]));
+    route[24..40].copy_from_slice(&internet(gateway.octets()));
+    route[40..56].copy_from_slice(&internet([0; 4]));
+    route[56..58].copy_from_slice(&(RTF_UP | RTF_GATEWAY).to_ne_bytes());
+    // SAFETY: the request is as large as the kernel's structure, and this call only reads it.
+    unsafe { fd.ioctl(ioctl::SIOCADDRT, &mut route) }.map(drop)
+}
+
+const UP: u16 = net::net_device_flags::IFF_UP as u16 | net::net_device_flags::IFF_RUNNING as u16;
+
 /// Brings the loopback interface up.
 pub(crate) fn loopback_up() -> Result<()> {
     let fd = socket(net::AF_INET, net::SOCK_DGRAM, 0)?;
     // A request has 40 bytes: the interface's name in 16, then what is set.
     let mut request = [0_u8; 40];
     request[..2].copy_from_slice(b"lo");
-    let flags = net::net_device_flags::IFF_UP as u16 | net::net_device_flags::IFF_RUNNING as u16;
-    request[16..18].copy_from_slice(&flags.to_ne_bytes());
+    request[16..18].copy_from_slice(&UP.to_ne_bytes());
     // SAFETY: the request is as large as the kernel's structure, and this call only reads it.
-    unsafe { fd.ioctl(linux_raw_sys::ioctl::SIOCSIFFLAGS, &mut request) }.map(drop)
+    unsafe { fd.ioctl(ioctl::SIOCSIFFLAGS, &mut request) }.map(drop)
 }
 
 #[cfg(test)]

@@ -67,6 +67,61 @@ const BOOT: &[Key] = &[
     ),
 ];
 
+const NETWORK: &[Key] = &[
+    setting("on", Kind::Backends, DefaultValue::Required, "The backends to measure; each needs a `network`."),
+    factor(
+        "timeout",
+        Kind::Duration { min_ns: MILLISECOND, max_ns: HOUR },
+        DefaultValue::DurationNs(60 * SECOND),
+        "Deadline of the agent's hello, and then of the traffic.",
+    ),
+    factor("family", Kind::Choice(&["ipv4", "ipv6"]), DefaultValue::Text("ipv4"), "The family of the addresses."),
+    factor(
+        "message",
+        Kind::Bytes { min: 1, max: MIB },
+        DefaultValue::Bytes(64),
+        "The size of a message of the round trips and of the open loop.",
+    ),
+    factor(
+        "round_trips",
+        Kind::Count { min: 1, max: 10_000_000 },
+        DefaultValue::Count(1_000),
+        "Round trips of the closed loop: each message waits for the answer to the one before.",
+    ),
+    factor(
+        "rate",
+        Kind::Count { min: 1, max: 1_000_000 },
+        DefaultValue::Count(1_000),
+        "Messages per second of the open loop, sent whether answers have come or not.",
+    ),
+    factor(
+        "duration",
+        Kind::Duration { min_ns: MILLISECOND, max_ns: HOUR },
+        DefaultValue::DurationNs(SECOND),
+        "How long the open loop takes.",
+    ),
+    factor(
+        "bytes",
+        Kind::Bytes { min: 1, max: TIB },
+        DefaultValue::Bytes(32 * MIB),
+        "Bytes of the bulk transfer, in each direction.",
+    ),
+];
+
+const OWN_NETWORK: Key = factor(
+    "network",
+    Kind::Choice(&["none", "own"]),
+    DefaultValue::Text("none"),
+    "Loopback alone (`none`), or a card on a subnet of its own in a network namespace of its own (`own`, takes root).",
+);
+
+const NAT: Key = factor(
+    "nat",
+    Kind::Flag,
+    DefaultValue::Flag(false),
+    "With `network = \"own\"`: let the sandbox reach out through the host (IPv4), by an nftables table of its own.",
+);
+
 const MEMORY_LIMIT: Key = factor(
     "memory",
     Kind::Bytes { min: 4 * MIB, max: 16 * TIB },
@@ -98,12 +153,14 @@ const PROCESS: &[Key] = &[
         DefaultValue::Text("auto"),
         "Own namespaces where permitted (`auto`), always, or never.",
     ),
+    OWN_NETWORK,
+    NAT,
     MEMORY_LIMIT,
 ];
 
-const RUNC: &[Key] = &[program("`runc` in PATH"), LIFECYCLE, MEMORY_LIMIT];
+const RUNC: &[Key] = &[program("`runc` in PATH"), LIFECYCLE, OWN_NETWORK, NAT, MEMORY_LIMIT];
 
-const CRUN: &[Key] = &[program("`crun` in PATH"), LIFECYCLE, MEMORY_LIMIT];
+const CRUN: &[Key] = &[program("`crun` in PATH"), LIFECYCLE, OWN_NETWORK, NAT, MEMORY_LIMIT];
 
 const RUNSC: &[Key] = &[
     program("`runsc` in PATH"),
@@ -114,6 +171,8 @@ const RUNSC: &[Key] = &[
         "How gVisor intercepts system calls.",
     ),
     LIFECYCLE,
+    OWN_NETWORK,
+    NAT,
     MEMORY_LIMIT,
 ];
 
@@ -125,6 +184,8 @@ const PODMAN: &[Key] = &[
         DefaultValue::Text("auto"),
         "The OCI runtime under Podman; `auto` takes one that works here.",
     ),
+    OWN_NETWORK,
+    NAT,
     MEMORY_LIMIT,
 ];
 
@@ -158,6 +219,14 @@ const QEMU: &[Key] = &[
         "The agent's channel.",
     ),
     GUEST_CONSOLE,
+    factor(
+        "network",
+        Kind::Choice(&["none", "own", "user"]),
+        DefaultValue::Text("none"),
+        "Loopback alone (`none`), a tap on a subnet of its own in a network namespace of its own (`own`, takes root), or \
+         QEMU's own network stack with a forwarded port (`user`).",
+    ),
+    NAT,
 ];
 
 const GUEST_MEMORY: Key = factor(
@@ -316,6 +385,7 @@ pub fn backend_keys(backend: BackendName) -> &'static [Key] {
 pub fn benchmark_keys(benchmark: BenchmarkName) -> &'static [Key] {
     match benchmark {
         BenchmarkName::Boot => BOOT,
+        BenchmarkName::Network => NETWORK,
         BenchmarkName::Imported => &[],
     }
 }
@@ -336,13 +406,36 @@ pub struct Conflict {
 }
 
 /// All combinations that are known to be impossible before anything is started.
-pub const CONFLICTS: &[Conflict] = &[Conflict {
-    backend: BackendName::Qemu,
-    one: ("machine", "microvm"),
-    other: ("channel", "virtio-serial"),
-    reason: "without ACPI a stock kernel cannot find the virtio devices of a microvm",
-    hint: "leave `channel` at \"auto\" or \"serial\", or put the machines into plans of their own",
-}];
+pub const CONFLICTS: &[Conflict] = &[
+    Conflict {
+        backend: BackendName::Qemu,
+        one: ("machine", "microvm"),
+        other: ("channel", "virtio-serial"),
+        reason: "without ACPI a stock kernel cannot find the virtio devices of a microvm",
+        hint: "leave `channel` at \"auto\" or \"serial\", or put the machines into plans of their own",
+    },
+    Conflict {
+        backend: BackendName::Qemu,
+        one: ("machine", "microvm"),
+        other: ("network", "own"),
+        reason: "without ACPI a stock kernel cannot find the virtio devices of a microvm",
+        hint: "use `machine = \"q35\"` with a network, or put the machines into plans of their own",
+    },
+    Conflict {
+        backend: BackendName::Qemu,
+        one: ("machine", "microvm"),
+        other: ("network", "user"),
+        reason: "without ACPI a stock kernel cannot find the virtio devices of a microvm",
+        hint: "use `machine = \"q35\"` with a network, or put the machines into plans of their own",
+    },
+    Conflict {
+        backend: BackendName::Process,
+        one: ("isolation", "none"),
+        other: ("network", "own"),
+        reason: "a network of its own is a namespace of its own",
+        hint: "leave `isolation` at \"auto\", or leave `network` at \"none\"",
+    },
+];
 
 /// A key whose list of values makes cells.
 const fn factor(name: &'static str, kind: Kind, default: DefaultValue, doc: &'static str) -> Key {

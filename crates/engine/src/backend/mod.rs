@@ -6,6 +6,7 @@
 
 use crate::channel::AgentChannel;
 use crate::lab::Lab;
+use crate::network::Network;
 use crate::workload::Attempt;
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::failure::Failure;
@@ -15,6 +16,7 @@ use isodyne_core::record::Asset;
 use isodyne_core::sample::{Accuracy, Provenance};
 use isodyne_core::unit::HostInstant;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub mod cloud_hypervisor;
 pub mod docker;
@@ -184,6 +186,11 @@ pub trait Sandbox: Send {
 
     /// The channel to the agent inside.
     fn agent(&mut self) -> &mut AgentChannel;
+
+    /// The power of being connected to; `None` for a sandbox without a network.
+    fn network(&self) -> Option<Arc<dyn Network>> {
+        None
+    }
 
     /// What the sandbox has used so far, by metric name (`peak_memory_bytes`, `cpu_ns`, `vmm_cpu_ns`, …). A value that
     /// cannot be had is absent. Called once, after the work and before `stop`.

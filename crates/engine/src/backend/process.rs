@@ -12,6 +12,7 @@ use crate::host::accounting;
 use crate::host::cgroup::{Cgroup, CgroupLayout};
 use crate::image::rootfs::AGENT_PATH;
 use crate::lab::Lab;
+use crate::network::{Namespace, Network, NetworkKind, OwnNetwork};
 use crate::ownership::{Owned, OwnedProcess, Resource, name_prefix};
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::factor::FactorValue;
@@ -21,12 +22,13 @@ use isodyne_core::probe::{Capabilities, Probe, Tool};
 use isodyne_core::record::Asset;
 use isodyne_core::sample::Accuracy;
 use isodyne_core::unit::HostInstant;
-use rustix::thread::UnshareFlags;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The backend.
@@ -75,7 +77,8 @@ impl Backend for ProcessBackend {
         // The same file as in the containers' image, so that all of them run one program.
         let (image, asset) = oci::rootfs(lab, "rootfs")?;
         let agent = image.join(AGENT_PATH.trim_start_matches('/'));
-        Ok(Box::new(ProcessLauncher { agent, asset, unshare, cgroup, memory_bytes }))
+        let network = NetworkKind::of(cell, lab, "leave `network` at \"none\"")?;
+        Ok(Box::new(ProcessLauncher { agent, asset, unshare, cgroup, memory_bytes, network }))
     }
 }
 
@@ -103,6 +106,19 @@ fn enter_namespaces(command: &mut Command, flags: UnshareFlags) {
     }
 }
 
+/// Has the child join a network namespace that the lab holds until the child has been started.
+fn enter_network(command: &mut Command, namespace: &Namespace) {
+    let number = namespace.as_fd().as_raw_fd();
+    // SAFETY: setns is one system call: async-signal-safe, and it touches no memory of ours.
+    unsafe {
+        command.pre_exec(move || {
+            // SAFETY: the descriptor is open as long as the namespace, which the caller keeps over the spawn.
+            let namespace = BorrowedFd::borrow_raw(number);
+            Ok(move_into_link_name_space(namespace, Some(LinkNameSpaceType::Network))?)
+        });
+    }
+}
+
 /// Makes a cgroup and removes it again, to see whether this user may.
 fn try_cgroup(lab: &Lab) -> io::Result<()> {
     let name = format!("{}-trial", name_prefix(&lab.run_id));
@@ -125,6 +141,7 @@ struct ProcessLauncher {
     unshare: Option<UnshareFlags>,
     cgroup: Option<CgroupLayout>,
     memory_bytes: Option<u64>,
+    network: NetworkKind,
 }
 
 impl ProcessLauncher {
@@ -136,7 +153,7 @@ impl ProcessLauncher {
 
 impl Launcher for ProcessLauncher {
     fn describe(&self, place: &Place) -> Description {
-        let mut steps = Vec::new();
+        let mut steps = self.network.steps(&place.name);
         if self.cgroup.is_some() {
             let group = format!("cgroup isodyne/{}", place.name);
             if let Some(bytes) = self.memory_bytes {
@@ -169,8 +186,13 @@ impl Launcher for ProcessLauncher {
                 Some((cgroup, owned))
             }
         };
+        let network = self.network.for_container(&place.name, lab)?;
         if let Some(flags) = self.unshare {
+            let flags = if network.is_some() { flags.difference(UnshareFlags::NEWNET) } else { flags };
             enter_namespaces(&mut command, flags);
+        }
+        if let Some(namespace) = network.as_ref().and_then(|network| network.sandbox()) {
+            enter_network(&mut command, namespace);
         }
         let mut process = lab.owner.spawn(command).map_err(|error| refused("agent", &error))?;
         let (Some(stdin), Some(stdout), _) = process.take_stdio() else {
@@ -179,7 +201,7 @@ impl Launcher for ProcessLauncher {
         let transport = FdTransport::new(OwnedFd::from(stdout), OwnedFd::from(stdin), lab.clock)
             .map_err(|error| refused("agent's pipes", &error))?;
         let channel = AgentChannel::new(Box::new(transport), lab.clock);
-        Ok(Box::new(ProcessSandbox { process, channel, cgroup }))
+        Ok(Box::new(ProcessSandbox { process, channel, cgroup, network }))
     }
 
     fn accuracy(&self) -> Accuracy {
@@ -203,6 +225,7 @@ struct ProcessSandbox {
     process: OwnedProcess,
     channel: AgentChannel,
     cgroup: Option<(Cgroup, Owned)>,
+    network: Option<Arc<OwnNetwork>>,
 }
 
 impl Sandbox for ProcessSandbox {
@@ -221,6 +244,10 @@ impl Sandbox for ProcessSandbox {
 
     fn agent(&mut self) -> &mut AgentChannel {
         &mut self.channel
+    }
+
+    fn network(&self) -> Option<Arc<dyn Network>> {
+        self.network.clone().map(|network| network as Arc<dyn Network>)
     }
 
     fn usage(&mut self) -> Vec<(String, f64)> {
@@ -285,6 +312,7 @@ mod tests {
             unshare: None,
             cgroup: None,
             memory_bytes: None,
+            network: NetworkKind::None,
         };
         let place = Place {
             name: "isodyne-7f3a-1".into(),

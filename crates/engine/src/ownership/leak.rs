@@ -4,12 +4,13 @@ use super::resource::is_marked;
 use super::{RUN_MARK, name_prefix};
 use crate::host::cgroup::{self, CgroupLayout};
 use crate::host::root::HostRoot;
+use crate::network::uplink;
 use std::path::Path;
 
 /// Everything on the host that still belongs to the run, one line each; empty is good.
 ///
 /// Processes (by their mark, their command line or their cgroup), cgroups, mounts, network namespaces, network devices,
-/// unix sockets and temporary files. `scratch` is looked for as well. Containers are asked for before the scratch directory
+/// tables of nftables, unix sockets and temporary files. `scratch` is looked for as well. Containers are asked for before the scratch directory
 /// goes, since stores lie in it: see [`super::Owner::containers`].
 pub fn survivors(run_id: &str, scratch: &Path) -> Vec<String> {
     reap_orphans();
@@ -28,6 +29,7 @@ pub fn survivors(run_id: &str, scratch: &Path) -> Vec<String> {
     for directory in ["/run/netns", "/sys/class/net", "/tmp", "/dev/shm", "/run"] {
         found.extend(entries_with(directory, &prefix).map(|name| format!("{directory}/{name}")));
     }
+    found.extend(uplink::list(run_id));
     if scratch.exists() && !found.iter().any(|line| line.contains(&*scratch.to_string_lossy())) {
         found.push(format!("{} (scratch directory)", scratch.display()));
     }

@@ -1,6 +1,7 @@
 //! The kinds of things a run can leave on a host, and how each is removed by its name alone.
 
 use crate::backend::{docker, oci, podman};
+use crate::network::uplink;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -52,6 +53,8 @@ pub enum Resource {
         /// The container.
         name: String,
     },
+    /// A sandbox's way out through the host: a network card and a table of nftables, by the sandbox's name.
+    Uplink(String),
     /// A Docker image that this run has brought.
     DockerImage {
         /// The daemon's socket.
@@ -75,13 +78,17 @@ impl Resource {
             Self::OciContainer { program, root, name } => all_gone(oci::remove(program, root, name)),
             Self::PodmanContainer { command, name } => all_gone(podman::remove(command, name)),
             Self::DockerContainer { socket, name } => all_gone(docker::remove(socket, name)),
+            Self::Uplink(name) => uplink::remove(name),
             Self::DockerImage { socket, tag } => all_gone(docker::remove_image(socket, tag)),
         }
     }
 
     /// Whether it runs (and is to be ended on Ctrl-C), rather than merely lies there.
     pub(super) fn is_alive_thing(&self) -> bool {
-        !matches!(self, Self::Directory(_) | Self::File(_) | Self::Cgroup(_) | Self::DockerImage { .. })
+        !matches!(
+            self,
+            Self::Directory(_) | Self::File(_) | Self::Cgroup(_) | Self::Uplink(_) | Self::DockerImage { .. }
+        )
     }
 }
 

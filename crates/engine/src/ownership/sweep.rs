@@ -7,6 +7,7 @@ use super::resource::is_marked;
 use crate::clock::Clock;
 use crate::host::cgroup::{self, CgroupLayout};
 use crate::host::root::HostRoot;
+use crate::network::uplink;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
@@ -40,6 +41,7 @@ pub fn sweep(run_id: &str) -> Vec<String> {
         cgroup::kill_path(&directory, Clock.after(KILL_PATIENCE));
         survivors.extend(cgroup::remove_path(&directory).err().map(|error| error.to_string()));
     }
+    survivors.extend(uplink::sweep(run_id));
     cgroup::remove_empty_parents(&layout);
     survivors
 }

@@ -10,7 +10,7 @@ pub use interrupt::Interrupt;
 
 use crate::backend::Launcher;
 use crate::lab::Lab;
-use crate::workload::BootOptions;
+use crate::workload::WorkloadOptions;
 use isodyne_core::cell::{Cell, CellId};
 use isodyne_core::event::{Ending, RunEvent};
 use isodyne_core::failure::FailureClass;
@@ -26,7 +26,7 @@ pub struct Work {
     /// What launches it.
     pub launcher: Box<dyn Launcher>,
     /// What the benchmark is told.
-    pub options: BootOptions,
+    pub options: WorkloadOptions,
 }
 
 /// What is to be done.

@@ -5,10 +5,9 @@ use crate::backend::Place;
 use crate::host::contamination::{Before, OwnUsage};
 use crate::lab::Lab;
 use crate::ownership::{Resource, leak, name_prefix};
-use crate::workload::{Attempt, boot};
+use crate::workload::Attempt;
 use isodyne_core::cell::BackendName;
 use isodyne_core::failure::{Failure, FailureClass};
-use isodyne_core::ledger::MilestoneName;
 use isodyne_core::sample::{Contamination, Sample};
 use isodyne_core::unit::HostInstant;
 use std::fs::DirBuilder;
@@ -56,7 +55,7 @@ pub(super) fn take(lab: &Lab, work: &Work, ticket: &Ticket) -> Sample {
 
 fn measure(lab: &Lab, work: &Work, ticket: &Ticket) -> (Attempt, Contamination, Vec<String>) {
     let name = format!("{}-{}", name_prefix(&lab.run_id), ticket.sequence);
-    let timeout_s = u32::try_from(work.options.timeout.as_secs()).unwrap_or(u32::MAX - AGENT_PATIENCE_S);
+    let timeout_s = u32::try_from(work.options.timeout().as_secs()).unwrap_or(u32::MAX - AGENT_PATIENCE_S);
     let place = Place {
         directory: lab.scratch.join(ticket.sequence.to_string()),
         log_prefix: lab.logs.join(format!("{}-{}", ticket.sequence, work.cell.backend)),
@@ -72,7 +71,7 @@ fn measure(lab: &Lab, work: &Work, ticket: &Ticket) -> (Attempt, Contamination, 
         return (Attempt { failure, ..Attempt::default() }, Contamination::default(), Vec::new());
     }
     let before = Before::take(&lab.host);
-    let mut attempt = boot(work.launcher.as_ref(), &place, lab, &work.options);
+    let mut attempt = work.options.take(work.launcher.as_ref(), &place, lab);
     let cpu_ns = attempt.metrics.get("cpu_ns").map(|value| *value as u64);
     let mut contamination = before.after(&OwnUsage { sandbox_cpu_ns: cpu_ns });
     contamination.page_cache = Some(if ticket.round == 0 { "unknown" } else { "warm" }.to_owned());
@@ -84,13 +83,14 @@ fn measure(lab: &Lab, work: &Work, ticket: &Ticket) -> (Attempt, Contamination, 
     if let Some(failure) = &mut attempt.failure {
         failure.evidence.clone_from(&logs);
     }
-    debug_assert!(attempt.failure.is_some() || attempt.ledger.at_ns(MilestoneName::FirstExec).is_some());
+    let last = Sample::last_milestone_of(&work.cell.id);
+    debug_assert!(attempt.failure.is_some() || last.is_none_or(|last| attempt.ledger.at_ns(last).is_some()));
     (attempt, contamination, logs)
 }
 
 /// The sample's log files relative to the run directory; empty ones are removed.
 fn logs_of(backend: BackendName, place: &Place) -> Vec<String> {
-    let kinds = ["agent", "console", "metrics", backend.as_str()];
+    let kinds = ["agent", "console", "latency", "metrics", backend.as_str()];
     let mut logs = Vec::new();
     for log in kinds.map(|kind| place.log(kind)) {
         match std::fs::metadata(&log) {

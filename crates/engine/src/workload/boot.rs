@@ -14,9 +14,9 @@ use isodyne_core::unit::HostInstant;
 use std::time::Duration;
 
 /// How long a sandbox may take to end before it is killed.
-const STOP_PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(15);
 /// How long a failed sandbox may take to end: it is probably stuck.
-const FAILED_STOP_PATIENCE: Duration = Duration::from_millis(500);
+pub(super) const FAILED_STOP_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Bytes of the first command's output that are kept.
 const OUTPUT_LIMIT: u32 = 4096;
@@ -110,7 +110,13 @@ fn prove(executed: &Executed, options: &BootOptions, nonce: &str) -> Result<Vec<
 }
 
 /// Stops the sandbox, and closes the ledger.
-fn finish(sandbox: &mut dyn Sandbox, lab: &Lab, patience: Duration, mut stamps: Vec<Stamp>, attempt: &mut Attempt) {
+pub(super) fn finish(
+    sandbox: &mut dyn Sandbox,
+    lab: &Lab,
+    patience: Duration,
+    mut stamps: Vec<Stamp>,
+    attempt: &mut Attempt,
+) {
     let origin = sandbox.origin();
     let asked = lab.clock.now();
     let stopped = sandbox.stop(lab.clock.after(patience));
@@ -139,8 +145,10 @@ fn finish(sandbox: &mut dyn Sandbox, lab: &Lab, patience: Duration, mut stamps: 
         ))
     } else if let Some(complaint) = stopped.complaint {
         Some(Failure::new(FailureClass::Crash, complaint))
-    } else {
+    } else if attempt.metrics.contains_key("total_ns") {
         close(attempt).err()
+    } else {
+        None
     };
 }
 

@@ -1,8 +1,12 @@
 //! Workloads: what a benchmark does with one sandbox.
 
 mod boot;
+mod network;
+mod options;
 
 pub use boot::{BootOptions, boot};
+pub use network::{NetworkOptions, network};
+pub use options::WorkloadOptions;
 
 use isodyne_core::failure::Failure;
 use isodyne_core::ledger::Ledger;

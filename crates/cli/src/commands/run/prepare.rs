@@ -5,7 +5,6 @@ use super::resolve::Target;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use isodyne_core::cell::{BackendName, Cell};
-use isodyne_core::factor::FactorValue;
 use isodyne_core::plan::Plan;
 use isodyne_core::plan::build::Build;
 use isodyne_core::probe::{Probe, ProbedBackend, Tool};
@@ -17,11 +16,10 @@ use isodyne_engine::host::signals;
 use isodyne_engine::lab::Lab;
 use isodyne_engine::ownership::name_prefix;
 use isodyne_engine::schedule::Work;
-use isodyne_engine::workload::BootOptions;
+use isodyne_engine::workload::WorkloadOptions;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::time::Duration;
 
 /// Cells that can be launched, and those that cannot.
 pub struct Prepared {
@@ -68,9 +66,10 @@ fn prepare_cells(cells: Vec<Cell>, builds: Builds, lab: &Lab, output: &Output) -
             prepared.skipped.push(SkippedCell { cell, reason: reason.clone(), hint: hint.clone() });
             continue;
         }
-        match backend.prepare(&prepared.builds.resolve(&cell), lab) {
-            Ok(launcher) => {
-                let options = boot_options(&cell);
+        let resolved = prepared.builds.resolve(&cell);
+        let ready = WorkloadOptions::of(&cell).and_then(|options| Ok((backend.prepare(&resolved, lab)?, options)));
+        match ready {
+            Ok((launcher, options)) => {
                 prepared.work.push(Work { cell, launcher, options });
             }
             Err(PrepareError::Unavailable { reason, hint }) => {
@@ -86,15 +85,6 @@ fn prepare_cells(cells: Vec<Cell>, builds: Builds, lab: &Lab, output: &Output) -
     }
     prepared.backends = probes.into_iter().map(|(backend, probe)| ProbedBackend { backend, probe }).collect();
     Ok(prepared)
-}
-
-fn boot_options(cell: &Cell) -> BootOptions {
-    let timeout = cell.factors.get("timeout").and_then(FactorValue::as_duration_ns).unwrap_or(60_000_000_000);
-    let command = match cell.factors.get("command") {
-        Some(FactorValue::Words(words)) => Some(words.clone()),
-        _ => None,
-    };
-    BootOptions { timeout: Duration::from_nanos(timeout), command }
 }
 
 /// The programs and the files that take part, each once.

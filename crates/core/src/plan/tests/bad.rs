@@ -43,7 +43,7 @@ fn unknown_keys_and_sections() {
         error: plan.toml:7:2: `app` is not in this version: a user's own application instead of the agent's command comes later
           hint: remove it for now
         error: plan.toml:8:2: unknown section `[zzzzzz]`
-          hint: known: boot, backend, variant, stop, build, budget
+          hint: known: boot, network, backend, variant, stop, build, budget
         error: plan.toml:9:2: `upload` is not in this version: the benchmark of a server inside a sandbox comes later
           hint: remove it for now
     "#);

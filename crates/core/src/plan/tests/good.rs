@@ -105,4 +105,7 @@ fn the_ready_plans_are_good() {
     assert_eq!((compare.cells().len(), compare.variants.len()), (6, 2));
     let small = plan(include_str!("../../../../../plans/boot-small-vm.toml"), &[]);
     assert!(small.cells().iter().all(|cell| cell.factors["memory"] == FactorValue::Bytes(96 << 20)));
+    let network = plan(include_str!("../../../../../plans/network.toml"), &[]);
+    assert_eq!(network.cells().len(), 14);
+    assert!(network.cells().iter().all(|cell| cell.factors["network"].as_text() != Some("none")));
 }

@@ -21,6 +21,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) rootless: Option<(u32, u32)>,
     /// Whether the runtime knows cgroup namespaces.
     pub(crate) cgroup_namespace: bool,
+    /// The path of the network namespace to join; a new and empty one without.
+    pub(crate) network: Option<&'a str>,
 }
 
 /// The parts of the runtime specification that we use.
@@ -137,7 +139,13 @@ fn linux(wanted: &Wanted<'_>) -> Linux {
     let mapping = |id: u32| json!({ "containerID": 0, "hostID": id, "size": 1 });
     Linux {
         cgroups_path: wanted.rootless.is_none().then(|| group::path_of(wanted.name)),
-        namespaces: namespaces.into_iter().map(|kind| json!({ "type": kind })).collect(),
+        namespaces: namespaces
+            .into_iter()
+            .map(|kind| match wanted.network.filter(|_| kind == "network") {
+                Some(path) => json!({ "type": kind, "path": path }),
+                None => json!({ "type": kind }),
+            })
+            .collect(),
         uid_mappings: wanted.rootless.iter().map(|(user, _)| mapping(*user)).collect(),
         gid_mappings: wanted.rootless.iter().map(|(_, group)| mapping(*group)).collect(),
         resources: wanted.rootless.is_none().then(|| resources(wanted.memory_bytes)),

@@ -10,7 +10,14 @@ fn launcher(name: BackendName, options: &[&str], lifecycle: Lifecycle) -> OciLau
     let asset = Asset { role: "image".into(), name: "x".into(), sha256: String::new(), size_bytes: 0 };
     let options = options.iter().map(|option| (*option).to_owned()).collect();
     let runtime = Runtime { name, tool: tool(name.as_str()), options, rootless: None };
-    OciLauncher { runtime, lifecycle, memory_bytes: None, rootfs: "/scratch/rootfs".into(), asset }
+    OciLauncher {
+        runtime,
+        lifecycle,
+        memory_bytes: None,
+        network: NetworkKind::None,
+        rootfs: "/scratch/rootfs".into(),
+        asset,
+    }
 }
 
 fn place() -> Place {
@@ -64,7 +71,7 @@ fn the_configuration_is_exact() {
 fn an_ordinary_user_gets_a_user_namespace_and_no_cgroup() {
     let mut launcher = launcher(BackendName::Crun, &[], Lifecycle::Run);
     launcher.runtime.rootless = Some((1000, 1001));
-    let config: serde_json::Value = serde_json::from_str(&launcher.config(&place())).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&launcher.config(&place(), None)).unwrap();
     assert_eq!(config["linux"]["uidMappings"][0]["hostID"], 1000);
     assert_eq!(config["linux"]["gidMappings"][0]["hostID"], 1001);
     assert!(config["linux"].get("cgroupsPath").is_none());

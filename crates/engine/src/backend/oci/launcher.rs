@@ -8,6 +8,7 @@ use crate::backend::{Description, Launcher, Place, Sandbox, Stamp, Step, text};
 use crate::channel::{AgentChannel, FdTransport};
 use crate::host::cgroup::CgroupUsage;
 use crate::lab::Lab;
+use crate::network::{NetworkKind, OwnNetwork};
 use crate::ownership::{OwnedProcess, Resource};
 use crate::watch::{Source, Watcher};
 use isodyne_core::cell::BackendName;
@@ -40,6 +41,7 @@ pub(super) struct OciLauncher {
     pub(super) runtime: Runtime,
     pub(super) lifecycle: Lifecycle,
     pub(super) memory_bytes: Option<u64>,
+    pub(super) network: NetworkKind,
     pub(super) rootfs: PathBuf,
     pub(super) asset: Asset,
 }
@@ -63,7 +65,14 @@ impl Runtime {
     }
 
     /// The text of `config.json` for some program inside.
-    pub(super) fn config(&self, place: &Place, rootfs: &Path, args: Vec<String>, memory_bytes: Option<u64>) -> String {
+    pub(super) fn config(
+        &self,
+        place: &Place,
+        rootfs: &Path,
+        args: Vec<String>,
+        memory_bytes: Option<u64>,
+        network: Option<&str>,
+    ) -> String {
         config::text(&config::Wanted {
             name: &place.name,
             args,
@@ -72,6 +81,7 @@ impl Runtime {
             rootless: self.rootless,
             // gVisor has cgroups of its own inside.
             cgroup_namespace: self.name != BackendName::Runsc,
+            network,
         })
     }
 
@@ -158,8 +168,9 @@ impl OciLauncher {
         }
     }
 
-    fn config(&self, place: &Place) -> String {
-        self.runtime.config(place, &self.rootfs, config::serve(place.agent_patience_s), self.memory_bytes)
+    fn config(&self, place: &Place, network: Option<&str>) -> String {
+        let args = config::serve(place.agent_patience_s);
+        self.runtime.config(place, &self.rootfs, args, self.memory_bytes, network)
     }
 
     /// Waits for one call of a split life cycle.
@@ -190,13 +201,18 @@ impl OciLauncher {
 
 impl Launcher for OciLauncher {
     fn describe(&self, place: &Place) -> Description {
-        let config = Step::Write { path: text(&place.directory.join("config.json")), content: self.config(place) };
+        let config = Step::Write {
+            path: text(&place.directory.join("config.json")),
+            content: self.config(place, network_of(self.network)),
+        };
         let runs = self.calls(place).into_iter().map(|argv| Step::Run { argv });
-        Description { steps: std::iter::once(config).chain(runs).collect() }
+        Description { steps: self.network.steps(&place.name).into_iter().chain([config]).chain(runs).collect() }
     }
 
     fn launch(&self, place: &Place, lab: &Lab) -> Result<Box<dyn Sandbox>, Failure> {
-        self.runtime.write_bundle(place, &self.config(place))?;
+        let network = self.network.for_container(&place.name, lab)?;
+        let namespace = path_of(network.as_deref());
+        self.runtime.write_bundle(place, &self.config(place, namespace.as_deref()))?;
         let log = log_path(place, self.runtime.name.as_str());
         let log_file = open_log(&log)?;
         let guard = lab.owner.own(self.runtime.resource(place));
@@ -241,6 +257,7 @@ impl Launcher for OciLauncher {
             process,
             calls_used,
             init,
+            network,
             guard: Some(guard),
         })))
     }
@@ -256,6 +273,16 @@ impl Launcher for OciLauncher {
     fn tools(&self) -> Vec<Tool> {
         vec![self.runtime.tool.clone()]
     }
+}
+
+/// The namespace's path as a description can tell it: its number is known when it is made.
+pub(crate) fn network_of(kind: NetworkKind) -> Option<&'static str> {
+    (kind != NetworkKind::None).then_some("/proc/<lab>/fd/<network namespace>")
+}
+
+/// The path of the namespace that a container is to join.
+pub(crate) fn path_of(network: Option<&OwnNetwork>) -> Option<String> {
+    network.and_then(OwnNetwork::sandbox).map(|namespace| text(&namespace.path()))
 }
 
 /// A handle on the first process of a created container, which is nobody's child that we know.

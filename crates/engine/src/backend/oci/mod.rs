@@ -21,6 +21,7 @@ use crate::channel::agent_binary;
 use crate::host::inspect_tool;
 use crate::image::rootfs::Rootfs;
 use crate::lab::Lab;
+use crate::network::NetworkKind;
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::probe::{Capabilities, Probe, Tool};
 use isodyne_core::record::Asset;
@@ -76,7 +77,10 @@ impl OciBackend {
         if self.name == BackendName::Runsc {
             let stated = cell.and_then(|cell| cell.factors.get("platform")).and_then(|value| value.as_text());
             options.push(format!("--platform={}", platform(stated.unwrap_or("auto"), &tool)?));
-            options.push("--network=none".to_owned());
+            // With a network of its own, gVisor's stack takes over the card that it finds in its namespace.
+            let own =
+                cell.and_then(|cell| cell.factors.get("network")).and_then(|value| value.as_text()) == Some("own");
+            options.push(format!("--network={}", if own { "sandbox" } else { "none" }));
         }
         if rootless.is_some() {
             options.push(if self.name == BackendName::Runsc { "--rootless" } else { "--rootless=true" }.to_owned());
@@ -120,10 +124,10 @@ impl Backend for OciBackend {
             }
         };
         let version = version_of(&runtime.tool);
-        if let Err((reason, hint)) = trial::run(&runtime, lab) {
+        if let Err((reason, hint)) = trial::run(&runtime, NetworkKind::None, lab) {
             return unavailable(reason, hint, version);
         }
-        let mut notes = vec!["no network inside, no capabilities, read-only root".to_owned()];
+        let mut notes = vec!["no capabilities, read-only root".to_owned()];
         if runtime.rootless.is_some() {
             notes.push("as an ordinary user: in a user namespace, without a cgroup of its own".to_owned());
         }
@@ -145,11 +149,13 @@ impl Backend for OciBackend {
         };
         let memory_bytes = memory_limit(cell, lab)?;
         // The probe has tried what PATH holds, with its defaults.
-        if cell.factors.contains_key("platform") || cell.factors.contains_key("program") {
-            trial::run(&runtime, lab).map_err(|(reason, hint)| PrepareError::Unavailable { reason, hint })?;
+        let network = NetworkKind::of(cell, lab, "leave `network` at \"none\"")?;
+        let differs = ["platform", "program"].iter().any(|key| cell.factors.contains_key(*key));
+        if differs || network != NetworkKind::None {
+            trial::run(&runtime, network, lab).map_err(|(reason, hint)| PrepareError::Unavailable { reason, hint })?;
         }
         let (rootfs, asset) = rootfs(lab, "rootfs")?;
-        Ok(Box::new(OciLauncher { runtime, lifecycle, memory_bytes, rootfs, asset }))
+        Ok(Box::new(OciLauncher { runtime, lifecycle, memory_bytes, network, rootfs, asset }))
     }
 }
 

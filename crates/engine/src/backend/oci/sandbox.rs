@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::host::accounting;
 use crate::host::cgroup::CgroupUsage;
 use crate::http::socket;
+use crate::network::{Network, OwnNetwork};
 use crate::ownership::{ExitReport, Owned, OwnedProcess, Owner};
 use crate::watch::Watcher;
 use isodyne_core::failure::{Failure, FailureClass};
@@ -21,6 +22,7 @@ use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a runtime may take to notice that its container has ended.
@@ -46,6 +48,7 @@ pub(super) struct Parts {
     pub(super) calls_used: Vec<ExitReport>,
     /// The container's first process in a split life cycle.
     pub(super) init: Option<OwnedFd>,
+    pub(super) network: Option<Arc<OwnNetwork>>,
     pub(super) guard: Option<Owned>,
 }
 
@@ -129,6 +132,10 @@ impl Sandbox for OciSandbox {
 
     fn agent(&mut self) -> &mut AgentChannel {
         &mut self.parts.channel
+    }
+
+    fn network(&self) -> Option<Arc<dyn Network>> {
+        self.parts.network.clone().map(|network| network as Arc<dyn Network>)
     }
 
     fn usage(&mut self) -> Vec<(String, f64)> {

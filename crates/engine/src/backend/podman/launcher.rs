@@ -4,11 +4,12 @@ use super::sandbox::{Parts, PodmanSandbox};
 use super::store::{Session, Store};
 use crate::backend::notify::{Change, FileNotify, Follow, Meaning, Rule};
 use crate::backend::oci::diagnose::log_path;
-use crate::backend::oci::launcher::{command, open_log, refused, spawned, stdio_channel};
+use crate::backend::oci::launcher::{command, network_of, open_log, path_of, refused, spawned, stdio_channel};
 use crate::backend::oci::{command as call, config, group, rootfs, signals};
 use crate::backend::{Description, Launcher, Place, PrepareError, Sandbox, Step, text};
 use crate::image::rootfs::AGENT_PATH;
 use crate::lab::Lab;
+use crate::network::NetworkKind;
 use crate::ownership::Resource;
 use crate::watch::{Source, Watcher};
 use isodyne_core::failure::Failure;
@@ -28,6 +29,7 @@ const WORD: &str = "isodyne-trial";
 pub(super) struct PodmanLauncher {
     pub(super) store: Store,
     pub(super) memory_bytes: Option<u64>,
+    pub(super) network: NetworkKind,
     pub(super) rootfs: PathBuf,
     pub(super) asset: Asset,
     pub(super) run_id: String,
@@ -42,13 +44,14 @@ pub(super) fn files(place: &Place) -> PathBuf {
 
 impl PodmanLauncher {
     /// The exact call that runs some program in a container.
-    fn argv(&self, place: &Place, program: &[String]) -> Vec<String> {
+    fn argv(&self, place: &Place, program: &[String], network: Option<&str>) -> Vec<String> {
         let file = |name: &str| text(&files(place).join(name));
         let mut argv = self.store.argv();
         let mut add = |parts: &[&str]| argv.extend(parts.iter().map(|part| (*part).to_owned()));
         add(&["run", "--rm", "--interactive", "--name", &place.name]);
         add(&["--label", &format!("isodyne.run={}", self.run_id)]);
-        add(&["--network", "none", "--log-driver", "none", "--pull", "never"]);
+        let network = network.map_or_else(|| "none".to_owned(), |path| format!("ns:{path}"));
+        add(&["--network", &network, "--log-driver", "none", "--pull", "never"]);
         // Limits that every host grants: podman's own are beyond those of a lab without CAP_SYS_RESOURCE.
         add(&["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]);
         add(&["--cap-drop", "all", "--security-opt", "no-new-privileges"]);
@@ -89,7 +92,9 @@ fn rules(store: &Store) -> Vec<Rule> {
 impl Launcher for PodmanLauncher {
     fn describe(&self, place: &Place) -> Description {
         let mut steps = self.store.steps();
-        steps.push(Step::Run { argv: self.argv(place, &config::serve(place.agent_patience_s)) });
+        steps.extend(self.network.steps(&place.name));
+        let argv = self.argv(place, &config::serve(place.agent_patience_s), network_of(self.network));
+        steps.push(Step::Run { argv });
         Description { steps }
     }
 
@@ -102,7 +107,9 @@ impl Launcher for PodmanLauncher {
         let sources: Vec<Box<dyn Source>> = vec![Box::new(notify)];
         let guard = lab.owner.own(self.resource(place));
         let watcher = Watcher::start(lab.clock, sources).map_err(|error| refused("watcher", &error))?;
-        let mut run = command(&self.argv(place, &config::serve(place.agent_patience_s)));
+        let network = self.network.for_container(&place.name, lab)?;
+        let namespace = path_of(network.as_deref());
+        let mut run = command(&self.argv(place, &config::serve(place.agent_patience_s), namespace.as_deref()));
         self.store.configure(&mut run);
         run.current_dir(&place.directory).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file);
         let mut process = lab.owner.spawn(run).map_err(|error| refused("podman", &error))?;
@@ -119,6 +126,7 @@ impl Launcher for PodmanLauncher {
             watcher,
             channel,
             process,
+            network,
             guard: Some(guard),
         })))
     }
@@ -143,8 +151,15 @@ pub(super) fn trial(store: &Store, lab: &Lab) -> Result<(), String> {
     })?;
     let session = Some(store.open(lab)?);
     let run_id = lab.run_id.clone();
-    let launcher =
-        PodmanLauncher { store: store.clone(), memory_bytes: None, rootfs, asset, run_id, _session: session };
+    let launcher = PodmanLauncher {
+        store: store.clone(),
+        memory_bytes: None,
+        network: NetworkKind::None,
+        rootfs,
+        asset,
+        run_id,
+        _session: session,
+    };
     let place = Place {
         name: format!("{}-trial-podman-{}", crate::ownership::name_prefix(&lab.run_id), store.runtime.name),
         directory: lab.scratch.join(format!("trial-podman-{}", store.runtime.name)),
@@ -152,7 +167,7 @@ pub(super) fn trial(store: &Store, lab: &Lab) -> Result<(), String> {
         agent_patience_s: 0,
     };
     std::fs::create_dir_all(files(&place)).map_err(|error| format!("{}: {error}", place.directory.display()))?;
-    let mut run = command(&launcher.argv(&place, &[AGENT_PATH, "echo", WORD].map(str::to_owned)));
+    let mut run = command(&launcher.argv(&place, &[AGENT_PATH, "echo", WORD].map(str::to_owned), None));
     store.configure(&mut run);
     let guard = lab.owner.own(launcher.resource(&place));
     let finished = call::run(run, TRIAL).map_err(|error| error.to_string());
@@ -180,6 +195,7 @@ mod tests {
         let launcher = PodmanLauncher {
             store: Store::at(tool("podman"), tool("runc"), "/scratch/podman".into(), true),
             memory_bytes: Some(64 << 20),
+            network: NetworkKind::None,
             rootfs: "/scratch/podman-rootfs".into(),
             asset: Asset { role: "image".into(), name: "x".into(), sha256: String::new(), size_bytes: 0 },
             run_id: "7f3a".into(),

@@ -15,6 +15,7 @@ use super::oci;
 use super::{Backend, Launcher, PrepareError, program};
 use crate::host::inspect_tool;
 use crate::lab::Lab;
+use crate::network::NetworkKind;
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::probe::{Capabilities, Probe, Tool};
 use isodyne_core::sample::Accuracy;
@@ -117,6 +118,7 @@ impl Backend for PodmanBackend {
             .open(lab)
             .map_err(|reason| unavailable((reason, "run `podman ps` by hand to see more".to_owned())))?;
         let run_id = lab.run_id.clone();
-        Ok(Box::new(PodmanLauncher { store, memory_bytes, rootfs, asset, run_id, _session: Some(opened) }))
+        let network = NetworkKind::of(cell, lab, "leave `network` at \"none\"")?;
+        Ok(Box::new(PodmanLauncher { store, memory_bytes, network, rootfs, asset, run_id, _session: Some(opened) }))
     }
 }

@@ -9,6 +9,7 @@ use crate::backend::{Place, Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
 use crate::host::cgroup::CgroupUsage;
+use crate::network::{Network, OwnNetwork};
 use crate::ownership::{Owned, OwnedProcess};
 use crate::watch::Watcher;
 use isodyne_core::failure::{Failure, FailureClass};
@@ -17,6 +18,7 @@ use isodyne_core::unit::HostInstant;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long podman may take to notice that its container has ended.
@@ -35,6 +37,7 @@ pub(super) struct Parts {
     pub(super) watcher: Watcher,
     pub(super) channel: AgentChannel,
     pub(super) process: OwnedProcess,
+    pub(super) network: Option<Arc<OwnNetwork>>,
     pub(super) guard: Option<Owned>,
 }
 
@@ -79,6 +82,10 @@ impl Sandbox for PodmanSandbox {
 
     fn agent(&mut self) -> &mut AgentChannel {
         &mut self.parts.channel
+    }
+
+    fn network(&self) -> Option<Arc<dyn Network>> {
+        self.parts.network.clone().map(|network| network as Arc<dyn Network>)
     }
 
     fn usage(&mut self) -> Vec<(String, f64)> {

@@ -3,6 +3,7 @@
 use crate::backend::qemu::config::{Accelerator, Channel, Config, Machine};
 use crate::backend::text;
 use crate::backend::vmm::command_line::{self, AgentWords};
+use crate::network::{NetworkKind, SANDBOX_CARD, Subnet, UserNetwork};
 
 /// The descriptors that QEMU inherits, connected by socket pairs: no socket file, no polling for one, no path limit.
 /// The numbers are high so that they meet none that the standard library opens while it starts a program.
@@ -17,13 +18,15 @@ pub mod descriptor {
     pub const INIT: i32 = 203;
     /// The firmware's debug port.
     pub const FIRMWARE: i32 = 204;
+    /// The tap of the guest's network card.
+    pub const TAP: i32 = 205;
 }
 
 /// The name of the agent's port on virtio-serial.
 pub const PORT_NAME: &str = "isodyne";
 
-/// QEMU's arguments, the program first.
-pub fn argv(config: &Config, program: &str, agent_patience_s: u32) -> Vec<String> {
+/// QEMU's arguments, the program first. Subnet and hardware address follow from the sandbox's name.
+pub fn argv(config: &Config, program: &str, name: &str, agent_patience_s: u32) -> Vec<String> {
     let mut argv: Vec<String> = vec![program.to_owned()];
     let mut add = |arguments: &[&str]| argv.extend(arguments.iter().map(|argument| (*argument).to_owned()));
 
@@ -66,8 +69,24 @@ pub fn argv(config: &Config, program: &str, agent_patience_s: u32) -> Vec<String
         add(&["-device", "isa-debugcon,iobase=0x402,chardev=firmware"]);
     }
 
+    match config.network {
+        NetworkKind::None => {}
+        NetworkKind::Own { .. } => add(&["-netdev", &format!("tap,id=net,fd={}", descriptor::TAP)]),
+        NetworkKind::User => {
+            let network = UserNetwork::of(name);
+            let forward = |port: &u16| format!(",hostfwd=tcp:{}:{port}-:{port}", network.loopback());
+            let forwards: String = network.ports().iter().map(forward).collect();
+            // The guest may speak to the host's end and to nobody else.
+            add(&["-netdev", &format!("user,id=net,restrict=on,ipv6=off{forwards}")]);
+        }
+    }
+    if config.network != NetworkKind::None {
+        // Without the option ROM: nothing boots from the network, and SeaBIOS would try.
+        add(&["-device", &format!("virtio-net-pci,netdev=net,romfile=,mac={}", Subnet::of(name).guest_mac())]);
+    }
+
     add(&["-kernel", &text(&config.kernel), "-initrd", &text(&config.initramfs)]);
-    add(&["-append", &kernel_command_line(config, agent_patience_s)]);
+    add(&["-append", &kernel_command_line(config, name, agent_patience_s)]);
     argv
 }
 
@@ -82,7 +101,7 @@ fn machine(machine: Machine) -> &'static str {
 }
 
 /// The guest's kernel command line.
-pub fn kernel_command_line(config: &Config, agent_patience_s: u32) -> String {
+pub fn kernel_command_line(config: &Config, name: &str, agent_patience_s: u32) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut add = |word: &str| words.push(word.to_owned());
     command_line::console(config.console).iter().for_each(|word| add(word));
@@ -98,6 +117,7 @@ pub fn kernel_command_line(config: &Config, agent_patience_s: u32) -> String {
     let agent = AgentWords {
         channel: if config.channel == Channel::Serial { "serial:/dev/ttyS1" } else { &virtio },
         modules: &config.modules,
+        network: network_word(config, name),
         end: if config.machine.ends_by_reset() { "reboot" } else { "poweroff" },
         patience_s: agent_patience_s,
         ..AgentWords::default()
@@ -106,6 +126,16 @@ pub fn kernel_command_line(config: &Config, agent_patience_s: u32) -> String {
     // The user's words come last, where the kernel lets them win.
     words.extend(config.command_line.split_whitespace().map(str::to_owned));
     words.join(" ")
+}
+
+/// The guest's network card, as the agent is told of it.
+fn network_word(config: &Config, name: &str) -> Option<String> {
+    match config.network {
+        NetworkKind::None => None,
+        NetworkKind::Own { nat } => Some(Subnet::of(name).agent_word(nat)),
+        // QEMU's own subnet, the same in every guest: it is inside of QEMU.
+        NetworkKind::User => Some(format!("{SANDBOX_CARD},10.0.2.15/24,10.0.2.2")),
+    }
 }
 
 #[cfg(test)]

@@ -15,12 +15,13 @@ fn config(machine: Machine) -> Config {
         initramfs: PathBuf::from("/cache/initramfs.cpio"),
         modules: Vec::new(),
         command_line: String::new(),
+        network: NetworkKind::None,
     }
 }
 
 /// One option with its value a line.
 fn lines(config: &Config) -> String {
-    argv(config, "qemu", 30).join(" ").replace(" -", "\n-")
+    argv(config, "qemu", "isodyne-7f3a-1", 30).join(" ").replace(" -", "\n-")
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn every_combination_is_whole() {
         for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
             for channel in [Channel::Serial, Channel::VirtioSerial] {
                 let config = Config { accelerator, channel, ..config(machine) };
-                let argv = argv(&config, "qemu", 30);
+                let argv = argv(&config, "qemu", "isodyne-7f3a-1", 30);
                 // Every character device has a user and every user its device.
                 let chardevs: Vec<&str> =
                     argv.iter().filter_map(|word| word.strip_prefix("socket,id=")?.split(',').next()).collect();
@@ -147,4 +148,24 @@ fn every_combination_is_whole() {
             }
         }
     }
+}
+
+#[test]
+fn a_network_is_a_card_with_addresses_of_the_sandboxs_own() {
+    let with = |network| {
+        let modules = ["virtio_ring.ko", "virtio_net.ko"].map(str::to_owned).to_vec();
+        let lines = lines(&Config { network, modules, ..config(Machine::Q35) });
+        let kept = lines.lines().filter(|line| line.contains("net"));
+        kept.map(str::to_owned).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(with(NetworkKind::Own { nat: false }), @"
+    -netdev tap,id=net,fd=205
+    -device virtio-net-pci,netdev=net,romfile=,mac=52:49:01:88:46:e0
+    -append earlyprintk=ttyS0 quiet console=ttyS0 panic=-1 reboot=t cryptomgr.notests no_timer_check isodyne.channel=serial:/dev/ttyS1 isodyne.modules=virtio_ring.ko,virtio_net.ko isodyne.net=eth0,10.136.70.226/30,,fd8b:ec82:11b7:1::2/64 isodyne.end=poweroff isodyne.patience=30
+    ");
+    insta::assert_snapshot!(with(NetworkKind::User), @"
+    -netdev user,id=net,restrict=on,ipv6=off,hostfwd=tcp:127.74.175.109:5201-:5201
+    -device virtio-net-pci,netdev=net,romfile=,mac=52:49:01:88:46:e0
+    -append earlyprintk=ttyS0 quiet console=ttyS0 panic=-1 reboot=t cryptomgr.notests no_timer_check isodyne.channel=serial:/dev/ttyS1 isodyne.modules=virtio_ring.ko,virtio_net.ko isodyne.net=eth0,10.0.2.15/24,10.0.2.2 isodyne.end=poweroff isodyne.patience=30
+    ");
 }

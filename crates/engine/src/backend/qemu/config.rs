@@ -4,6 +4,7 @@ use crate::backend::PrepareError;
 pub use crate::backend::vmm::factors::Console;
 use crate::backend::vmm::factors::{Reader, choices};
 use crate::backend::vmm::kvm::trouble;
+use crate::network::NetworkKind;
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::Factors;
 use isodyne_core::fingerprint::KvmState;
@@ -38,6 +39,18 @@ choices! {
         Serial = "serial",
         /// A port of virtio-serial on PCI, by modules in the initramfs.
         VirtioSerial = "virtio-serial",
+    }
+}
+
+choices! {
+    /// The guest's network, as a plan says it.
+    WishedNetwork {
+        /// Loopback alone.
+        None = "none",
+        /// A tap on a subnet of its own.
+        Own = "own",
+        /// QEMU's own network stack.
+        User = "user",
     }
 }
 
@@ -86,6 +99,8 @@ pub struct Wish {
     pub entry: Option<Entry>,
     /// `cmdline`.
     pub command_line: String,
+    /// `network`; whether this host can give it is not known yet.
+    pub network: NetworkKind,
 }
 
 /// Everything that QEMU's command line is made from.
@@ -113,6 +128,8 @@ pub struct Config {
     pub modules: Vec<String>,
     /// What the user adds to the kernel's command line.
     pub command_line: String,
+    /// The guest's network.
+    pub network: NetworkKind,
 }
 
 impl Wish {
@@ -140,6 +157,18 @@ impl Wish {
             }
             other => other.unwrap_or(Channel::Serial),
         };
+        let network = match reader.choice("network")? {
+            Some(WishedNetwork::None) | None => NetworkKind::None,
+            Some(_) if machine == Machine::Microvm => {
+                return Err(reader.invalid(
+                    "network",
+                    "a network card needs PCI, which `machine = \"microvm\"` does not have",
+                    "use another machine, or leave `network` at \"none\"",
+                ));
+            }
+            Some(WishedNetwork::Own) => NetworkKind::Own { nat: reader.flag("nat", false) },
+            Some(WishedNetwork::User) => NetworkKind::User,
+        };
         let cpu = reader.word("cpu").map(str::to_owned);
         if cpu.as_ref().is_some_and(|model| model.starts_with('-') || model.chars().any(|c| c.is_control())) {
             return Err(reader.invalid("cpu", "it is not the name of a model", "see `qemu-system-x86_64 -cpu help`"));
@@ -155,6 +184,7 @@ impl Wish {
             console: reader.choice("console")?.unwrap_or(Console::Phases),
             entry: reader.choice_or_auto("entry")?,
             command_line: reader.command_line()?,
+            network,
         })
     }
 }
@@ -207,6 +237,8 @@ mod tests {
             let error = wish(&[(key, value)], KvmState::Absent).unwrap_err();
             assert!(error.to_string().starts_with(&format!("backend.qemu.{key}: ")), "{error}");
         }
+        let both = [("machine", says("microvm")), ("network", says("own"))];
+        assert!(matches!(wish(&both, KvmState::Absent), Err(PrepareError::Invalid { .. })));
         let both = [("machine", says("microvm")), ("channel", says("virtio-serial"))];
         assert!(matches!(wish(&both, KvmState::Absent), Err(PrepareError::Invalid { .. })));
         assert!(matches!(wish(&[("accel", says("kvm"))], KvmState::Absent), Err(PrepareError::Unavailable { .. })));

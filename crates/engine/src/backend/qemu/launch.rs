@@ -11,6 +11,7 @@ use crate::backend::{Place, Stamp};
 use crate::channel::{AgentChannel, FdTransport};
 use crate::clock::Clock;
 use crate::lab::Lab;
+use crate::network::{self, Network, NetworkKind, OwnNetwork, UserNetwork};
 use crate::ownership::OwnedProcess;
 use crate::watch::{Source, Watcher};
 use isodyne_core::failure::{Failure, FailureClass};
@@ -22,6 +23,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// QEMU answers within 0.1 s on an idle host.
@@ -32,7 +34,19 @@ const LOWEST_SPARE_DESCRIPTOR: RawFd = 256;
 /// Starts one machine. Nothing is left running if this fails.
 pub(super) fn launch(config: &Config, argv: &[String], place: &Place, lab: &Lab) -> Result<QemuSandbox, Failure> {
     let logs = Logs::under(&place.log_prefix, "qemu");
-    let prepared = prepare(config, argv, &logs).map_err(|error| {
+    let (network, tap): (Option<Arc<dyn Network>>, _) = match config.network {
+        NetworkKind::None => (None, None),
+        NetworkKind::User => (Some(Arc::new(UserNetwork::of(&place.name))), None),
+        NetworkKind::Own { nat } => {
+            let mut network = OwnNetwork::for_machine(&place.name).map_err(network::refused)?;
+            if nat {
+                network.reach_out(&place.name, &lab.owner).map_err(network::refused)?;
+            }
+            let tap = network.take_tap();
+            (Some(Arc::new(network)), tap)
+        }
+    };
+    let prepared = prepare(config, argv, &logs, tap).map_err(|error| {
         let class = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FailureClass::Enospc,
             _ => FailureClass::Launch,
@@ -54,7 +68,7 @@ pub(super) fn launch(config: &Config, argv: &[String], place: &Place, lab: &Lab)
         Err(error) => return Err(explain(&error, &mut process, &logs, lab.clock)),
     };
     let channel = AgentChannel::new(Box::new(transport), lab.clock);
-    Ok(QemuSandbox::new(lab.clock, process, qmp, channel, watcher, stamps, logs, config))
+    Ok(QemuSandbox::new(lab.clock, process, qmp, channel, watcher, stamps, logs, config, network))
 }
 
 struct Prepared {
@@ -66,7 +80,7 @@ struct Prepared {
 }
 
 /// Makes logs, socket pairs and the command. Before t0.
-fn prepare(config: &Config, argv: &[String], logs: &Logs) -> io::Result<Prepared> {
+fn prepare(config: &Config, argv: &[String], logs: &Logs, tap: Option<OwnedFd>) -> io::Result<Prepared> {
     let mut inherited = Vec::new();
     let mut numbers: Vec<(RawFd, RawFd)> = Vec::new();
     let mut pair = |number: RawFd| -> io::Result<OwnedFd> {
@@ -84,6 +98,12 @@ fn prepare(config: &Config, argv: &[String], logs: &Logs) -> io::Result<Prepared
     ];
     if config.machine.has_seabios() {
         sources.push(Box::new(DebugPort::new(pair(descriptor::FIRMWARE)?, MilestoneName::Firmware, None)?));
+    }
+
+    if let Some(tap) = tap {
+        let tap = rustix::io::fcntl_dupfd_cloexec(&tap, LOWEST_SPARE_DESCRIPTOR)?;
+        numbers.push((tap.as_raw_fd(), descriptor::TAP));
+        inherited.push(tap);
     }
 
     let log = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&logs.monitor)?;

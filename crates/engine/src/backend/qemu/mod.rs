@@ -5,6 +5,7 @@ use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbo
 use crate::host::inspect_tool;
 use crate::image::{self, Driver, GuestAssets, SetupError, Transport};
 use crate::lab::Lab;
+use crate::network::NetworkKind;
 use config::{Accelerator, Channel, Config, Entry, Wish};
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::failure::Failure;
@@ -59,6 +60,8 @@ impl Backend for QemuBackend {
             return Err(PrepareError::Unavailable { reason, hint: INSTALL_HINT.to_owned() });
         };
         let guest = guest::guest_for(lab, BackendName::Qemu, wish.kernel.as_deref())?;
+        // Once more with what this host has: the wish knows the words only.
+        NetworkKind::of(cell, lab, "use `network = \"user\"`")?;
         let (config, assets) = resolve(wish, &guest)?;
         Ok(Box::new(QemuLauncher { accuracy: accuracy(config.accelerator, lab), config, tool, assets }))
     }
@@ -91,15 +94,15 @@ fn resolve(wish: Wish, guest: &GuestAssets) -> Result<(Config, Vec<Asset>), Prep
             });
         }
     };
-    let drivers: &[Driver] = match wish.channel {
-        Channel::Serial => &[],
-        Channel::VirtioSerial => &[Driver::VirtioSerial],
-    };
-    let initramfs = guest.initramfs(Transport::Pci, drivers).map_err(|error| PrepareError::Unavailable {
+    let mut drivers = Vec::new();
+    drivers.extend((wish.channel == Channel::VirtioSerial).then_some(Driver::VirtioSerial));
+    // A kernel that the user named has the driver built in, or its guest cannot be reached.
+    drivers.extend((wish.network != NetworkKind::None && wish.kernel.is_none()).then_some(Driver::Network));
+    let initramfs = guest.initramfs(Transport::Pci, &drivers).map_err(|error| PrepareError::Unavailable {
         reason: image::chain(&error),
         hint: match error {
             SetupError::Drivers { .. } => {
-                "use `channel = \"serial\"`, or run `isodyne setup` with the distribution's kernel"
+                "leave `channel` and `network` alone, or run `isodyne setup` with the distribution's kernel"
             }
             _ => guest::SETUP_HINT,
         }
@@ -117,6 +120,7 @@ fn resolve(wish: Wish, guest: &GuestAssets) -> Result<(Config, Vec<Asset>), Prep
         initramfs: initramfs.path.clone(),
         modules: initramfs.modules.clone(),
         command_line: wish.command_line,
+        network: wish.network,
     };
     let assets = guest.assets(&initramfs, pvh_elf.is_some());
     Ok((config, assets))
@@ -137,12 +141,14 @@ impl Launcher for QemuLauncher {
             call: call.to_owned(),
             body: None,
         };
-        let argv = arguments::argv(&self.config, &self.tool.path, place.agent_patience_s);
-        Description { steps: vec![Step::Run { argv }, request("qmp_capabilities"), request("cont")] }
+        let argv = arguments::argv(&self.config, &self.tool.path, &place.name, place.agent_patience_s);
+        let mut steps = self.config.network.steps(&place.name);
+        steps.extend([Step::Run { argv }, request("qmp_capabilities"), request("cont")]);
+        Description { steps }
     }
 
     fn launch(&self, place: &Place, lab: &Lab) -> Result<Box<dyn Sandbox>, Failure> {
-        let argv = arguments::argv(&self.config, &self.tool.path, place.agent_patience_s);
+        let argv = arguments::argv(&self.config, &self.tool.path, &place.name, place.agent_patience_s);
         Ok(Box::new(launch::launch(&self.config, &argv, place, lab)?))
     }
 

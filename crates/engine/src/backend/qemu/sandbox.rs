@@ -10,11 +10,13 @@ use crate::backend::{Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
 use crate::host::accounting;
+use crate::network::Network;
 use crate::ownership::OwnedProcess;
 use crate::watch::Watcher;
 use isodyne_core::failure::Failure;
 use isodyne_core::unit::HostInstant;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// QEMU answers a question about its processors at once or not at all.
@@ -31,6 +33,7 @@ pub(super) struct QemuSandbox {
     logs: Logs,
     memory_bytes: u64,
     ends_by_reset: bool,
+    network: Option<Arc<dyn Network>>,
 }
 
 impl QemuSandbox {
@@ -44,6 +47,7 @@ impl QemuSandbox {
         stamps: Vec<Stamp>,
         logs: Logs,
         config: &Config,
+        network: Option<Arc<dyn Network>>,
     ) -> Self {
         Self {
             clock,
@@ -55,6 +59,7 @@ impl QemuSandbox {
             logs,
             memory_bytes: config.memory_bytes,
             ends_by_reset: config.machine.ends_by_reset(),
+            network,
         }
     }
 
@@ -96,6 +101,10 @@ impl Sandbox for QemuSandbox {
 
     fn agent(&mut self) -> &mut AgentChannel {
         &mut self.agent
+    }
+
+    fn network(&self) -> Option<Arc<dyn Network>> {
+        self.network.clone()
     }
 
     fn usage(&mut self) -> Vec<(String, f64)> {

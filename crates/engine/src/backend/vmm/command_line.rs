@@ -24,6 +24,8 @@ pub struct AgentWords<'a> {
     pub channel: &'a str,
     /// Modules to load, in this order.
     pub modules: &'a [String],
+    /// The network card and its addresses, if there is one.
+    pub network: Option<String>,
     /// How the machine ends (`poweroff`, `reboot`).
     pub end: &'a str,
     /// Seconds that it waits for its host.
@@ -41,6 +43,7 @@ impl AgentWords<'_> {
         if !self.modules.is_empty() {
             words.push(format!("isodyne.modules={}", self.modules.join(",")));
         }
+        words.extend(self.network.as_ref().map(|network| format!("isodyne.net={network}")));
         words.push(format!("isodyne.end={}", self.end));
         words.push(format!("isodyne.patience={}", self.patience_s));
         if self.comes_back {

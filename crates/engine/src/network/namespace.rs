@@ -1,0 +1,65 @@
+//! Network namespaces: made by a thread of their own, held by a descriptor, gone with the last who holds them.
+//!
+//! A namespace has no name on the host and needs no mount: descriptors of the lab and the processes inside are all that
+//! keeps it. Whatever ends the lab closes its descriptors, so that nothing is left to be removed. Everything in it
+//! (cards, addresses, routes, rules) goes with it. `nsenter --net=/proc/PID/fd/N` looks inside while a sandbox lives.
+
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+/// The namespace of the thread that reads it.
+const OWN: &str = "/proc/thread-self/ns/net";
+
+/// A network namespace.
+#[derive(Debug)]
+pub struct Namespace(OwnedFd);
+
+impl Namespace {
+    /// Makes an empty one, in which only the loopback interface is up.
+    ///
+    /// # Errors
+    /// The host's: this takes CAP_SYS_ADMIN.
+    pub fn create() -> io::Result<Self> {
+        let namespace = in_thread(|| {
+            // SAFETY: only the network namespace of this thread changes; it shares no file table by this, and it ends
+            // with this closure.
+            unsafe { unshare_unsafe(UnshareFlags::NEWNET) }?;
+            Ok(Self(File::open(OWN)?.into()))
+        })?;
+        namespace.within(|| super::netlink::Netlink::open()?.up("lo"))?;
+        Ok(namespace)
+    }
+
+    /// Does something in a thread that is inside. Sockets that it opens stay inside.
+    ///
+    /// # Errors
+    /// The host's, or what the work returns.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+        in_thread(|| {
+            move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network))?;
+            work()
+        })
+    }
+
+    /// Its path, as long as the lab holds it: what a runtime is told.
+    pub fn path(&self) -> PathBuf {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd()).into()
+    }
+}
+
+impl AsFd for Namespace {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Runs in a thread that ends afterwards, so that no other work finds itself in another namespace.
+fn in_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("network".to_owned()).spawn_scoped(scope, work)?;
+        thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread in a network namespace panicked")))
+    })
+}

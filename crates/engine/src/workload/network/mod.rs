@@ -1,0 +1,257 @@
+//! `network`: round trips and throughput between the host and a sandbox, beside the same over the host's loopback.
+//!
+//! The sandbox is started as for `boot`, and the agent inside serves. Then, one after the other: round trips in a closed
+//! loop, messages at a fixed rate in an open loop (latency from when each was to be sent), bulk to the sandbox, bulk from
+//! it; each right after the same over loopback, with the same server program (the control). All bytes are checked before
+//! a number counts.
+
+mod control;
+mod traffic;
+
+use super::Attempt;
+use super::boot::{FAILED_STOP_PATIENCE, STOP_PATIENCE, finish};
+use crate::backend::{Launcher, Place, Sandbox, Stamp};
+use crate::channel::{AgentChannel, ExecRequest, Executed};
+use crate::clock::Clock;
+use crate::lab::Lab;
+use crate::network::{AGENT_PORT, Family, Network};
+use control::Control;
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::ledger::{MilestoneName, SignalName};
+use isodyne_core::stats::Histogram;
+use isodyne_core::unit::HostInstant;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+use std::net::TcpStream;
+use std::time::Duration;
+use traffic::OpenLoop;
+
+/// How long to wait before a server that does not answer yet is asked again. Never within a measured time.
+const AGAIN: Duration = Duration::from_millis(5);
+/// How long the server outlives the time that its client has: a client that fails late still ends it.
+const SERVER_GRACE: Duration = Duration::from_secs(2);
+
+/// What a plan can set.
+#[derive(Clone, Debug)]
+pub struct NetworkOptions {
+    /// How long the sandbox may take to say hello, and then the traffic.
+    pub timeout: Duration,
+    /// The family of the addresses.
+    pub family: Family,
+    /// The size of a message.
+    pub message_bytes: usize,
+    /// Round trips in the closed loop.
+    pub round_trips: u64,
+    /// Messages per second in the open loop.
+    pub rate_per_s: u64,
+    /// How long the open loop takes.
+    pub duration: Duration,
+    /// Bytes in each direction.
+    pub bytes: u64,
+}
+
+/// Takes one sample.
+pub fn network(launcher: &dyn Launcher, place: &Place, lab: &Lab, options: &NetworkOptions) -> Attempt {
+    let prepared_from = lab.clock.now();
+    let mut attempt = Attempt::default();
+    let mut sandbox = match launcher.launch(place, lab) {
+        Ok(sandbox) => sandbox,
+        Err(failure) => return Attempt { failure: Some(failure), ..attempt },
+    };
+    attempt.metrics.insert("prepare_ns".to_owned(), sandbox.origin().ns_since(prepared_from) as f64);
+    let mut stamps = Vec::new();
+    let patience = match measure(sandbox.as_mut(), place, lab, options, &mut stamps, &mut attempt) {
+        Ok(()) => {
+            attempt.metrics.extend(sandbox.usage());
+            STOP_PATIENCE
+        }
+        Err(failure) => {
+            attempt.failure = Some(sandbox.diagnose(failure));
+            FAILED_STOP_PATIENCE
+        }
+    };
+    finish(sandbox.as_mut(), lab, patience, stamps, &mut attempt);
+    attempt
+}
+
+fn measure(
+    sandbox: &mut dyn Sandbox,
+    place: &Place,
+    lab: &Lab,
+    options: &NetworkOptions,
+    stamps: &mut Vec<Stamp>,
+    attempt: &mut Attempt,
+) -> Result<(), Failure> {
+    let network = sandbox
+        .network()
+        .ok_or_else(|| Failure::new(FailureClass::Launch, "the sandbox has no network that the lab could reach"))?;
+    let hello_by = HostInstant(sandbox.origin().0.saturating_add(options.timeout.as_nanos() as u64));
+    let (_, hello_at) = sandbox.agent().hello(hello_by)?;
+    stamps.push(Stamp { name: MilestoneName::Agent, at: hello_at, asked: None, signal: SignalName::Frame });
+    let life = options.timeout + SERVER_GRACE;
+    let control = Control::start(lab, seconds(life))
+        .map_err(|error| Failure::new(FailureClass::Launch, format!("no server on the host's loopback: {error}")))?;
+    let deadline = lab.clock.after(options.timeout);
+    let agent = sandbox.agent();
+    let (measured, served) = std::thread::scope(|scope| {
+        let serving = scope.spawn(|| serve(agent, lab, life));
+        let line = Line { network: network.as_ref(), control: &control, options, deadline };
+        let measured = line.measure();
+        // Also after a failure: the server inside would live on, and the agent would wait for it.
+        let quit_by = deadline.max(lab.clock.after(SERVER_GRACE));
+        let quit = line.sandbox_by(quit_by).and_then(|stream| traffic::quit(stream, quit_by));
+        let served = serving.join().unwrap_or_else(|_| Err(Failure::new(FailureClass::Crash, "a thread panicked")));
+        (measured.and_then(|measured| quit.map(|()| measured)), served)
+    });
+    // What the server says of its end explains more than a connection that broke.
+    let measured = match (measured, served) {
+        (Err(failure), Err(of_server)) if failure.class != FailureClass::Integrity => return Err(of_server),
+        (Err(failure), _) | (Ok(_), Err(failure)) => return Err(failure),
+        (Ok(measured), Ok(())) => measured,
+    };
+    attempt.proofs = vec![
+        format!("{} round trips came back as sent", measured.messages),
+        format!("{} B each way with the right checksum", options.bytes),
+        network.describe(),
+    ];
+    let log = place.log("latency");
+    std::fs::write(&log, &measured.histograms)
+        .map_err(|error| Failure::new(FailureClass::Enospc, format!("failed to write {}: {error}", log.display())))?;
+    attempt.metrics.extend(measured.metrics);
+    Ok(())
+}
+
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+/// Runs the server inside until it is told to end.
+fn serve(agent: &mut AgentChannel, lab: &Lab, life: Duration) -> Result<(), Failure> {
+    let (port, seconds) = (AGENT_PORT.to_string(), seconds(life).to_string());
+    let argv = ["/proc/self/exe", "net-serve", &port, &seconds].map(|word| word.as_bytes().to_vec()).to_vec();
+    let timeout_ms = u32::try_from(life.as_millis()).unwrap_or(u32::MAX);
+    let request = ExecRequest { id: 1, argv, env: Vec::new(), stdin: Vec::new(), timeout_ms, output_limit: 4096 };
+    let executed: Executed = agent.exec(&request, lab.clock.after(life + SERVER_GRACE))?;
+    executed.succeeded()
+}
+
+/// Both lines: to the sandbox, and over loopback.
+struct Line<'a> {
+    network: &'a dyn Network,
+    control: &'a Control,
+    options: &'a NetworkOptions,
+    deadline: HostInstant,
+}
+
+#[derive(Default)]
+struct Measured {
+    metrics: BTreeMap<String, f64>,
+    /// The distributions, for the sample's log.
+    histograms: String,
+    messages: u64,
+}
+
+impl Line<'_> {
+    fn sandbox_by(&self, deadline: HostInstant) -> Result<TcpStream, Failure> {
+        let family = self.options.family;
+        unconnected("the sandbox", self.network.connect_when_ready(AGENT_PORT, family, deadline))
+    }
+
+    /// Waits until the server inside answers. It has been told to start, and nothing announces it.
+    fn wait_for_server(&self) -> Result<(), Failure> {
+        while !traffic::answers(self.sandbox_by(self.deadline)?, self.deadline) {
+            if self.deadline <= Clock.now() {
+                return Err(Failure::new(FailureClass::Timeout, "the server in the sandbox does not answer"));
+            }
+            std::thread::sleep(AGAIN);
+        }
+        Ok(())
+    }
+
+    /// Every task over loopback first, then to the sandbox.
+    fn each(&self, mut task: impl FnMut(TcpStream, &str) -> Result<(), Failure>) -> Result<(), Failure> {
+        task(unconnected("loopback", self.control.connect(self.options.family, self.deadline))?, "control_")?;
+        task(self.sandbox_by(self.deadline)?, "")
+    }
+
+    fn measure(&self) -> Result<Measured, Failure> {
+        let NetworkOptions { message_bytes, round_trips, rate_per_s, duration, bytes, .. } = *self.options;
+        let mut measured = Measured::default();
+        self.wait_for_server()?;
+        self.each(|stream, prefix| {
+            let times = traffic::closed_loop(stream, message_bytes, round_trips, self.deadline)?;
+            measured.distribution(prefix, "round_trip", &times);
+            Ok(())
+        })?;
+        self.each(|stream, prefix| {
+            let OpenLoop { latencies, delays, achieved_per_s } =
+                traffic::open_loop(stream, message_bytes, rate_per_s, duration, self.deadline)?;
+            measured.distribution(prefix, "open_loop", &latencies);
+            measured.distribution(prefix, "open_loop_send_delay", &delays);
+            measured.metrics.insert(format!("{prefix}open_loop_answers_per_s"), achieved_per_s);
+            Ok(())
+        })?;
+        let seed = fastrand::u64(..);
+        self.each(|stream, prefix| {
+            let speed = traffic::upload(stream, bytes, seed, self.deadline)?;
+            measured.metrics.insert(format!("{prefix}upload_bytes_per_s"), speed);
+            Ok(())
+        })?;
+        self.each(|stream, prefix| {
+            let speed = traffic::download(stream, bytes, seed, self.deadline)?;
+            measured.metrics.insert(format!("{prefix}download_bytes_per_s"), speed);
+            Ok(())
+        })?;
+        Ok(measured)
+    }
+}
+
+impl Measured {
+    /// Takes the quantiles that the number of messages supports, and keeps the whole distribution.
+    fn distribution(&mut self, prefix: &str, name: &str, histogram: &Histogram) {
+        if prefix.is_empty() {
+            self.messages += if name == "open_loop_send_delay" { 0 } else { histogram.len() };
+        }
+        for (quantile, word, least) in [(0.5, "p50", 1), (0.9, "p90", 29), (0.99, "p99", 299), (0.999, "p999", 2995)] {
+            // An upper bound of a quantile takes so many values (95 %).
+            if let Some(value) = histogram.quantile(quantile).filter(|_| histogram.len() >= least) {
+                self.metrics.insert(format!("{prefix}{name}_{word}_ns"), value as f64);
+            }
+        }
+        if let Some(max) = histogram.max() {
+            self.metrics.insert(format!("{prefix}{name}_max_ns"), max as f64);
+        }
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.histograms, "# {prefix}{name}_ns: from, to, count");
+        for (low, high, count) in histogram.buckets() {
+            let _ = writeln!(self.histograms, "{low} {high} {count}");
+        }
+    }
+}
+
+fn unconnected(whom: &str, connected: io::Result<TcpStream>) -> Result<TcpStream, Failure> {
+    connected.map_err(|error| {
+        let class = if error.kind() == io::ErrorKind::TimedOut { FailureClass::Timeout } else { FailureClass::Crash };
+        Failure::new(class, format!("failed to connect to {whom}: {error}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_come_only_with_enough_messages() {
+        let mut histogram = Histogram::new(10).unwrap();
+        (0..300).for_each(|value| histogram.record(1000 + value));
+        let mut measured = Measured::default();
+        measured.distribution("", "round_trip", &histogram);
+        measured.distribution("control_", "round_trip", &histogram);
+        assert!(measured.metrics.contains_key("round_trip_p99_ns"));
+        assert!(measured.metrics.contains_key("control_round_trip_p50_ns"));
+        assert!(!measured.metrics.contains_key("round_trip_p999_ns"));
+        assert_eq!(measured.messages, 300);
+        assert!(measured.histograms.contains("# control_round_trip_ns"));
+    }
+}

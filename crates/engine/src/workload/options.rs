@@ -1,0 +1,78 @@
+//! What a benchmark is told, read from a cell.
+
+use super::{Attempt, BootOptions, NetworkOptions, boot, network};
+use crate::backend::{Launcher, Place, PrepareError};
+use crate::lab::Lab;
+use crate::network::Family;
+use isodyne_core::cell::{BenchmarkName, Cell};
+use isodyne_core::factor::FactorValue;
+use std::time::Duration;
+
+/// A benchmark with what it is told.
+#[derive(Clone, Debug)]
+pub enum WorkloadOptions {
+    /// `boot`.
+    Boot(BootOptions),
+    /// `network`.
+    Network(NetworkOptions),
+}
+
+impl WorkloadOptions {
+    /// Reads the factors of a cell; defaults are in there already.
+    ///
+    /// # Errors
+    /// [`PrepareError::Unavailable`] if the benchmark needs a power that the sandbox is not asked to have.
+    pub fn of(cell: &Cell) -> Result<Self, PrepareError> {
+        let duration = |key: &str, default_ns: u64| {
+            let ns = cell.factors.get(key).and_then(FactorValue::as_duration_ns).unwrap_or(default_ns);
+            Duration::from_nanos(ns)
+        };
+        let count = |key: &str, default: u64| cell.factors.get(key).and_then(FactorValue::as_count).unwrap_or(default);
+        let bytes = |key: &str, default: u64| cell.factors.get(key).and_then(FactorValue::as_bytes).unwrap_or(default);
+        let word = |key: &str| cell.factors.get(key).and_then(FactorValue::as_text);
+        let timeout = duration("timeout", 60_000_000_000);
+        if cell.benchmark != BenchmarkName::Network {
+            let command = match cell.factors.get("command") {
+                Some(FactorValue::Words(words)) => Some(words.clone()),
+                _ => None,
+            };
+            return Ok(Self::Boot(BootOptions { timeout, command }));
+        }
+        if matches!(word("network"), None | Some("none")) {
+            let backend = cell.backend;
+            let hint = match word("network") {
+                Some(_) => {
+                    format!("add `--set backend.{backend}.network=own`, or `network = \"own\"` to [backend.{backend}]")
+                }
+                None => "measure another backend".to_owned(),
+            };
+            return Err(PrepareError::Unavailable { reason: "the sandbox would have no network".to_owned(), hint });
+        }
+        Ok(Self::Network(NetworkOptions {
+            timeout,
+            family: if word("family") == Some("ipv6") { Family::V6 } else { Family::V4 },
+            message_bytes: usize::try_from(bytes("message", 64)).unwrap_or(64),
+            round_trips: count("round_trips", 1000),
+            rate_per_s: count("rate", 1000),
+            duration: duration("duration", 1_000_000_000),
+            bytes: bytes("bytes", 32 << 20),
+        }))
+    }
+
+    /// How long the sandbox may take.
+    pub fn timeout(&self) -> Duration {
+        match self {
+            Self::Boot(options) => options.timeout,
+            // Once until hello, once for the traffic.
+            Self::Network(options) => options.timeout * 2,
+        }
+    }
+
+    /// Takes one sample.
+    pub fn take(&self, launcher: &dyn Launcher, place: &Place, lab: &Lab) -> Attempt {
+        match self {
+            Self::Boot(options) => boot(launcher, place, lab, options),
+            Self::Network(options) => network(launcher, place, lab, options),
+        }
+    }
+}
