@@ -122,6 +122,7 @@ pub fn kernel_command_line(config: &Config, agent_patience_s: u32) -> String {
             Channel::Serial => "serial:/dev/ttyS0",
         },
         modules: &config.modules,
+        network: None,
         // Cloud Hypervisor ends with its guest when that powers off; a reset would start it anew.
         end: "poweroff",
         patience_s: agent_patience_s,

@@ -163,6 +163,7 @@ pub fn kernel_command_line(config: &Config, agent_patience_s: u32) -> String {
             Channel::Serial => "serial:/dev/ttyS0",
         },
         modules: &config.modules,
+        network: None,
         end: "reboot",
         patience_s: agent_patience_s,
         // A restored guest has lost its connection.

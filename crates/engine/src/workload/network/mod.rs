@@ -224,8 +224,8 @@ impl Measured {
         }
         // Writing to a string cannot fail.
         let _ = writeln!(self.histograms, "# {prefix}{name}_ns: from, to, count");
-        for (low, high, count) in histogram.buckets() {
-            let _ = writeln!(self.histograms, "{low} {high} {count}");
+        for bucket in histogram.buckets() {
+            let _ = writeln!(self.histograms, "{} {} {}", bucket.from, bucket.to, bucket.count);
         }
     }
 }
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn quantiles_come_only_with_enough_messages() {
-        let mut histogram = Histogram::new(10).unwrap();
+        let mut histogram = Histogram::new(3).unwrap();
         (0..300).for_each(|value| histogram.record(1000 + value));
         let mut measured = Measured::default();
         measured.distribution("", "round_trip", &histogram);

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 /// Bytes of the pattern before it repeats.
 const PIECE: usize = 64 << 10;
-/// A quantile of a latency is off by at most 2^-10.
-const PRECISION_BITS: u32 = 10;
+/// Significant decimal digits of a latency: a quantile is off by at most 0.05 %.
+const DIGITS: u8 = 3;
 /// How long one try may take while the server is not known to be there.
 const ONE_TRY: Duration = Duration::from_secs(2);
 /// What a message is filled with behind its number.
@@ -185,7 +185,7 @@ fn ask(stream: &mut TcpStream, task: u8, count: u64, seed: u64, deadline: HostIn
 }
 
 fn histogram() -> Result<Histogram, Failure> {
-    Histogram::new(PRECISION_BITS).ok_or_else(|| Failure::new(FailureClass::Crash, "no histogram of this precision"))
+    Histogram::new(DIGITS).ok_or_else(|| Failure::new(FailureClass::Crash, "no histogram of this precision"))
 }
 
 fn late() -> Failure {
