@@ -4,8 +4,11 @@ use super::Design;
 use crate::columns::CellColumns;
 use crate::stats::{
     Estimate, Sorted, apparent_inflation, mann_whitney_p_of_sorted, normal_cdf, normal_quantile,
-    rank_sum_shift_of_sorted, signed_rank_p, signed_rank_shift_widened,
+    rank_sum_shift_of_sorted, signed_rank_p, signed_rank_shift, signed_rank_shift_widened,
 };
+
+/// The confidence of the interval that a standard error is read from.
+const LOCATED_AT: f64 = 0.95;
 
 /// Which rows of two cells belong together.
 pub(crate) struct Pairing {
@@ -179,12 +182,30 @@ impl Sides {
     }
 
     /// The two-sided p-value of "no change".
+    ///
+    /// Of correlated differences it is the larger of two. One is the exact one of their signed ranks, which holds for any
+    /// correlation that the two of a pair share. The other is that of the shift over its standard error, as the interval
+    /// of independent differences tells it, times the root of the inflation: it holds where each side drifts by itself.
+    /// (Signed ranks alone cannot say more than that all differences have one sign, however large they are.)
     pub fn p_value(&self) -> Option<f64> {
-        let p = match self.design {
-            Design::Paired => signed_rank_p(&self.differences)?,
-            Design::Separate => mann_whitney_p_of_sorted(&self.sorted[0], &self.sorted[1])?,
-        };
-        Some((2.0 * deflated(p / 2.0, self.inflation)).min(1.0))
+        match self.design {
+            Design::Paired => {
+                let exact = signed_rank_p(&self.differences)?;
+                if self.inflation <= 1.0 {
+                    return Some(exact);
+                }
+                let located = signed_rank_shift(&self.differences, LOCATED_AT).map_or(1.0, |shift| {
+                    let error = (shift.high - shift.low) / (2.0 * normal_quantile(f64::midpoint(1.0, LOCATED_AT)));
+                    2.0 * normal_cdf(-shift.value.abs() / (error * self.inflation.sqrt()))
+                });
+                // Differences that are all equal have no error, and differ surely or not at all.
+                Some(if located.is_nan() { exact } else { exact.max(located) })
+            }
+            Design::Separate => {
+                let p = mann_whitney_p_of_sorted(&self.sorted[0], &self.sorted[1])?;
+                Some((2.0 * deflated(p / 2.0, self.inflation)).min(1.0))
+            }
+        }
     }
 
     /// Values on the scale.

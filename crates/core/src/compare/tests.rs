@@ -94,7 +94,8 @@ fn a_slower_variant_is_found_with_the_phase_that_moved() {
     let total = &cell.metrics[0];
     assert_eq!((total.metric.as_str(), total.n, total.verdict), ("total_ns", 60, Change::Worse));
     let [low, high] = total.change_ci95.unwrap();
-    assert!(low < 0.031 && 0.031 < high && high - low < 0.02, "{total:?}");
+    // Three milliseconds of a time that swings by a fifth are no constant share of it: the interval says so.
+    assert!(0.015 < low && low < 0.031 && 0.031 < high && high < 0.05, "{total:?}");
     assert_eq!(cell.phases.len(), 1);
     assert!((cell.phases[0].share.unwrap() - 1.0).abs() < 0.01);
     assert!(cell.words.contains("create took 3.") && cell.words.contains("100 % of the change"), "{}", cell.words);
