@@ -20,6 +20,7 @@ pub mod import;
 mod lines;
 mod list;
 pub mod merge;
+mod metric_names;
 mod place;
 mod read;
 
