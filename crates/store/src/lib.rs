@@ -14,6 +14,8 @@ mod directory;
 mod error;
 pub mod export;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod hdr;
 pub mod history;
 pub mod import;
