@@ -56,7 +56,8 @@ fuzz_target!(|input: &[u8]| {
     let _ = audit_markdown(&record.plan.title, &findings);
 
     let run = ComparedRun { name: "run", record, columns: &columns };
-    let budgets = if record.plan.budgets.is_empty() { default_budgets(record, true) } else { record.plan.budgets.clone() };
+    let budgets =
+        if record.plan.budgets.is_empty() { default_budgets(record, true) } else { record.plan.budgets.clone() };
     let result = evaluate(run, Some(run), &budgets, &Settings::default());
     harmless(&gate_table(&result, STYLE));
     let _ = (gate_markdown(&result), junit(&result));
