@@ -3,8 +3,10 @@
 use crate::check;
 use crate::error::StoreError;
 use crate::file::{open_regular, replace, sync_directory};
+use crate::metric_names::{MetricNames, too_many_metrics};
 use crate::read::{RunContents, read_record, read_whole_lines};
 use crate::{ARTIFACTS_DIRECTORY, LINE_LIMIT_BYTES, LOCK_FILE, LOGS_DIRECTORY, RECORD_FILE, SAMPLES_FILE};
+use isodyne_core::cell::CellId;
 use isodyne_core::record::{RunEnd, RunRecord};
 use isodyne_core::sample::Sample;
 use rustix::fs::{FlockOperation, OFlags, flock};
@@ -27,6 +29,8 @@ pub struct RunDirectory {
     samples: File,
     /// The length of `samples.jsonl`, which ends with a newline or is empty.
     length: u64,
+    /// What the samples of each cell have.
+    metrics: MetricNames<CellId>,
     _lock: File,
 }
 
@@ -57,7 +61,8 @@ impl RunDirectory {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             sync_directory(parent)?;
         }
-        Ok(Self { path: path.to_owned(), record: record.clone(), samples, length: 0, _lock: lock })
+        let (path, record, metrics) = (path.to_owned(), record.clone(), MetricNames::default());
+        Ok(Self { path, record, samples, length: 0, metrics, _lock: lock })
     }
 
     /// Takes over a run to go on with it, and reads what it holds. A line that its last writer did not finish is cut off.
@@ -79,7 +84,13 @@ impl RunDirectory {
         for name in [LOGS_DIRECTORY, ARTIFACTS_DIRECTORY] {
             make_directory(&path.join(name), false)?;
         }
-        let directory = Self { path: path.to_owned(), record: contents.record.clone(), samples, length, _lock: lock };
+        let mut metrics = MetricNames::default();
+        for sample in &contents.samples {
+            // They were read, so there are not too many.
+            metrics.take(&sample.cell, sample.metrics.keys());
+        }
+        let (path, record) = (path.to_owned(), contents.record.clone());
+        let directory = Self { path, record, samples, length, metrics, _lock: lock };
         Ok((directory, contents))
     }
 
@@ -107,9 +118,9 @@ impl RunDirectory {
     ///
     /// # Errors
     /// If it cannot be written, above all because the disk is full: the file is then as it was before. Or if it could
-    /// not be read back (a number that is none, a path that leaves the directory).
+    /// not be read back (a number that is none, a path that leaves the directory, a metric too many of its cell).
     pub fn append(&mut self, sample: &Sample) -> Result<(), StoreError> {
-        let line = encode_sample(sample)?;
+        let line = encode_sample(sample, &mut self.metrics)?;
         let path = self.path.join(SAMPLES_FILE);
         // One call, so that no reader and no death sees more than one unfinished line.
         let written = loop {
@@ -159,7 +170,7 @@ impl RunDirectory {
         let mut pieces = BufWriter::with_capacity(PIECE_BYTES, &self.samples);
         let (mut count, mut length) = (0, 0);
         for sample in samples {
-            let line = encode_sample(&sample)?;
+            let line = encode_sample(&sample, &mut self.metrics)?;
             pieces.write_all(&line).map_err(|error| StoreError::io("write", &path, error))?;
             count += 1;
             length += line.len() as u64;
@@ -215,12 +226,15 @@ fn encode_record(record: &RunRecord) -> Result<Vec<u8>, StoreError> {
     Ok(text)
 }
 
-fn encode_sample(sample: &Sample) -> Result<Vec<u8>, StoreError> {
+fn encode_sample(sample: &Sample, metrics: &mut MetricNames<CellId>) -> Result<Vec<u8>, StoreError> {
     let refuse = |message: String| StoreError::NotStorable {
         what: format!("sample {} of `{}`", sample.sequence, sample.cell),
         message,
     };
     check::storable(sample).map_err(refuse)?;
+    if !metrics.take(&sample.cell, sample.metrics.keys()) {
+        return Err(refuse(too_many_metrics(sample.cell.as_str())));
+    }
     let mut line = serde_json::to_vec(sample).map_err(|error| refuse(error.to_string()))?;
     line.push(b'\n');
     if line.len() >= LINE_LIMIT_BYTES {

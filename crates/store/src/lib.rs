@@ -14,12 +14,15 @@ mod directory;
 mod error;
 pub mod export;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod hdr;
 pub mod history;
 pub mod import;
 mod lines;
 mod list;
 pub mod merge;
+mod metric_names;
 mod place;
 mod read;
 

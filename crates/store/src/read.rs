@@ -4,7 +4,9 @@ use crate::check;
 use crate::error::StoreError;
 use crate::file::open_regular;
 use crate::lines::{Line, Lines};
+use crate::metric_names::{MetricNames, too_many_metrics_in_file};
 use crate::{LINE_LIMIT_BYTES, RECORD_FILE, RECORD_LIMIT_BYTES, SAMPLES_FILE};
+use isodyne_core::cell::CellId;
 use isodyne_core::record::{RUN_SCHEMA, RUN_VERSION, RunRecord};
 use isodyne_core::sample::Sample;
 use rustix::fs::OFlags;
@@ -28,7 +30,8 @@ pub struct RunContents {
 /// Reads a run. Takes no lock and waits for nobody: a line that is just being written is left out with a note.
 ///
 /// # Errors
-/// If there is no run, if a newer program wrote it, or if a file was damaged: with file, line and what to do.
+/// If there is no run, if a newer program wrote it, if a file was damaged, or if the samples of a cell have more than a
+/// thousand different metrics: with file, line and what to do.
 pub fn read(path: &Path) -> Result<RunContents, StoreError> {
     read_whole_lines(path).map(|(contents, _)| contents)
 }
@@ -191,6 +194,7 @@ fn plain(error: &serde_json::Error) -> String {
 pub struct SampleReader {
     path: PathBuf,
     lines: Lines<BufReader<File>>,
+    metrics: MetricNames<CellId>,
     note: Option<String>,
     done: bool,
 }
@@ -203,7 +207,8 @@ impl SampleReader {
     pub fn open(run: &Path) -> Result<Self, StoreError> {
         let path = run.join(SAMPLES_FILE);
         let file = open_regular(&path, OFlags::RDONLY)?;
-        Ok(Self { lines: Lines::new(BufReader::with_capacity(64 << 10, file)), path, note: None, done: false })
+        let lines = Lines::new(BufReader::with_capacity(64 << 10, file));
+        Ok(Self { path, lines, metrics: MetricNames::default(), note: None, done: false })
     }
 
     /// What there is to say of the end of the file, once it has been reached.
@@ -228,7 +233,15 @@ impl SampleReader {
                 return Some(Err(self.corrupt(column, message)));
             }
         };
-        Some(parse(text).map_err(|(column, message)| self.corrupt(column, message)))
+        let read = parse(text).and_then(|sample| {
+            // As in columns, so that what one reader takes every reader takes.
+            if self.metrics.take(&sample.cell, sample.metrics.keys()) {
+                Ok(sample)
+            } else {
+                Err((1, too_many_metrics_in_file(sample.cell.as_str())))
+            }
+        });
+        Some(read.map_err(|(column, message)| self.corrupt(column, message)))
     }
 
     fn corrupt(&self, column: u64, message: String) -> StoreError {

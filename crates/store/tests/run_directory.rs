@@ -4,6 +4,7 @@ mod common;
 
 use common::{record, sample, temporary};
 use isodyne_core::record::RunEnd;
+use isodyne_core::sample::Sample;
 use isodyne_store::{LOCK_FILE, RECORD_FILE, RunDirectory, SAMPLES_FILE, StoreError, list_runs, read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -125,4 +126,26 @@ fn runs_are_listed_with_the_latest_first_and_the_broken_last() {
     assert_eq!(names, ["a", "b", "broken"]);
     assert!(runs[2].record.as_ref().unwrap_err().to_string().contains("run.json:1:"));
     assert!(list_runs(Path::new("/does/not/exist")).unwrap().is_empty());
+}
+
+#[test]
+fn a_cell_has_no_more_metrics_than_can_be_read_again() {
+    let directory = temporary();
+    let path = directory.path().join("run");
+    let mut run = RunDirectory::create(&path, &record()).unwrap();
+    let with = |sequence: u64, first: u32| {
+        let metrics = (first..first + 600).map(|number| (format!("m{number}_ns"), 1.0)).collect();
+        Sample { metrics, ..sample(sequence) }
+    };
+    run.append(&with(0, 0)).unwrap();
+    run.append(&with(1, 300)).unwrap();
+    // All or nothing.
+    let error = run.append_all([with(2, 0), with(3, 600)]).unwrap_err().to_string();
+    assert!(error.contains("sample 3 of"), "{error}");
+    assert!(error.contains("more than 1024 different metrics"), "{error}");
+    drop(run);
+    assert_eq!(read(&path).unwrap().samples.len(), 2);
+    let (mut run, _) = RunDirectory::open_for_resume(&path).unwrap();
+    assert!(run.append(&with(2, 600)).is_err());
+    run.append(&with(2, 0)).unwrap();
 }

@@ -9,6 +9,8 @@ pub mod build;
 mod cells;
 mod check;
 mod findings;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod key;
 mod overrides;
 pub mod reference;

@@ -12,12 +12,13 @@ mod part;
 
 use crate::error::StoreError;
 use crate::file::open_regular;
+use crate::metric_names::{METRICS_LIMIT, too_many_metrics_in_file};
 use crate::read::{LineTrouble, cut_note, parse, read_record, strangers_note, too_long};
 use crate::{LINE_LIMIT_BYTES, SAMPLES_FILE};
 use feed::{Feed, STRETCH_BYTES, Stretch};
 use isodyne_core::columns::RunColumns;
 use isodyne_core::record::RunRecord;
-use part::{METRICS_LIMIT, Part, too_many_metrics};
+use part::Part;
 use rustix::fs::OFlags;
 use std::collections::BTreeSet;
 use std::io::{self, BufRead};
@@ -41,7 +42,7 @@ pub struct RunColumnsContents {
 /// Reads a run for computing and showing.
 ///
 /// # Errors
-/// As [`crate::read()`], and if a cell has more than a thousand different metrics.
+/// As [`crate::read()`].
 pub fn read_columns(path: &Path) -> Result<RunColumnsContents, StoreError> {
     let record = read_record(path)?;
     let samples_path = path.join(SAMPLES_FILE);
@@ -223,7 +224,7 @@ fn crowded(columns: &RunColumns, later: &RunColumns) -> Option<String> {
             return None;
         }
         let new = cell.metrics.keys().filter(|name| !own.contains_key(*name)).count();
-        (own.len() + new > METRICS_LIMIT).then(|| too_many_metrics(id))
+        (own.len() + new > METRICS_LIMIT).then(|| too_many_metrics_in_file(id.as_str()))
     })
 }
 

@@ -2,15 +2,12 @@
 //! where it stands where it stood in the line before.
 
 use super::fields::{CONTAMINATION, Fields};
+use crate::metric_names::{METRICS_LIMIT, too_many_metrics_in_file};
 use isodyne_core::cell::CellId;
 use isodyne_core::columns::{CellColumns, FAILURES_KEPT, PAGE_CACHES_KEPT, Phase, RunColumns};
 use isodyne_core::ledger::{MilestoneName, Step};
 use isodyne_core::sample::Sample;
 use std::collections::HashMap;
-
-/// How many different metrics the samples of one cell may have. A column is as long as its cell has samples, so that a
-/// small file with ever new names would fill the memory.
-pub(super) const METRICS_LIMIT: usize = 1_024;
 
 /// The samples of one stretch.
 #[derive(Default)]
@@ -73,7 +70,7 @@ impl CellPart {
             let place = place(&self.metrics, guess, |(known, _)| known == name);
             if place == self.metrics.len() {
                 if place >= METRICS_LIMIT {
-                    return Err(too_many_metrics(&self.id));
+                    return Err(too_many_metrics_in_file(self.id.as_str()));
                 }
                 self.metrics.push(((*name).to_owned(), Vec::new()));
             }
@@ -140,15 +137,6 @@ impl CellPart {
         };
         (self.id, columns)
     }
-}
-
-/// What is said of a cell with more than [`METRICS_LIMIT`] metrics.
-pub(super) fn too_many_metrics(cell: &CellId) -> String {
-    let name: String = cell.as_str().chars().take(100).collect();
-    format!(
-        "the samples of cell `{}` have more than {METRICS_LIMIT} different metrics: the file was not written by isodyne",
-        name.escape_debug()
-    )
 }
 
 /// Where an entry is: at the guess, elsewhere, or at the end if it is new.

@@ -140,7 +140,7 @@ fn what_this_program_writes_goes_the_short_way() {
 }
 
 #[test]
-fn ever_new_metrics_are_refused() {
+fn ever_new_metrics_are_refused_by_every_reader() {
     let line = |round: usize| {
         let names: Vec<String> = (0..500).map(|index| format!("\"m{round}_{index}\":1.0")).collect();
         format!(
@@ -156,4 +156,17 @@ fn ever_new_metrics_are_refused() {
     assert!(number == 3 && message.contains("different metrics"), "{message}");
     let (first, later) = (columns_of((line(0) + &line(1)).as_bytes()), columns_of(line(2).as_bytes()));
     assert!(later.trouble.is_none() && crowded(&first.columns, &later.columns).is_some());
+
+    let place = tempfile::tempdir().unwrap();
+    let seed = include_bytes!("../../../../fuzz/seeds/run/scripted");
+    let end = seed.iter().position(|byte| *byte == 0).unwrap();
+    std::fs::write(place.path().join(crate::RECORD_FILE), &seed[..end]).unwrap();
+    let write = |text: &str| std::fs::write(place.path().join(SAMPLES_FILE), text).unwrap();
+    write(&(line(0) + &line(1) + &line(0)));
+    assert_eq!(crate::read(place.path()).unwrap().samples.len(), 3);
+    write(&text);
+    let error = crate::read(place.path()).unwrap_err().to_string();
+    assert!(error.contains(":3:1: ") && error.contains("more than 1024 different metrics"), "{error}");
+    assert_eq!(read_columns(place.path()).unwrap_err().to_string(), error);
+    assert!(crate::RunDirectory::open_for_resume(place.path()).is_err());
 }

@@ -55,12 +55,12 @@ pub enum HistoryError {
         message: String,
     },
     /// Anything else that SQLite refuses.
-    #[error("the history `{}` cannot be used: {source}{}", path.display(), way_out(source))]
+    #[error("the history `{}` cannot be used: {}{}", path.display(), plain(answer), way_out(answer))]
     Sqlite {
         /// The file.
         path: PathBuf,
-        /// What SQLite says.
-        source: rusqlite::Error,
+        /// What SQLite says; no `source`, which would be shown once more, and as it is.
+        answer: rusqlite::Error,
     },
 }
 
@@ -68,13 +68,18 @@ impl HistoryError {
     /// The error for an answer of SQLite about a file.
     pub(super) fn of(path: &Path) -> impl Fn(rusqlite::Error) -> Self + use<> {
         let path = path.to_owned();
-        move |source| match source.sqlite_error_code() {
+        move |answer| match answer.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Self::Damaged { path: path.clone(), message: source.to_string() }
+                Self::Damaged { path: path.clone(), message: plain(&answer) }
             }
-            _ => Self::Sqlite { path: path.clone(), source },
+            _ => Self::Sqlite { path: path.clone(), answer },
         }
     }
+}
+
+/// SQLite's words, which quote names of the file, in one short line that drives no terminal.
+fn plain(error: &rusqlite::Error) -> String {
+    error.to_string().chars().take(300).collect::<String>().escape_debug().to_string()
 }
 
 fn way_out(error: &rusqlite::Error) -> &'static str {

@@ -94,10 +94,23 @@ fn version_of(connection: &Connection, path: &Path) -> Result<i64, HistoryError>
         APPLICATION_ID if version > VERSION => {
             Err(HistoryError::Newer { path: path.to_owned(), found: version, known: VERSION })
         }
-        APPLICATION_ID if version >= 0 => Ok(version),
+        APPLICATION_ID if version >= 0 => ours_only(connection, path).map(|()| version),
         0 if version == 0 && tables == 0 => Ok(0),
         _ => Err(HistoryError::Foreign { path: path.to_owned() }),
     }
+}
+
+/// Refuses what would make our own statements run those of the file: a view (or a virtual table) in the place of a table
+/// may never end, and neither may a trigger. Views beside our tables are the user's own, nobody asks them here.
+fn ours_only(connection: &Connection, path: &Path) -> Result<(), HistoryError> {
+    let query = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'
+        OR (lower(name) IN ('runs', 'cells', 'metrics') AND (type <> 'table' OR rootpage = 0))";
+    let strange: i64 = connection.query_row(query, [], |row| row.get(0)).map_err(HistoryError::of(path))?;
+    if strange == 0 {
+        return Ok(());
+    }
+    let message = "it holds triggers, or views in the place of tables, that isodyne did not make".to_owned();
+    Err(HistoryError::Damaged { path: path.to_owned(), message })
 }
 
 /// The change to a write-ahead log needs the file for itself, and SQLite does not always wait for that.

@@ -166,6 +166,33 @@ fn what_is_no_history_of_ours_is_refused_with_a_way_out() {
     Connection::open(&other).unwrap().execute_batch("CREATE TABLE cookies (a)").unwrap();
     assert!(refused(&other).contains("another program"));
 
+    // Statements of the file would run with ours, and these never end.
+    let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x FROM n) SELECT x FROM n";
+    for (name, hostile) in [
+        ("view", format!("DROP TABLE metrics; CREATE VIEW Metrics AS {endless}")),
+        ("trigger", "CREATE TRIGGER t BEFORE DELETE ON cells BEGIN SELECT 1; END".to_owned()),
+    ] {
+        let path = directory.path().join(name);
+        History::open(&path).unwrap().connection.execute_batch(&hostile).unwrap();
+        assert!(refused(&path).contains("did not make"), "{name}");
+    }
+    // A view of the user's own is beside ours.
+    let own = directory.path().join("own");
+    History::open(&own).unwrap().connection.execute_batch("CREATE VIEW mine AS SELECT * FROM runs").unwrap();
+    assert_eq!(History::open(&own).unwrap().runs().unwrap(), []);
+    // SQLite quotes names, and whoever makes a file chooses them.
+    let named = directory.path().join("named");
+    History::open(&named)
+        .unwrap()
+        .connection
+        .execute_batch(
+            "CREATE VIEW v AS SELECT 1; PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET name = 'v' || char(27) || '[2J', sql = 'CREATE VIEW v AS nothing' WHERE name = 'v'",
+        )
+        .unwrap();
+    let text = refused(&named);
+    assert!(text.contains("malformed") && !text.contains('\u{1b}'), "{text}");
+
     // Damaged in the middle: whatever is found first is said, and nothing panics.
     let damaged = directory.path().join("damaged");
     let mut history = History::open(&damaged).unwrap();

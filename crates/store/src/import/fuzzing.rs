@@ -2,6 +2,7 @@
 
 use super::csv::{Mapping, parse_with};
 use super::{ImportContext, ImportError, Parsed, SourceFile, find, into_run};
+use crate::metric_names::MetricNames;
 use isodyne_core::cell::CellId;
 use std::collections::BTreeSet;
 
@@ -71,9 +72,11 @@ fn check(parsed: Result<Parsed, ImportError>, files: &[SourceFile]) {
     let context = ImportContext { run_id: "1".to_owned(), now: "2026-11-22T00:00:00Z".to_owned(), command: Vec::new() };
     let (record, samples) = into_run(parsed, files, &context);
     let cells: BTreeSet<&CellId> = record.cells.iter().map(|cell| &cell.id).collect();
+    let mut metrics = MetricNames::default();
     for (place, sample) in samples.enumerate() {
         assert_eq!(sample.sequence, place as u64);
         assert!(cells.contains(&sample.cell));
+        assert!(metrics.take(&sample.cell, sample.metrics.keys()), "more than a run may have");
         assert!(sample.metrics.values().all(|value| value.is_finite()));
     }
     assert!(record.imported.iter().flat_map(|imported| &imported.claims).all(|claim| claim.value.is_finite()));

@@ -1,6 +1,7 @@
 //! What a parser makes of a file, before it becomes a run.
 
 use super::{CELLS_LIMIT, CLAIMS_LIMIT, FACT_LIMIT, ImportError, REMARKS_LIMIT, SAMPLES_LIMIT};
+use crate::metric_names::{MetricNames, too_many_metrics};
 use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_core::failure::Failure;
@@ -40,6 +41,8 @@ pub struct Parsed {
     pub remarks: Vec<String>,
     /// Where each cell is: a file may name a new one on every line.
     pub(super) places: HashMap<CellId, usize>,
+    /// What the samples of each cell have, by its place.
+    pub(super) metrics: MetricNames<usize>,
 }
 
 /// One sample of another tool.
@@ -82,10 +85,14 @@ impl Parsed {
     /// Adds a sample.
     ///
     /// # Errors
-    /// If there are too many samples.
+    /// If there are too many samples, or its cell has too many different metrics.
     pub fn add(&mut self, file: &str, sample: ParsedSample) -> Result<(), ImportError> {
         if self.samples.len() >= SAMPLES_LIMIT {
             return Err(ImportError::new(file, format!("more than {SAMPLES_LIMIT} samples")));
+        }
+        if !self.metrics.take(&sample.cell, sample.metrics.keys()) {
+            let cell = self.cells.get(sample.cell).map_or("", |cell| cell.id.as_str());
+            return Err(ImportError::new(file, format!("{}: import a part of them", too_many_metrics(cell))));
         }
         self.samples.push(sample);
         Ok(())

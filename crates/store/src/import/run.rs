@@ -210,4 +210,18 @@ mod tests {
         // The SHA-256 of "abc" in FIPS 180-4.
         assert_eq!(imported.files[0].1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
+
+    #[test]
+    fn a_cell_that_no_run_could_hold_is_refused() {
+        let mut parsed = Parsed::default();
+        let cell = parsed.cell("f", BackendName::Imported, Factors::new()).unwrap();
+        let mut add = |first: u32| {
+            let mut sample = ParsedSample::new(cell, Accuracy::Process);
+            (first..first + 600).for_each(|number| sample.set(&format!("m{number}_ns"), 1.0));
+            parsed.add("f", sample)
+        };
+        assert_eq!((add(0), add(400)), (Ok(()), Ok(())));
+        let error = add(600).unwrap_err().to_string();
+        assert!(error.starts_with("f: the samples of cell `imported/") && error.contains("1024"), "{error}");
+    }
 }
