@@ -19,7 +19,7 @@ fn unknown_keys_and_sections() {
         error: plan.toml:4:1: unknown key `machine` in [boot]
           hint: it belongs in [backend.qemu]
         error: plan.toml:5:1: unknown key `memory` in [boot]
-          hint: it belongs in [backend.process] (or backend.runc, backend.crun, backend.runsc, backend.podman, backend.docker, backend.qemu)
+          hint: it belongs in [backend.process] (or backend.runc, backend.crun, backend.runsc, backend.podman, backend.docker, backend.qemu, backend.firecracker, backend.cloud-hypervisor)
         error: plan.toml:6:1: unknown key `xyzzy` in [boot]
           hint: known: on, timeout, command
     "#);
