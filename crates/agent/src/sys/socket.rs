@@ -97,7 +97,7 @@ pub(crate) fn connected(fd: &Fd) -> Result<bool> {
         return Err(Errno(error));
     }
     let mut interests = [super::poll::interest(fd, super::poll::WRITABLE)];
-    Ok(super::poll::wait(&mut interests, super::poll::Moment::now())?)
+    super::poll::wait(&mut interests, super::poll::Moment::now())
 }
 
 /// Binds and listens for one connection; `accept` does not block.

@@ -140,7 +140,7 @@ impl Section<'_> {
         };
         if most < LEAST {
             let message = format!("`samples` is {most}, too few for a rule: fewer than {LEAST} have no interval");
-            let hint = format!("write `samples = {}` or more, or remove [stop]", USUAL_SAMPLES);
+            let hint = format!("write `samples = {USUAL_SAMPLES}` or more, or remove [stop]");
             findings.add(samples_at.unwrap_or(self.at), "samples", message, Some(hint));
             return None;
         }

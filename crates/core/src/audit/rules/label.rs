@@ -83,7 +83,7 @@ impl Shared {
         for (number, list) in (0_u32..).zip(lists) {
             let mut values = list.iter().peekable();
             for (value, holders) in several.iter().zip(&mut holders) {
-                while values.next_if(|next| next.total_cmp(&value).is_lt()).is_some() {}
+                while values.next_if(|next| next.total_cmp(value).is_lt()).is_some() {}
                 if values.next_if(|next| same(**next, *value)).is_some() {
                     holders.push(number);
                 }

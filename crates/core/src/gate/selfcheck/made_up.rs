@@ -18,10 +18,13 @@ pub struct MadeUp {
     pub columns: RunColumns,
 }
 
+/// The values of one metric, with its name.
+pub type Series = (String, Vec<f64>);
+
 impl MadeUp {
     /// A run of variants by name (`base` is the one without), each with its metrics, whose values are in the order of the
     /// rounds.
-    pub fn variants(variants: &[(&str, Vec<(String, Vec<f64>)>)]) -> Self {
+    pub fn variants(variants: &[(&str, Vec<Series>)]) -> Self {
         let (mut cells, mut columns) = (Vec::new(), RunColumns::default());
         for (place, (name, metrics)) in variants.iter().enumerate() {
             let rounds = metrics.iter().map(|(_, values)| values.len()).max().unwrap_or_default();
