@@ -7,8 +7,7 @@ use super::sandbox::{CloudHypervisorSandbox, Parts};
 use crate::backend::oci::launcher::command;
 use crate::backend::vmm::api::{self, ApiCall};
 use crate::backend::vmm::console::{ConsoleLog, DebugPort};
-use crate::backend::vmm::diagnose::last_words;
-use crate::backend::vmm::logs::{Logs, tail};
+use crate::backend::vmm::logs::Logs;
 use crate::backend::vmm::{pipe, vsock};
 use crate::backend::{Place, Stamp};
 use crate::channel::{AgentChannel, ConnectingTransport};
@@ -23,10 +22,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
-/// Cloud Hypervisor answers within a second on an idle host.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 /// Bytes that may come on a serial line before the agent's hello.
 const STRAY_BYTES: usize = 64 << 10;
 
@@ -70,7 +66,7 @@ pub(super) fn launch(
     let watcher = Watcher::start(lab.clock, sources).map_err(refused)?;
     let mut process =
         lab.owner.spawn(command).map_err(|error| Failure::new(FailureClass::Launch, crate::backend::chain(&error)))?;
-    match converse(calls, &paths.api, &process, lab.clock) {
+    match converse(calls, &paths.api, &mut process, lab.clock) {
         Ok((stamps, client)) => Ok(CloudHypervisorSandbox::new(Parts {
             clock: lab.clock,
             process,
@@ -81,7 +77,7 @@ pub(super) fn launch(
             logs,
             memory_bytes: launcher.config.memory_bytes,
         })),
-        Err(error) => Err(explain(&error, &mut process, watcher, &logs, lab.clock)),
+        Err(error) => Err(api::explain("Cloud Hypervisor", &error, &mut process, watcher, &logs, lab.clock)),
     }
 }
 
@@ -89,11 +85,11 @@ pub(super) fn launch(
 fn converse(
     [make, run]: &[ApiCall; 2],
     socket: &Path,
-    process: &OwnedProcess,
+    process: &mut OwnedProcess,
     clock: Clock,
 ) -> Result<(Vec<Stamp>, Client), HttpError> {
-    let deadline = clock.after(ANSWER_DEADLINE);
-    let mut client = api::connect(socket, clock, deadline)?;
+    let deadline = clock.after(api::ANSWER_DEADLINE);
+    let mut client = api::connect(socket, process, clock, deadline)?;
     let connected = clock.now();
     let created = api::call(&mut client, make, deadline)?;
     let booted = api::call(&mut client, run, deadline)?;
@@ -105,26 +101,4 @@ fn converse(
         stamp(MilestoneName::Started, booted.at, Some(booted.asked), SignalName::Reply),
     ];
     Ok((stamps, client))
-}
-
-/// It did not come up: its own words say most.
-fn explain(error: &HttpError, process: &mut OwnedProcess, watcher: Watcher, logs: &Logs, clock: Clock) -> Failure {
-    let mut failure = api::failure("Cloud Hypervisor", error);
-    // A monitor that has answered an error goes on; one that closed its socket is about to end.
-    let patience = match error {
-        HttpError::Status { .. } => Duration::ZERO,
-        _ => Duration::from_millis(500),
-    };
-    let exit = process.wait(clock.after(patience));
-    if exit.is_none() {
-        process.kill();
-    }
-    watcher.finish();
-    if let Some(exit) = exit {
-        let words = last_words(&tail(&logs.monitor)).unwrap_or_else(|| failure.message.clone());
-        let message = format!("Cloud Hypervisor did not start ({}): {words}", exit.status);
-        failure = Failure::new(FailureClass::Launch, message);
-    }
-    failure.evidence = logs.evidence();
-    failure
 }

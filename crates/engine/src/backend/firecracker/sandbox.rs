@@ -117,6 +117,6 @@ impl Sandbox for FirecrackerSandbox {
         let ended = end(process, channel, ShutdownHow::Reboot, "Firecracker", quit, clock, deadline);
         self.finish_watching();
         self.keep_metrics();
-        ended.into_stopped("Firecracker", &self.parts.process, &self.parts.logs.monitor)
+        ended.into_stopped("Firecracker", &self.parts.process, &self.parts.logs)
     }
 }
