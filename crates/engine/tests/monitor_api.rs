@@ -7,10 +7,10 @@
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_core::failure::FailureClass;
 use isodyne_engine::backend::Place;
+use isodyne_engine::backend::cloud_hypervisor;
 use isodyne_engine::backend::firecracker::{config::Config, requests, snapshot, version::Version};
 use isodyne_engine::backend::snapshot::{MemoryBackend, SnapshotKind};
 use isodyne_engine::backend::vmm::api::{self, ApiCall};
-use isodyne_engine::backend::cloud_hypervisor;
 use isodyne_engine::clock::Clock;
 use isodyne_engine::http::{Client, HttpError};
 use serde_json::{Value, json};
@@ -322,7 +322,9 @@ fn cloud_hypervisors_chain_of_causes_is_one_line() {
                 state = "running";
                 (204, Value::Null)
             }
-            ("PUT", "vm.create", _) => error(&["Error from API", "The VM could not be created", "VM is already created"]),
+            ("PUT", "vm.create", _) => {
+                error(&["Error from API", "The VM could not be created", "VM is already created"])
+            }
             _ => error(&["Error from API", "Cannot snapshot VM", "Trying to snapshot while VM is running"]),
         }),
     );

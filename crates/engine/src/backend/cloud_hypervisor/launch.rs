@@ -8,9 +8,9 @@ use crate::backend::oci::launcher::command;
 use crate::backend::vmm::api::{self, ApiCall};
 use crate::backend::vmm::console::{ConsoleLog, DebugPort};
 use crate::backend::vmm::logs::Logs;
-use crate::backend::vmm::{pipe, vsock};
+use crate::backend::vmm::{pipe, vsock, way::Way};
 use crate::backend::{Place, Stamp};
-use crate::channel::{AgentChannel, ConnectingTransport};
+use crate::channel::ConnectingTransport;
 use crate::clock::Clock;
 use crate::http::{Client, HttpError};
 use crate::lab::Lab;
@@ -22,9 +22,6 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
-
-/// Bytes that may come on a serial line before the agent's hello.
-const STRAY_BYTES: usize = 64 << 10;
 
 /// Starts one machine by two requests: one that makes it, one that lets it run. Nothing is left running if this fails.
 pub(super) fn launch(
@@ -47,13 +44,13 @@ pub(super) fn launch(
         Box::new(ConsoleLog::new(pipe(&paths.console)?, &logs.console, MilestoneName::Kernel).map_err(refused)?),
         Box::new(DebugPort::new(pipe(&paths.debug)?, MilestoneName::Init, Some(b'I')).map_err(refused)?),
     ];
-    let channel = match launcher.config.channel {
-        Channel::Vsock => AgentChannel::new(Box::new(vsock::listen(&paths.vsock, lab.clock)?), lab.clock),
+    let way = match launcher.config.channel {
+        Channel::Vsock => Way::Listen(vsock::listen(&paths.vsock, lab.clock)?),
         Channel::Serial => {
             // The serial port has no console then.
             sources.remove(0);
             let transport = ConnectingTransport::new(&paths.serial, lab.clock);
-            AgentChannel::after_stray_bytes(Box::new(transport), lab.clock, STRAY_BYTES)
+            Way::Serial(Box::new(transport))
         }
     };
     let mut command = command(&launcher.argv(&paths));
@@ -66,6 +63,7 @@ pub(super) fn launch(
     let watcher = Watcher::start(lab.clock, sources).map_err(refused)?;
     let mut process =
         lab.owner.spawn(command).map_err(|error| Failure::new(FailureClass::Launch, crate::backend::chain(&error)))?;
+    let channel = way.channel(&process, lab.clock).map_err(refused)?;
     match converse(calls, &paths.api, &mut process, lab.clock) {
         Ok((stamps, client)) => Ok(CloudHypervisorSandbox::new(Parts {
             clock: lab.clock,

@@ -10,9 +10,9 @@ use crate::backend::oci::launcher::command;
 use crate::backend::vmm::api::{self, ApiCall};
 use crate::backend::vmm::console::{ConsoleLog, LogLines};
 use crate::backend::vmm::logs::Logs;
-use crate::backend::vmm::{pipe, vsock};
+use crate::backend::vmm::{pipe, vsock, way::Way};
 use crate::backend::{Place, Stamp, text};
-use crate::channel::{AgentChannel, FdTransport};
+use crate::channel::FdTransport;
 use crate::clock::Clock;
 use crate::http::{Client, HttpError};
 use crate::lab::Lab;
@@ -29,8 +29,6 @@ use std::process::Stdio;
 
 /// What the log says when the guest's first program has written to the boot timer.
 const BOOT_TIMER_LINE: &[u8] = b"Guest-boot-time";
-/// Bytes that may come on a serial line before the agent's hello.
-const STRAY_BYTES: usize = 64 << 10;
 
 /// Starts one machine. Nothing is left running if this fails.
 pub(super) fn launch(launcher: &FirecrackerLauncher, place: &Place, lab: &Lab) -> Result<FirecrackerSandbox, Failure> {
@@ -69,7 +67,7 @@ pub(super) fn launch_with(
     // What it says before it has opened its log, and when it cannot.
     let errors = OpenOptions::new().create(true).append(true).open(&logs.monitor).map_err(refused)?;
     command.current_dir(&place.directory).stderr(errors);
-    let channel = match launcher.config.channel {
+    let way = match launcher.config.channel {
         Channel::Vsock => {
             command.stdin(Stdio::null()).stdout(theirs);
             sources.push(Box::new(ConsoleLog::new(ours, &logs.console, MilestoneName::Kernel).map_err(refused)?));
@@ -77,17 +75,18 @@ pub(super) fn launch_with(
             if launcher.jailer.is_some() {
                 own(&vsock::agent_socket(&paths.vsock)).map_err(refused)?;
             }
-            AgentChannel::new(Box::new(transport), lab.clock)
+            Way::Listen(transport)
         }
         Channel::Serial => {
             command.stdin(theirs.try_clone().map_err(refused)?).stdout(theirs);
             let transport = FdTransport::from_socket(ours, lab.clock).map_err(refused)?;
-            AgentChannel::after_stray_bytes(Box::new(transport), lab.clock, STRAY_BYTES)
+            Way::Serial(Box::new(transport))
         }
     };
     let watcher = Watcher::start(lab.clock, sources).map_err(refused)?;
     let mut process =
         lab.owner.spawn(command).map_err(|error| Failure::new(FailureClass::Launch, crate::backend::chain(&error)))?;
+    let channel = way.channel(&process, lab.clock).map_err(refused)?;
     match converse(calls, &paths.api, &mut process, lab.clock) {
         Ok((stamps, client)) => Ok(FirecrackerSandbox::new(Parts {
             clock: lab.clock,
