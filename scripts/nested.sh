@@ -93,7 +93,7 @@ fi
 # The payload: the program, the tests, a cache with the inner guest's kernel, and the monitors that were named.
 profile=${ISODYNE_NESTED_PROFILE:-release}
 cd "$project"
-cargo build --locked --profile "$profile" -p isodyne-cli --bin isodyne
+cargo build --locked --profile "$profile" --bin isodyne
 tests=$(cargo test --locked --profile "$profile" -p isodyne-engine --test microvm --test qemu_boot --no-run \
     --message-format=json | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
 directory=$profile
@@ -135,7 +135,7 @@ status=0
 # shellcheck disable=SC2046 # lists of words are meant
 timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu EPYC,+svm,+npt -smp 2 -m 3000M \
     -no-user-config -nodefaults -display none -no-reboot -serial stdio \
-    -kernel "$guest/vmlinuz" -initrd "$guest/initramfs" -append "console=ttyS0 quiet panic=-1 mitigations=off" \
+    -kernel "$guest/vmlinuz" -initrd "$guest/initramfs" -append "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off" \
     $(disk "$guest/root.ext4" root ,snapshot=on) $(disk "$run/payload.ext4" payload "") \
     $(disk "$run/results" results "") -device virtio-rng-pci </dev/null 2>"$run/qemu.log" || status=$?
 grep -v "TCG doesn't support" "$run/qemu.log" >&2 || true
