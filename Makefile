@@ -1,7 +1,7 @@
 # Two commands do everything on a fresh Debian or Ubuntu machine with Rust:
 #   make quickstart   installs what is missing, builds, boots real sandboxes, leaves a report
 #   make test         installs what is missing, checks and tests everything
-.PHONY: quickstart test lint parquet install build clean
+.PHONY: quickstart test nested lint parquet install build clean
 
 # Few jobs at a time: linking many crates at once needs a lot of memory.
 CARGO ?= cargo
@@ -12,6 +12,10 @@ quickstart: install
 
 test: install
 	scripts/test.sh
+
+# The microVMs for real, in a guest whose KVM is emulated: too slow for `make test` (docs/nested.md).
+nested:
+	scripts/nested.sh
 
 lint:
 	$(CARGO) fmt --all --check

@@ -35,6 +35,8 @@ pub struct Taken {
     pub written: HostInstant,
     /// When it ran again; `None` if it was left standing.
     pub resumed: Option<HostInstant>,
+    /// Whether the agent says hello again, because the snapshot has ended its connection.
+    pub hello_again: bool,
     /// The files, with what they take on the disk.
     pub files: Vec<(PathBuf, u64)>,
 }

@@ -96,6 +96,17 @@ impl AgentChannel {
         Self::with_opening(transport, clock, Opening::HelloAfterStrayBytes(limit))
     }
 
+    /// Begins anew where the agent opens its channel again after a loss: its hello is the next thing. Nothing happens on a
+    /// channel that there is only once.
+    pub fn begin_anew(&mut self) {
+        if self.transport.again() {
+            self.decoder = Decoder::new(Opening::Hello);
+            self.received = Received::default();
+            self.announce = None;
+            self.failed = None;
+        }
+    }
+
     fn with_opening(transport: Box<dyn Transport>, clock: Clock, opening: Opening) -> Self {
         Self {
             transport,

@@ -1,7 +1,7 @@
 //! Transports whose connection comes later: the other side connects to us, or makes the socket that we connect to.
 
 use super::Transport;
-use super::fd::{FdTransport, wait_ready};
+use super::fd::{FdTransport, wait_any, wait_ready};
 use crate::clock::Clock;
 use isodyne_core::unit::HostInstant;
 use rustix::event::PollFlags;
@@ -20,6 +20,7 @@ const RETRY: Duration = Duration::from_millis(1);
 pub struct ListeningTransport {
     listener: Listener,
     connection: Option<FdTransport>,
+    life: Option<OwnedFd>,
     clock: Clock,
 }
 
@@ -35,7 +36,7 @@ impl ListeningTransport {
     /// If the listener cannot be made non-blocking.
     pub fn unix(listener: UnixListener, clock: Clock) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { listener: Listener::Unix(listener), connection: None, clock })
+        Ok(Self { listener: Listener::Unix(listener), connection: None, life: None, clock })
     }
 
     /// For whoever connects to this TCP port.
@@ -44,20 +45,29 @@ impl ListeningTransport {
     /// If the listener cannot be made non-blocking.
     pub fn tcp(listener: TcpListener, clock: Clock) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { listener: Listener::Tcp(listener), connection: None, clock })
+        Ok(Self { listener: Listener::Tcp(listener), connection: None, life: None, clock })
+    }
+
+    /// Gives up waiting once this descriptor is readable: the pidfd of the process without which nobody will connect.
+    #[must_use]
+    pub fn while_alive(self, life: OwnedFd) -> Self {
+        Self { life: Some(life), ..self }
     }
 
     fn connection(&mut self, deadline: HostInstant) -> io::Result<&mut FdTransport> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => FdTransport::from_socket(self.listener.accept(self.clock, deadline)?, self.clock)?,
+            None => {
+                let accepted = self.listener.accept(self.clock, self.life.as_ref(), deadline)?;
+                FdTransport::from_socket(accepted, self.clock)?
+            }
         };
         Ok(self.connection.insert(connection))
     }
 }
 
 impl Listener {
-    fn accept(&self, clock: Clock, deadline: HostInstant) -> io::Result<OwnedFd> {
+    fn accept(&self, clock: Clock, life: Option<&OwnedFd>, deadline: HostInstant) -> io::Result<OwnedFd> {
         loop {
             let accepted = match self {
                 Self::Unix(listener) => listener.accept().map(|(stream, _)| OwnedFd::from(stream)),
@@ -73,7 +83,10 @@ impl Listener {
                         Self::Unix(listener) => listener.as_fd(),
                         Self::Tcp(listener) => listener.as_fd(),
                     };
-                    wait_ready(clock, fd, PollFlags::IN, deadline)?;
+                    let ready = wait_any(clock, fd, life.map(AsFd::as_fd), deadline)?;
+                    if !ready {
+                        return Err(io::ErrorKind::BrokenPipe.into());
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
@@ -89,6 +102,11 @@ impl Transport for ListeningTransport {
 
     fn write_all(&mut self, bytes: &[u8], deadline: HostInstant) -> io::Result<()> {
         self.connection(deadline)?.write_all(bytes, deadline)
+    }
+
+    fn again(&mut self) -> bool {
+        self.connection = None;
+        true
     }
 }
 

@@ -34,6 +34,11 @@ pub trait Transport: Send {
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] once the deadline has passed; otherwise what the host says.
     fn write_all(&mut self, bytes: &[u8], deadline: HostInstant) -> io::Result<()>;
+
+    /// Forgets a connection that has ended, and takes the next one; `false` where there is only ever one.
+    fn again(&mut self) -> bool {
+        false
+    }
 }
 
 /// The agent's program: one static file for this build's architecture.

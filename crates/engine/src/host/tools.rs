@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 /// Where programs for administrators are that a user's PATH often leaves out.
 const MORE_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
-const VERSION_DEADLINE: Duration = Duration::from_secs(5);
+const VERSION_DEADLINE: Duration = Duration::from_secs(10);
 const VERSION_OUTPUT_LIMIT: usize = 64 << 10;
 const VERSION_LINE_LIMIT: usize = 200;
 

@@ -91,11 +91,15 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or(serde_json::Value::Null)
     }
 
-    /// What the daemon says about an error: its `message` (Docker) or `fault_message`, or the start of the text.
+    /// What the daemon says about an error: its `message` (Docker) or `fault_message`, a chain of
+    /// causes, or the start of the text.
     pub fn message(&self) -> String {
         let json = self.json();
         let named = ["message", "cause", "fault_message", "error"].iter().find_map(|key| json.get(*key)?.as_str());
-        let text = named.map_or_else(|| String::from_utf8_lossy(&self.body).into_owned(), str::to_owned);
+        // Cloud Hypervisor answers with a chain of causes.
+        let chain = || json.as_array()?.iter().map(|cause| cause.as_str()).collect::<Option<Vec<_>>>();
+        let text = named.map(str::to_owned).or_else(|| Some(chain()?.join(": ")));
+        let text = text.unwrap_or_else(|| String::from_utf8_lossy(&self.body).into_owned());
         let line: String = text.trim().chars().take(400).collect();
         if line.is_empty() { format!("status {}", self.status) } else { line }
     }

@@ -123,6 +123,14 @@ impl OwnedProcess {
         self.child.id()
     }
 
+    /// A descriptor that is readable once the process has ended.
+    ///
+    /// # Errors
+    /// If this process may have no more descriptors.
+    pub fn life(&self) -> io::Result<OwnedFd> {
+        self.pidfd.try_clone()
+    }
+
     /// The standard streams that the command asked to be piped.
     pub fn take_stdio(
         &mut self,

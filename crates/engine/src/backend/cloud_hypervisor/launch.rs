@@ -7,11 +7,10 @@ use super::sandbox::{CloudHypervisorSandbox, Parts};
 use crate::backend::oci::launcher::command;
 use crate::backend::vmm::api::{self, ApiCall};
 use crate::backend::vmm::console::{ConsoleLog, DebugPort};
-use crate::backend::vmm::diagnose::last_words;
-use crate::backend::vmm::logs::{Logs, tail};
-use crate::backend::vmm::{pipe, vsock};
+use crate::backend::vmm::logs::Logs;
+use crate::backend::vmm::{pipe, vsock, way::Way};
 use crate::backend::{Place, Stamp};
-use crate::channel::{AgentChannel, ConnectingTransport};
+use crate::channel::ConnectingTransport;
 use crate::clock::Clock;
 use crate::http::{Client, HttpError};
 use crate::lab::Lab;
@@ -23,12 +22,6 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
-
-/// Cloud Hypervisor answers within a second on an idle host.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
-/// Bytes that may come on a serial line before the agent's hello.
-const STRAY_BYTES: usize = 64 << 10;
 
 /// Starts one machine by two requests: one that makes it, one that lets it run. Nothing is left running if this fails.
 pub(super) fn launch(
@@ -51,13 +44,13 @@ pub(super) fn launch(
         Box::new(ConsoleLog::new(pipe(&paths.console)?, &logs.console, MilestoneName::Kernel).map_err(refused)?),
         Box::new(DebugPort::new(pipe(&paths.debug)?, MilestoneName::Init, Some(b'I')).map_err(refused)?),
     ];
-    let channel = match launcher.config.channel {
-        Channel::Vsock => AgentChannel::new(Box::new(vsock::listen(&paths.vsock, lab.clock)?), lab.clock),
+    let way = match launcher.config.channel {
+        Channel::Vsock => Way::Listen(vsock::listen(&paths.vsock, lab.clock)?),
         Channel::Serial => {
             // The serial port has no console then.
             sources.remove(0);
             let transport = ConnectingTransport::new(&paths.serial, lab.clock);
-            AgentChannel::after_stray_bytes(Box::new(transport), lab.clock, STRAY_BYTES)
+            Way::Serial(Box::new(transport))
         }
     };
     let mut command = command(&launcher.argv(&paths));
@@ -70,7 +63,8 @@ pub(super) fn launch(
     let watcher = Watcher::start(lab.clock, sources).map_err(refused)?;
     let mut process =
         lab.owner.spawn(command).map_err(|error| Failure::new(FailureClass::Launch, crate::backend::chain(&error)))?;
-    match converse(calls, &paths.api, &process, lab.clock) {
+    let channel = way.channel(&process, lab.clock).map_err(refused)?;
+    match converse(calls, &paths.api, &mut process, lab.clock) {
         Ok((stamps, client)) => Ok(CloudHypervisorSandbox::new(Parts {
             clock: lab.clock,
             process,
@@ -81,7 +75,7 @@ pub(super) fn launch(
             logs,
             memory_bytes: launcher.config.memory_bytes,
         })),
-        Err(error) => Err(explain(&error, &mut process, watcher, &logs, lab.clock)),
+        Err(error) => Err(api::explain("Cloud Hypervisor", &error, &mut process, watcher, &logs, lab.clock)),
     }
 }
 
@@ -89,11 +83,11 @@ pub(super) fn launch(
 fn converse(
     [make, run]: &[ApiCall; 2],
     socket: &Path,
-    process: &OwnedProcess,
+    process: &mut OwnedProcess,
     clock: Clock,
 ) -> Result<(Vec<Stamp>, Client), HttpError> {
-    let deadline = clock.after(ANSWER_DEADLINE);
-    let mut client = api::connect(socket, clock, deadline)?;
+    let deadline = clock.after(api::ANSWER_DEADLINE);
+    let mut client = api::connect(socket, process, clock, deadline)?;
     let connected = clock.now();
     let created = api::call(&mut client, make, deadline)?;
     let booted = api::call(&mut client, run, deadline)?;
@@ -105,26 +99,4 @@ fn converse(
         stamp(MilestoneName::Started, booted.at, Some(booted.asked), SignalName::Reply),
     ];
     Ok((stamps, client))
-}
-
-/// It did not come up: its own words say most.
-fn explain(error: &HttpError, process: &mut OwnedProcess, watcher: Watcher, logs: &Logs, clock: Clock) -> Failure {
-    let mut failure = api::failure("Cloud Hypervisor", error);
-    // A monitor that has answered an error goes on; one that closed its socket is about to end.
-    let patience = match error {
-        HttpError::Status { .. } => Duration::ZERO,
-        _ => Duration::from_millis(500),
-    };
-    let exit = process.wait(clock.after(patience));
-    if exit.is_none() {
-        process.kill();
-    }
-    watcher.finish();
-    if let Some(exit) = exit {
-        let words = last_words(&tail(&logs.monitor)).unwrap_or_else(|| failure.message.clone());
-        let message = format!("Cloud Hypervisor did not start ({}): {words}", exit.status);
-        failure = Failure::new(FailureClass::Launch, message);
-    }
-    failure.evidence = logs.evidence();
-    failure
 }

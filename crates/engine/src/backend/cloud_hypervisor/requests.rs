@@ -35,8 +35,6 @@ pub struct Paths {
     pub console: PathBuf,
     /// The pipe of the debug console.
     pub debug: PathBuf,
-    /// Cloud Hypervisor's log.
-    pub log: PathBuf,
 }
 
 impl Paths {
@@ -49,7 +47,6 @@ impl Paths {
             serial: file(name::SERIAL),
             console: file(name::CONSOLE),
             debug: file(name::DEBUG),
-            log: place.log("cloud-hypervisor"),
         }
     }
 }
@@ -57,7 +54,7 @@ impl Paths {
 /// The whole command.
 pub fn argv(config: &Config, program: &str, paths: &Paths) -> Vec<String> {
     let mut argv = vec![program.to_owned(), "--api-socket".to_owned(), format!("path={}", text(&paths.api))];
-    argv.extend(["--log-file".to_owned(), text(&paths.log)]);
+    // The log goes to standard error, which has one writer: a file of its own would be written over.
     argv.extend(["--seccomp".to_owned(), config.seccomp.to_string()]);
     argv
 }

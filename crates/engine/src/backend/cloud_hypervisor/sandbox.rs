@@ -95,6 +95,6 @@ impl Sandbox for CloudHypervisorSandbox {
         let quit = || drop(api::call(client, &requests::shut_down(), clock.after(QUIT_DEADLINE)));
         let ended = end(process, channel, ShutdownHow::PowerOff, "Cloud Hypervisor", quit, clock, deadline);
         self.finish_watching();
-        ended.into_stopped("Cloud Hypervisor", &self.parts.process, &self.parts.logs.monitor)
+        ended.into_stopped("Cloud Hypervisor", &self.parts.process, &self.parts.logs)
     }
 }

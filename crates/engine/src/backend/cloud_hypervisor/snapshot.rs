@@ -56,7 +56,7 @@ impl Snapshots for CloudHypervisorSandbox {
         let written = call(&create(directory))?;
         let resumed = if resume_after { Some(call(&resume())?.at) } else { None };
         let files = files_of(directory);
-        Ok(Taken { asked: paused.asked, paused: paused.at, written: written.at, resumed, files })
+        Ok(Taken { asked: paused.asked, paused: paused.at, written: written.at, resumed, hello_again: false, files })
     }
 }
 

@@ -63,6 +63,15 @@ impl Jail {
             Failure::new(class, format!("failed to put {} into the jail: {error}", path.display()))
         };
         std::fs::create_dir_all(&root).map_err(|error| refused(&root, error))?;
+        let file_system = rustix::fs::statvfs(&root).map_err(|errno| refused(&root, errno.into()))?;
+        if file_system.f_flag.intersects(rustix::fs::StatVfsMountFlags::NODEV | rustix::fs::StatVfsMountFlags::NOEXEC) {
+            let message = format!(
+                "the jail {} would be on a file system without devices or programs (nodev, noexec): set TMPDIR to a \
+                 directory on another",
+                root.display()
+            );
+            return Err(Failure::new(FailureClass::Launch, message));
+        }
         for (from, to) in [(kernel, &inside.kernel), (initramfs, &inside.initramfs)] {
             // A link shares the page cache, as every user of jails does it; another file system takes a copy.
             if std::fs::hard_link(from, to).is_err() {

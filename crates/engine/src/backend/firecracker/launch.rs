@@ -9,11 +9,10 @@ use super::userfault::PageServer;
 use crate::backend::oci::launcher::command;
 use crate::backend::vmm::api::{self, ApiCall};
 use crate::backend::vmm::console::{ConsoleLog, LogLines};
-use crate::backend::vmm::diagnose::last_words;
-use crate::backend::vmm::logs::{Logs, tail};
-use crate::backend::vmm::{pipe, vsock};
+use crate::backend::vmm::logs::Logs;
+use crate::backend::vmm::{pipe, vsock, way::Way};
 use crate::backend::{Place, Stamp, text};
-use crate::channel::{AgentChannel, FdTransport};
+use crate::channel::FdTransport;
 use crate::clock::Clock;
 use crate::http::{Client, HttpError};
 use crate::lab::Lab;
@@ -27,14 +26,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
-/// Firecracker answers within milliseconds on an idle host.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 /// What the log says when the guest's first program has written to the boot timer.
 const BOOT_TIMER_LINE: &[u8] = b"Guest-boot-time";
-/// Bytes that may come on a serial line before the agent's hello.
-const STRAY_BYTES: usize = 64 << 10;
 
 /// Starts one machine. Nothing is left running if this fails.
 pub(super) fn launch(launcher: &FirecrackerLauncher, place: &Place, lab: &Lab) -> Result<FirecrackerSandbox, Failure> {
@@ -73,7 +67,7 @@ pub(super) fn launch_with(
     // What it says before it has opened its log, and when it cannot.
     let errors = OpenOptions::new().create(true).append(true).open(&logs.monitor).map_err(refused)?;
     command.current_dir(&place.directory).stderr(errors);
-    let channel = match launcher.config.channel {
+    let way = match launcher.config.channel {
         Channel::Vsock => {
             command.stdin(Stdio::null()).stdout(theirs);
             sources.push(Box::new(ConsoleLog::new(ours, &logs.console, MilestoneName::Kernel).map_err(refused)?));
@@ -81,18 +75,19 @@ pub(super) fn launch_with(
             if launcher.jailer.is_some() {
                 own(&vsock::agent_socket(&paths.vsock)).map_err(refused)?;
             }
-            AgentChannel::new(Box::new(transport), lab.clock)
+            Way::Listen(transport)
         }
         Channel::Serial => {
             command.stdin(theirs.try_clone().map_err(refused)?).stdout(theirs);
             let transport = FdTransport::from_socket(ours, lab.clock).map_err(refused)?;
-            AgentChannel::after_stray_bytes(Box::new(transport), lab.clock, STRAY_BYTES)
+            Way::Serial(Box::new(transport))
         }
     };
     let watcher = Watcher::start(lab.clock, sources).map_err(refused)?;
     let mut process =
         lab.owner.spawn(command).map_err(|error| Failure::new(FailureClass::Launch, crate::backend::chain(&error)))?;
-    match converse(calls, &paths.api, &process, lab.clock) {
+    let channel = way.channel(&process, lab.clock).map_err(refused)?;
+    match converse(calls, &paths.api, &mut process, lab.clock) {
         Ok((stamps, client)) => Ok(FirecrackerSandbox::new(Parts {
             clock: lab.clock,
             process,
@@ -105,7 +100,7 @@ pub(super) fn launch_with(
             memory_bytes: launcher.config.memory_bytes,
             pages,
         })),
-        Err(error) => Err(explain(&error, &mut process, watcher, &logs, lab.clock)),
+        Err(error) => Err(api::explain("Firecracker", &error, &mut process, watcher, &logs, lab.clock)),
     }
 }
 
@@ -132,11 +127,11 @@ fn console_pair() -> io::Result<(OwnedFd, OwnedFd)> {
 fn converse(
     calls: &[ApiCall],
     socket: &Path,
-    process: &OwnedProcess,
+    process: &mut OwnedProcess,
     clock: Clock,
 ) -> Result<(Vec<Stamp>, Client), HttpError> {
-    let deadline = clock.after(ANSWER_DEADLINE);
-    let mut client = api::connect(socket, clock, deadline)?;
+    let deadline = clock.after(api::ANSWER_DEADLINE);
+    let mut client = api::connect(socket, process, clock, deadline)?;
     let connected = clock.now();
     let stamp = |name, at, asked, signal| Stamp { name, at, asked, signal };
     let mut stamps = vec![
@@ -158,25 +153,4 @@ fn converse(
     let started = api::call(&mut client, start, deadline)?;
     stamps.push(stamp(MilestoneName::Started, started.at, Some(started.asked), SignalName::Reply));
     Ok((stamps, client))
-}
-
-/// Firecracker did not come up: its own words say most.
-fn explain(error: &HttpError, process: &mut OwnedProcess, watcher: Watcher, logs: &Logs, clock: Clock) -> Failure {
-    let mut failure = api::failure("Firecracker", error);
-    // A monitor that has answered an error goes on; one that closed its socket is about to end.
-    let patience = match error {
-        HttpError::Status { .. } => Duration::ZERO,
-        _ => Duration::from_millis(500),
-    };
-    let exit = process.wait(clock.after(patience));
-    if exit.is_none() {
-        process.kill();
-    }
-    watcher.finish();
-    if let Some(exit) = exit {
-        let words = last_words(&tail(&logs.monitor)).unwrap_or_else(|| failure.message.clone());
-        failure = Failure::new(FailureClass::Launch, format!("Firecracker did not start ({}): {words}", exit.status));
-    }
-    failure.evidence = logs.evidence();
-    failure
 }

@@ -2,7 +2,7 @@
 //! Firecracker's own description of its API.
 
 use super::config::{Channel, Config, HugePages};
-use super::version::Feature;
+use super::version::{Feature, Version};
 use crate::backend::vmm::api::ApiCall;
 use crate::backend::vmm::command_line::{self, AgentWords};
 use crate::backend::vmm::vsock::{AGENT_CHANNEL, GUEST_CID};
@@ -11,7 +11,9 @@ use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
 /// Where the boot timer is mapped on x86-64: the first page of the space for devices.
-const BOOT_TIMER: u64 = 0xc000_0000;
+fn boot_timer(version: Version) -> u64 {
+    if version >= Feature::DevicesAtThreeGibibytes.since() { 0xc000_0000 } else { 0xd000_0000 }
+}
 
 /// The name of the vsock's socket.
 const VSOCK: &str = "vsock";
@@ -168,7 +170,7 @@ pub fn kernel_command_line(config: &Config, agent_patience_s: u32) -> String {
         patience_s: agent_patience_s,
         // A restored guest has lost its connection.
         comes_back: config.channel == Channel::Vsock,
-        boot_timer: config.boot_timer.then_some(BOOT_TIMER),
+        boot_timer: config.boot_timer.then(|| boot_timer(config.version)),
     };
     words.extend(agent.words());
     // The user's words come last, where the kernel lets them win.

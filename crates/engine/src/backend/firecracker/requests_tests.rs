@@ -51,6 +51,13 @@ fn the_default_machine() {
 }
 
 #[test]
+fn the_boot_timer_moved_with_the_devices() {
+    let line = |minor| kernel_command_line(&Config { version: Version { major: 1, minor }, ..config() }, 30);
+    assert!(line(12).contains("isodyne.boot_timer=0xd0000000"), "{}", line(12));
+    assert!(line(13).contains("isodyne.boot_timer=0xc0000000"), "{}", line(13));
+}
+
+#[test]
 fn a_machine_with_everything() {
     let config = Config {
         smt: true,

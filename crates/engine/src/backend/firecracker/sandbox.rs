@@ -54,6 +54,10 @@ impl FirecrackerSandbox {
         &mut self.parts.client
     }
 
+    pub(super) fn channel(&mut self) -> &mut AgentChannel {
+        &mut self.parts.channel
+    }
+
     /// Once Firecracker has ended nothing more arrives: the watcher reads what is left and ends, and the logs are whole.
     fn finish_watching(&mut self) {
         if let Some(watcher) = self.parts.watcher.take() {
@@ -117,6 +121,6 @@ impl Sandbox for FirecrackerSandbox {
         let ended = end(process, channel, ShutdownHow::Reboot, "Firecracker", quit, clock, deadline);
         self.finish_watching();
         self.keep_metrics();
-        ended.into_stopped("Firecracker", &self.parts.process, &self.parts.logs.monitor)
+        ended.into_stopped("Firecracker", &self.parts.process, &self.parts.logs)
     }
 }

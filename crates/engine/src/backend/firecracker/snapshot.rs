@@ -79,8 +79,10 @@ impl Snapshots for FirecrackerSandbox {
         let paused = call(&change_state("Paused"))?;
         let written = call(&create(&files, kind))?;
         let resumed = if resume { Some(call(&change_state("Resumed"))?.at) } else { None };
+        // Firecracker resets every connection of a guest that it has kept.
+        self.channel().begin_anew();
         let files = files_of(directory);
-        Ok(Taken { asked: paused.asked, paused: paused.at, written: written.at, resumed, files })
+        Ok(Taken { asked: paused.asked, paused: paused.at, written: written.at, resumed, hello_again: true, files })
     }
 }
 

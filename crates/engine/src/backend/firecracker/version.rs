@@ -36,6 +36,8 @@ pub enum Feature {
     Pci,
     /// A file for the serial port's output (`PUT /serial`).
     SerialFile,
+    /// Devices begin at 3 GiB of the guest's memory and not at 3.25 GiB.
+    DevicesAtThreeGibibytes,
     /// Guest memory in transparent huge pages.
     TransparentHugePages,
     /// A kernel as a bzImage.
@@ -46,7 +48,7 @@ impl Feature {
     /// The first version that has it.
     pub fn since(self) -> Version {
         let minor = match self {
-            Self::Pci => 13,
+            Self::Pci | Self::DevicesAtThreeGibibytes => 13,
             Self::SerialFile => 14,
             Self::TransparentHugePages | Self::BzImage => 17,
         };

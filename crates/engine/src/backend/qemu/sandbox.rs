@@ -128,6 +128,6 @@ impl Sandbox for QemuSandbox {
         let quit = || drop(qmp.send("quit", None));
         let ended = end(&mut self.process, &mut self.agent, how, "QEMU", quit, self.clock, deadline);
         self.finish_watching();
-        ended.into_stopped("QEMU", &self.process, &self.logs.monitor)
+        ended.into_stopped("QEMU", &self.process, &self.logs)
     }
 }

@@ -28,7 +28,9 @@ struct BoundedLog {
 
 impl BoundedLog {
     fn create(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+        OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+        // A monitor's standard error may go to the same file: both append.
+        let file = OpenOptions::new().append(true).open(path)?;
         Ok(Self { file, written: 0 })
     }
 

@@ -26,12 +26,32 @@ fn without_time(line: &str) -> String {
     printable.chars().take(200).collect()
 }
 
-/// The last line of a monitor's log that says something, without QEMU's path in front.
+/// What a monitor's log says about its end: Cloud Hypervisor's chain of causes, Firecracker's last line of an error, or
+/// the last line that says something, without QEMU's path in front.
 pub fn last_words(log: &str) -> Option<String> {
-    let line = log.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
-    let words =
-        line.split_once(": ").filter(|(program, _)| program.contains("qemu-system")).map_or(line, |(_, rest)| rest);
+    let words = causes(log).or_else(|| error_line(log)).or_else(|| {
+        let line = log.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+        let behind_program = line.split_once(": ").filter(|(program, _)| program.contains("qemu-system"));
+        Some(behind_program.map_or(line, |(_, rest)| rest).to_owned())
+    })?;
     Some(words.chars().filter(|c| !c.is_control()).take(300).collect())
+}
+
+/// The numbered causes behind Cloud Hypervisor's last line about them.
+fn causes(log: &str) -> Option<String> {
+    let (_, behind) = log.rsplit_once("exited with the following chain of errors:")?;
+    let cause = |(number, line): (usize, &str)| {
+        line.trim().strip_prefix(&number.to_string())?.strip_prefix(": ").map(str::to_owned)
+    };
+    let causes: Vec<String> = behind.lines().skip(1).enumerate().map_while(cause).collect();
+    (!causes.is_empty()).then(|| causes.join(": "))
+}
+
+/// Firecracker's last error that is more than its exit code. The forms for debugging, which it prints to standard error as
+/// well, say the same with less words.
+fn error_line(log: &str) -> Option<String> {
+    let errors = log.lines().filter_map(|line| line.split_once(":ERROR] ").map(|(_, text)| text.trim()));
+    errors.filter(|text| !text.contains("exiting with error")).last().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -62,5 +82,23 @@ mod tests {
             Some("could not load kernel")
         );
         assert_eq!(last_words("\n \n"), None);
+    }
+
+    #[test]
+    fn the_last_words_of_firecracker_are_the_ones_for_people() {
+        let log = "2026-11-22T11:04:56.1 [m:main:INFO] Running Firecracker v1.16.1\n\
+                   2026-11-22T11:04:56.2 [m:main:ERROR] RunWithApiError error: Failed to open the API socket at: P.\n\
+                   Error: RunWithApi(FailedToBindSocket(\"P\"))\n\
+                   2026-11-22T11:04:56.3 [m:main:ERROR] Firecracker exiting with error. exit_code=1\n";
+        assert_eq!(last_words(log).unwrap(), "RunWithApiError error: Failed to open the API socket at: P.");
+    }
+
+    #[test]
+    fn the_last_words_of_cloud_hypervisor_are_its_chain_of_causes() {
+        let log = "cloud-hypervisor:   0.0s: <main> ERROR:lib.rs:24 -- Fatal error: CreateHypervisor(x\n\nStack backtrace:\n  \
+                   0: <unknown>\nError: Cloud Hypervisor exited with the following chain of errors:\n  0: Failed to open \
+                   hypervisor interface\n  1: Failed to create Vm\n  2: No such device (os error 19)\n";
+        let expected = "Failed to open hypervisor interface: Failed to create Vm: No such device (os error 19)";
+        assert_eq!(last_words(log).unwrap(), expected);
     }
 }

@@ -9,7 +9,6 @@ use crate::ownership::{ExitReport, OwnedProcess};
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::SignalName;
 use isodyne_core::unit::HostInstant;
-use std::path::Path;
 use std::time::Duration;
 
 /// When the channel has ended, the monitor's exit is a moment away.
@@ -66,14 +65,15 @@ pub fn end(
 
 impl Ended {
     /// The report of the stop. A monitor that ended by itself with another status than success is complained of, with the
-    /// last words of its log.
-    pub fn into_stopped(self, monitor: &str, process: &OwnedProcess, log: &Path) -> Stopped {
+    /// last words of its log; so is a guest whose console shows that it died, which Firecracker's status does not tell.
+    pub fn into_stopped(self, monitor: &str, process: &OwnedProcess, logs: &Logs) -> Stopped {
         let Self { exit, killed, complaint } = self;
         let complaint = complaint.or_else(|| {
             let status = exit.map(|exit| exit.status).filter(|status| !status.success())?;
-            let words = last_words(&tail(log)).unwrap_or_default();
+            let words = last_words(&tail(&logs.monitor)).unwrap_or_default();
             Some(format!("{monitor} ended with {status}: {words}"))
         });
+        let complaint = complaint.or_else(|| read_console(&tail(&logs.console)).map(|(_, words)| words));
         let survivors = match exit {
             Some(_) => Vec::new(),
             None => vec![format!("process {} ({})", process.pid(), process.program())],

@@ -13,3 +13,4 @@ pub mod logs;
 pub mod pipe;
 pub mod usage;
 pub mod vsock;
+pub mod way;
