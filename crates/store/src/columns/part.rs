@@ -2,10 +2,9 @@
 //! where it stands where it stood in the line before.
 
 use super::fields::{CONTAMINATION, Fields};
-use isodyne_core::cell::CellId;
+use isodyne_core::cell::{BenchmarkName, CellId};
 use isodyne_core::columns::{CellColumns, FAILURES_KEPT, PAGE_CACHES_KEPT, Phase, RunColumns};
-use isodyne_core::ledger::{MilestoneName, Step};
-use isodyne_core::sample::Sample;
+use isodyne_core::ledger::Step;
 use std::collections::HashMap;
 
 /// How many different metrics the samples of one cell may have. A column is as long as its cell has samples, so that a
@@ -22,7 +21,7 @@ pub(super) struct Part {
 
 struct CellPart {
     id: CellId,
-    last: Option<MilestoneName>,
+    benchmark: Option<BenchmarkName>,
     /// Rows, failures and what has no column.
     done: CellColumns,
     metrics: Vec<(String, Vec<f64>)>,
@@ -56,7 +55,7 @@ impl Part {
 impl CellPart {
     fn new(id: CellId) -> Self {
         Self {
-            last: Sample::last_milestone_of(&id),
+            benchmark: id.benchmark(),
             id,
             done: CellColumns::default(),
             metrics: Vec::new(),
@@ -91,7 +90,7 @@ impl CellPart {
             }
             return Ok(());
         }
-        if let Some(last) = self.last
+        if let Some(last) = self.benchmark.and_then(|benchmark| benchmark.last_milestone(fields.ledger))
             && fields.ledger.steps(last, steps).is_ok()
         {
             self.take_steps(row, steps);
