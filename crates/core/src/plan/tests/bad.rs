@@ -19,7 +19,7 @@ fn unknown_keys_and_sections() {
         error: plan.toml:4:1: unknown key `machine` in [boot]
           hint: it belongs in [backend.qemu]
         error: plan.toml:5:1: unknown key `memory` in [boot]
-          hint: it belongs in [backend.process] (or backend.runc, backend.crun, backend.runsc, backend.podman, backend.docker, backend.qemu)
+          hint: it belongs in [backend.process] (or backend.runc, backend.crun, backend.runsc, backend.podman, backend.docker, backend.qemu, backend.firecracker, backend.cloud-hypervisor)
         error: plan.toml:6:1: unknown key `xyzzy` in [boot]
           hint: known: on, timeout, command
     "#);
@@ -31,7 +31,7 @@ fn unknown_keys_and_sections() {
         error: plan.toml:5:10: [backend.firecracker] is stated, but no benchmark runs on `firecracker`
           hint: add "firecracker" to `on`, or remove the section
         error: plan.toml:6:1: unknown key `x` in [backend.firecracker]
-          hint: [backend.firecracker] has no keys in this version
+          hint: known: program, setup, memory, cpus, smt, cpu_template, huge_pages, pci, jailer, seccomp, track_dirty_pages, boot_timer, kernel, cmdline, channel, console, entropy, balloon
         error: plan.toml:7:2: unknown section `[boto]`
           hint: did you mean [boot]?
     "#);
@@ -40,10 +40,12 @@ fn unknown_keys_and_sections() {
           hint: did you mean [backend.qemu]?
         error: plan.toml:5:1: the variant changes nothing
           hint: add `set = { "backend.qemu.cmdline" = "+quiet" }`
-        error: plan.toml:7:2: `app` is not in this version: a user's own application instead of the agent's command comes later
-          hint: remove it for now
+        error: plan.toml:7:2: [app] does not state `image`
+          hint: add `image = "app.tar"`, or `--set app.image=app.tar`
+        error: plan.toml:7:2: [app] does not state `ready`
+          hint: add `ready = { http = "/" }`, or `--set app.ready.tcp=80`
         error: plan.toml:8:2: unknown section `[zzzzzz]`
-          hint: known: boot, network, backend, variant, stop, build, budget
+          hint: known: boot, network, backend, app, variant, stop, build, budget
         error: plan.toml:9:2: `upload` is not in this version: the benchmark of a server inside a sandbox comes later
           hint: remove it for now
     "#);
