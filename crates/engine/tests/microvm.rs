@@ -105,7 +105,7 @@ impl Bench {
     /// A sample of `boot`, which must be valid; gives the milestones that were seen.
     fn boots(&self, stated: &[(&str, FactorValue)]) -> Vec<M> {
         let place = self.place();
-        let options = BootOptions { timeout: PATIENCE, command: None };
+        let options = BootOptions { timeout: PATIENCE, command: None, app: None };
         let attempt = boot(self.launcher(stated).as_ref(), &place, self.lab(), &options);
         assert!(attempt.failure.is_none(), "{:?}\n{}", attempt.failure, self.words(&place));
         std::fs::remove_dir_all(&place.directory).unwrap();
@@ -169,7 +169,7 @@ impl Bench {
 
     fn refuses(&self, stated: &[(&str, FactorValue)], timeout: Duration) -> Failure {
         let place = self.place();
-        let options = BootOptions { timeout, command: None };
+        let options = BootOptions { timeout, command: None, app: None };
         let attempt = boot(self.launcher(stated).as_ref(), &place, self.lab(), &options);
         let failure = attempt.failure.unwrap_or_else(|| panic!("it booted with {stated:?}"));
         eprintln!("{} {stated:?}: {failure}", self.backend);
