@@ -146,7 +146,7 @@ impl AgentChannel {
         let request = request.clone();
         let request = |id| Message::ExecRequest(ExecRequest { id, ..request });
         self.ask(deadline, "reply to exec", request, |message| {
-            if let Message::ExecReply(reply) = message { Ok((reply.id, reply)) } else { Err(message) }
+            if let Message::ExecReply(reply) = message { Ok((reply.id, reply)) } else { Err(Box::new(message)) }
         })
     }
 
@@ -165,7 +165,7 @@ impl AgentChannel {
             "reply to start",
             |id| Message::StartRequest(StartRequest { id, ..request }),
             |message| {
-                if let Message::StartReply(reply) = message { Ok((reply.id, reply)) } else { Err(message) }
+                if let Message::StartReply(reply) = message { Ok((reply.id, reply)) } else { Err(Box::new(message)) }
             },
         )
     }
@@ -185,7 +185,7 @@ impl AgentChannel {
             "reply to await",
             |id| Message::AwaitRequest(AwaitRequest { id, ..request }),
             |message| {
-                if let Message::AwaitReply(reply) = message { Ok((reply.id, reply)) } else { Err(message) }
+                if let Message::AwaitReply(reply) = message { Ok((reply.id, reply)) } else { Err(Box::new(message)) }
             },
         )
     }
@@ -202,7 +202,7 @@ impl AgentChannel {
     ) -> Result<Answered<EndReply>, Failure> {
         let request = |id| Message::EndRequest(EndRequest { id, signal, timeout_ms });
         self.ask(deadline, "reply to end", request, |message| {
-            if let Message::EndReply(reply) = message { Ok((reply.id, reply)) } else { Err(message) }
+            if let Message::EndReply(reply) = message { Ok((reply.id, reply)) } else { Err(Box::new(message)) }
         })
     }
 
@@ -229,7 +229,7 @@ impl AgentChannel {
         deadline: HostInstant,
         waiting_for: &str,
         request: impl FnOnce(u32) -> Message,
-        answer: impl FnOnce(Message) -> Result<(u32, T), Message>,
+        answer: impl FnOnce(Message) -> Result<(u32, T), Box<Message>>,
     ) -> Result<Answered<T>, Failure> {
         self.guarded(|channel| {
             let id = channel.take_id();
@@ -238,7 +238,7 @@ impl AgentChannel {
             match answer(message) {
                 Ok((answered, reply)) if answered == id => Ok(Answered { reply, asked, at: channel.read_at }),
                 Ok((answered, _)) => Err(wrong_id(waiting_for, id, answered)),
-                Err(other) => Err(Self::refuse(waiting_for, other)),
+                Err(other) => Err(Self::refuse(waiting_for, *other)),
             }
         })
     }
@@ -253,7 +253,7 @@ impl AgentChannel {
             "pong",
             |id| Message::Ping { id },
             |message| {
-                if let Message::Pong { id } = message { Ok((id, ())) } else { Err(message) }
+                if let Message::Pong { id } = message { Ok((id, ())) } else { Err(Box::new(message)) }
             },
         )?;
         Ok(Pinged { asked: pong.asked, at: pong.at })
@@ -359,11 +359,11 @@ impl AgentChannel {
     }
 }
 
-fn recalled(message: Message) -> Result<(u32, Recalled), Message> {
+fn recalled(message: Message) -> Result<(u32, Recalled), Box<Message>> {
     if let Message::Memory { id, bytes, recalls } = message {
         Ok((id, Recalled { bytes, recalls }))
     } else {
-        Err(message)
+        Err(Box::new(message))
     }
 }
 
