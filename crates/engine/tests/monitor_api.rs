@@ -76,13 +76,12 @@ fn firecracker_double() -> Mind {
     let mut configured = false;
     let fault = |text: &str| (400, json!({ "fault_message": text }));
     Box::new(move |method, target, body| {
-        let known = |keys: &[&str]| match body.as_object()?.keys().find(|key| !keys.contains(&key.as_str())) {
-            None => None,
-            Some(key) => Some(format!(
+        let known = |keys: &[&str]| {
+            body.as_object()?.keys().find(|key| !keys.contains(&key.as_str())).map(|key| format!(
                 "An error occurred when deserializing the json body of a request: unknown field `{key}`, expected one of \
                  `{}` at line 1 column 45.",
                 keys.join("`, `")
-            )),
+            ))
         };
         let keys: &[&str] = match (method, target) {
             ("GET", "/version") => return (200, json!({ "firecracker_version": "1.16.1" })),

@@ -50,8 +50,8 @@ fn causes(log: &str) -> Option<String> {
 /// Firecracker's last error that is more than its exit code. The forms for debugging, which it prints to standard error as
 /// well, say the same with less words.
 fn error_line(log: &str) -> Option<String> {
-    let errors = log.lines().filter_map(|line| line.split_once(":ERROR] ").map(|(_, text)| text.trim()));
-    errors.filter(|text| !text.contains("exiting with error")).last().map(str::to_owned)
+    let mut errors = log.lines().filter_map(|line| line.split_once(":ERROR] ").map(|(_, text)| text.trim()));
+    errors.rfind(|text| !text.contains("exiting with error")).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ fn to_layer(changes: &[Change]) -> Vec<u8> {
             Change::Symlink(path) => layer.symlink(path, "b"),
             Change::Hide(path) => {
                 let (directory, name) = path.rsplit_once('/').map_or(("", path.as_str()), |parts| parts);
-                layer.file(&format!("{directory}/.wh.{name}").trim_start_matches('/'), "")
+                layer.file(format!("{directory}/.wh.{name}").trim_start_matches('/'), "")
             }
             Change::Clear(path) => layer.file(&format!("{path}/.wh..wh..opq"), ""),
         };
