@@ -1,6 +1,7 @@
 //! Cells: one benchmark on one backend at one combination of factors.
 
 use crate::factor::Factors;
+use crate::ledger::{Ledger, MilestoneName};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -95,6 +96,16 @@ named! {
 }
 
 impl BenchmarkName {
+    /// The milestone that ends the total of a sample: that an application is ready, where one was started.
+    pub fn last_milestone(self, ledger: &Ledger) -> Option<MilestoneName> {
+        match self {
+            Self::Boot if ledger.at_ns(MilestoneName::AppStarted).is_some() => Some(MilestoneName::Ready),
+            Self::Boot => Some(MilestoneName::FirstExec),
+            // Its milestones lead up to the traffic, which has no total.
+            Self::Network | Self::Imported => None,
+        }
+    }
+
     /// The metric that a table shows if it shows one.
     pub fn headline(self) -> &'static str {
         match self {

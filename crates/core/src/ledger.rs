@@ -32,6 +32,10 @@ named! {
         Agent = "agent",
         /// The first command's output arrived and is correct.
         FirstExec = "first_exec",
+        /// The program of the user's own application has been executed.
+        AppStarted = "app_started",
+        /// The application is ready, as its plan says what that is.
+        Ready = "ready",
         /// The lab asked the sandbox to stop.
         StopRequested = "stop_requested",
         /// The last process of the sandbox has ended and been reaped.
@@ -200,7 +204,16 @@ impl Ledger {
 impl MilestoneName {
     /// Whether every sandbox passes it and only in this order; the others are by-signals that may be overtaken.
     pub fn is_spine(self) -> bool {
-        matches!(self, Self::Spawned | Self::Agent | Self::FirstExec | Self::StopRequested | Self::Gone)
+        matches!(
+            self,
+            Self::Spawned
+                | Self::Agent
+                | Self::FirstExec
+                | Self::AppStarted
+                | Self::Ready
+                | Self::StopRequested
+                | Self::Gone
+        )
     }
 }
 
@@ -220,6 +233,8 @@ pub fn phase_name(from: Option<MilestoneName>, until: MilestoneName) -> &'static
         (_, M::Init) => "load+kernel",
         (_, M::Agent) => "init",
         (_, M::FirstExec) => "exec",
+        (_, M::AppStarted) => "app",
+        (_, M::Ready) => "ready",
         (_, M::StopRequested) => "idle",
         (_, M::Gone) => "stop",
     }

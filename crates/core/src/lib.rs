@@ -22,6 +22,7 @@ pub mod junit;
 pub mod ledger;
 pub mod plan;
 pub mod probe;
+pub mod ready;
 pub mod record;
 pub mod runner;
 pub mod sample;

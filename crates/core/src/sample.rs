@@ -1,6 +1,6 @@
 //! Samples: one measurement each, with everything needed to believe it or not.
 
-use crate::cell::{BenchmarkName, CellId, UnknownName, named};
+use crate::cell::{CellId, UnknownName, named};
 use crate::failure::{Failure, FailureClass};
 use crate::ledger::{Ledger, MilestoneName};
 use serde::{Deserialize, Serialize};
@@ -138,16 +138,7 @@ pub struct Sample {
 impl Sample {
     /// The milestone that ends the total of its benchmark.
     pub fn last_milestone(&self) -> Option<MilestoneName> {
-        Self::last_milestone_of(&self.cell)
-    }
-
-    /// The milestone that ends the total of the samples of a cell.
-    pub fn last_milestone_of(cell: &CellId) -> Option<MilestoneName> {
-        match cell.benchmark()? {
-            BenchmarkName::Boot => Some(MilestoneName::FirstExec),
-            // Its milestones lead up to the traffic, which has no total.
-            BenchmarkName::Network | BenchmarkName::Imported => None,
-        }
+        self.cell.benchmark()?.last_milestone(&self.ledger)
     }
 
     /// Whether the sample counts: not a warm-up and not failed.

@@ -49,7 +49,8 @@ fn by_lab(launcher: &dyn Launcher, lab: &Lab, pair: u32) -> Result<f64, Box<dyn 
         log_prefix: lab.logs.join("harness-tax"),
         agent_patience_s: 90,
     };
-    let attempt = boot(launcher, &place, lab, &BootOptions { timeout: Duration::from_secs(60), command: None });
+    let attempt =
+        boot(launcher, &place, lab, &BootOptions { timeout: Duration::from_secs(60), command: None, app: None });
     match attempt.failure {
         Some(failure) => Err(failure.into()),
         None => Ok(attempt.metrics.get("lifecycle_ns").ok_or("no lifecycle")? / 1e6),

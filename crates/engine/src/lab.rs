@@ -1,5 +1,6 @@
 //! The lab: what one run shares between its sandboxes.
 
+use crate::application::Images;
 use crate::clock::Clock;
 use crate::host::{HostFacts, cgroup};
 use crate::ownership::{Owned, Owner, Resource, leak, make_scratch, name_prefix};
@@ -25,6 +26,8 @@ pub struct Lab {
     pub run_id: String,
     /// The invocation of the program within the run, from 0.
     pub session: u32,
+    /// The applications' images of the run.
+    pub(crate) images: Images,
     /// Keeps the lab's parent cgroup while the run goes on.
     parents_guard: Option<Owned>,
     /// Removes the scratch directory if [`Lab::close`] is never reached.
@@ -76,12 +79,14 @@ impl Lab {
             cache: options.cache.to_owned(),
             run_id: options.run_id.to_owned(),
             session: options.session,
+            images: Images::default(),
             parents_guard,
             scratch_guard,
         })
     }
 
-    /// Removes the scratch directory and looks for anything that still carries the run's name.
+    /// Removes the scratch directory and looks for anything that still carries the run's name, and for changes of what
+    /// sandboxes may not have changed.
     ///
     /// Returns one line per survivor; empty is good.
     pub fn close(mut self) -> Vec<String> {
@@ -91,6 +96,7 @@ impl Lab {
             survivors.extend(guard.remove().err());
         }
         survivors.extend(leak::survivors(&self.run_id, &self.scratch));
+        survivors.extend(self.images.changed());
         self.owner.dismiss_guardian();
         cgroup::remove_empty_parents(&self.host.cgroups);
         survivors

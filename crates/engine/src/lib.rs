@@ -3,6 +3,7 @@
 //! The engine prints nothing. It emits [`isodyne_core::event::RunEvent`]s, which the store, the progress bar and logs
 //! consume. There is no async runtime here: threads, file descriptors and deadlines.
 
+pub mod application;
 pub mod backend;
 pub mod build;
 pub mod calibrate;

@@ -12,6 +12,9 @@ use linux_raw_sys::general as k;
 const LOWER: &core::ffi::CStr = c"/.isodyne-lower";
 const LAYER: &core::ffi::CStr = c"/.isodyne-layer";
 
+/// How long the device may take to be there: a kernel without its driver never has one, and the host wants to know.
+const DEVICE_PATIENCE_MS: u64 = 10_000;
+
 /// Mounts what the request names; does nothing for a root that is there already.
 pub(super) fn prepare(request: &StartRequest, until: Moment) -> Result<()> {
     if request.device.is_empty() {
@@ -19,7 +22,7 @@ pub(super) fn prepare(request: &StartRequest, until: Moment) -> Result<()> {
     }
     let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::INVAL);
     let (device, kind, root) = (text(&request.device)?, text(&request.file_system)?, text(&request.root)?);
-    wait_for(&device, until)?;
+    wait_for(&device, until.min(Moment::after_ms(DEVICE_PATIENCE_MS)))?;
     make(&root)?;
     if request.read_only {
         make(LOWER)?;

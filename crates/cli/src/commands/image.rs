@@ -115,7 +115,8 @@ fn trouble(error: ImageError) -> Trouble {
     }
 }
 
-fn said(event: &ImageEvent) -> String {
+/// A step on the way, for people.
+pub fn said(event: &ImageEvent) -> String {
     match event {
         ImageEvent::Asking { registry } => format!("asking {registry}"),
         ImageEvent::Walking { directory } => format!("reading {}", directory.display()),

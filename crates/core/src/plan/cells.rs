@@ -1,5 +1,6 @@
 //! Cells: the product of a plan's factors.
 
+use super::app::{self, APP_KEYS};
 use super::key::Key;
 use super::table::{backend_keys, benchmark_keys};
 use super::variant::applied;
@@ -17,7 +18,7 @@ pub fn cells(plan: &Plan) -> Vec<Cell> {
         for backend in &benchmark.on {
             let stated = stated(plan, benchmark, *backend);
             for combination in product(&stated) {
-                let base = base_cell(benchmark.benchmark, *backend, combination);
+                let base = base_cell(benchmark.benchmark, *backend, plan.app.is_some(), combination);
                 let variants = plan.variants.iter().filter(|v| v.touches(base.benchmark, base.backend));
                 let of_variants: Vec<Cell> = variants.map(|variant| variant_cell(&base, variant)).collect();
                 cells.push(base);
@@ -28,22 +29,24 @@ pub fn cells(plan: &Plan) -> Vec<Cell> {
     cells
 }
 
-fn base_cell(benchmark: BenchmarkName, backend: BackendName, stated: Factors) -> Cell {
-    Cell {
-        id: CellId::new(benchmark, backend, &stated),
-        benchmark,
-        backend,
-        factors: with_defaults(keys(benchmark, backend), stated),
-        variant: None,
+fn base_cell(benchmark: BenchmarkName, backend: BackendName, has_app: bool, stated: Factors) -> Cell {
+    let id = CellId::new(benchmark, backend, &stated);
+    let mut factors = with_defaults(keys(benchmark, backend), stated);
+    if has_app && benchmark == BenchmarkName::Boot {
+        for (key, value) in APP_KEYS.iter().filter_map(|key| Some((key, key.default.value()?))) {
+            factors.entry(app::factor_name(key.name)).or_insert(value);
+        }
     }
+    Cell { id, benchmark, backend, factors, variant: None }
 }
 
 /// The cell of a variant: the base cell with the variant's values.
 fn variant_cell(base: &Cell, variant: &Variant) -> Cell {
     let mut cell = base.clone();
-    let changes = [variant.benchmarks.get(&base.benchmark), variant.backends.get(&base.backend)];
+    let of_app = (base.benchmark == BenchmarkName::Boot).then_some(&variant.app);
+    let changes = [variant.benchmarks.get(&base.benchmark), variant.backends.get(&base.backend), of_app];
     for (name, value) in changes.into_iter().flatten().flatten() {
-        let key = keys(base.benchmark, base.backend).find(|key| key.name == name);
+        let key = keys(base.benchmark, base.backend).find(|key| key.name == name).or_else(|| app::key_of(name));
         let value = key.map_or_else(|| value.clone(), |key| applied(key, base.factors.get(name), value));
         cell.factors.insert(name.clone(), value);
     }
@@ -70,6 +73,9 @@ fn keys(benchmark: BenchmarkName, backend: BackendName) -> impl Iterator<Item = 
 fn stated(plan: &Plan, benchmark: &BenchmarkPlan, backend: BackendName) -> StatedFactors {
     let mut stated = benchmark.factors.clone();
     stated.extend(plan.backends.get(&backend).cloned().unwrap_or_default());
+    if let Some(app) = plan.app.as_ref().filter(|_| benchmark.benchmark == BenchmarkName::Boot) {
+        stated.extend(app::as_factors(app));
+    }
     stated
 }
 

@@ -1,5 +1,6 @@
 //! The check: from the tree of a plan to the plan, or to everything that is wrong with it.
 
+use super::app::{self, APP_KEYS};
 use super::findings::{Findings, Place};
 use super::key::{DefaultValue, Key, Kind};
 use super::stop::{self, STOP_KEYS};
@@ -34,7 +35,7 @@ struct Backend {
 pub(super) fn check(root: &[Entry], findings: &mut Findings<'_>) -> Option<Plan> {
     let (mut top, mut benchmarks, mut backends) = (Stated::new(), Vec::new(), Vec::new());
     let (mut budgets, mut builds, mut variants, mut all_known) = (Vec::new(), Vec::new(), Vec::new(), true);
-    let mut stop = None;
+    let (mut stop, mut application) = (None, None);
     for entry in root {
         if let Some(key) = PLAN_KEYS.iter().find(|key| key.name == entry.key) {
             top.extend(value::read(key, key.name, &entry.node, findings).map(|values| (key.name, values)));
@@ -48,6 +49,8 @@ pub(super) fn check(root: &[Entry], findings: &mut Findings<'_>) -> Option<Plan>
             builds = build::check(entry, findings);
         } else if entry.key == "variant" {
             variants = variant::check(entry, findings);
+        } else if entry.key == "app" {
+            application = check_app(entry, findings).map(|stated| (entry, stated));
         } else if entry.key == "stop" {
             let stated =
                 section(&entry.node, "stop", findings).map(|keys| check_keys(STOP_KEYS, "stop", keys, findings));
@@ -62,12 +65,18 @@ pub(super) fn check(root: &[Entry], findings: &mut Findings<'_>) -> Option<Plan>
         let hint = "add a benchmark: [boot] with `on = [\"process\", \"runc\"]`".to_owned();
         findings.add(&Place::Whole, "", "the plan measures nothing", Some(hint));
     }
-    check_use(&benchmarks, &mut backends, &mut variants, findings);
+    check_use(&benchmarks, &mut backends, &mut variants, application.is_some(), findings);
+    if let Some((entry, _)) = &application {
+        let command = |benchmark: &Benchmark| benchmark.stated.get("command")?.first().map(|(_, at)| at.clone());
+        let measured: Vec<_> = benchmarks.iter().map(|one| (one.name, command(one))).collect();
+        app::check_use(&entry.at, &measured, findings);
+    }
     if !findings.is_empty() {
         return None;
     }
     check_builds(&backends, &variants, &builds, findings);
-    let mut plan = Plan { budgets, builds, ..assemble(&top, &benchmarks, &backends, &variants) };
+    let app = application.map(|(_, stated)| without_places(&stated));
+    let mut plan = Plan { budgets, builds, app, ..assemble(&top, &benchmarks, &backends, &variants) };
     if let Some((entry, stated)) = &stop {
         stop::apply(&mut plan, &entry.at, stated, top.get("samples"), findings);
     }
@@ -93,6 +102,15 @@ fn check_benchmark(name: BenchmarkName, entry: &Entry, findings: &mut Findings<'
     let on = stated.remove("on").unwrap_or_default().into_iter();
     let on = on.filter_map(|(value, at)| Some((value.as_text()?.parse().ok()?, at))).collect();
     Some(Benchmark { name, at: entry.at.clone(), on, stated })
+}
+
+/// `[app]`, with what must be in it.
+fn check_app(entry: &Entry, findings: &mut Findings<'_>) -> Option<Stated> {
+    let entries = section(&entry.node, "app", findings)?;
+    let stated = check_keys(APP_KEYS, "app", entries, findings);
+    let written: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+    app::check(&entry.at, &stated, &written, findings);
+    Some(stated)
 }
 
 fn check_backends(entry: &Entry, findings: &mut Findings<'_>) -> Vec<Backend> {
@@ -165,6 +183,7 @@ fn check_use(
     benchmarks: &[Benchmark],
     backends: &mut Vec<Backend>,
     variants: &mut Vec<StatedVariant>,
+    has_app: bool,
     findings: &mut Findings<'_>,
 ) {
     // With `on` missing or wrong there is an error already, and no saying what is used.
@@ -188,7 +207,7 @@ fn check_use(
     });
     let names = |benchmark: &Benchmark| benchmark.on.iter().map(|(name, _)| *name).collect();
     let measured: Vec<_> = benchmarks.iter().map(|benchmark| (benchmark.name, names(benchmark))).collect();
-    variant::check_use(variants, &measured, narrowed, findings);
+    variant::check_use(variants, &measured, has_app, narrowed, findings);
 }
 
 /// Finds values that name builds which the plan has not.
@@ -250,6 +269,7 @@ fn assemble(top: &Stated, benchmarks: &[Benchmark], backends: &[Backend], varian
             })
             .collect(),
         backends: backends.iter().map(|backend| (backend.name, without_places(&backend.stated))).collect(),
+        app: None,
         variants: variant::without_places(variants),
         stop: None,
         builds: Vec::new(),

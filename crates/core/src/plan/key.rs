@@ -62,6 +62,8 @@ pub enum Kind {
     FailureShare,
     /// A share in percent, above 0 and below 100 (`2 %`).
     Share,
+    /// When an application is ready.
+    Ready,
 }
 
 /// What holds for a key that is not stated.
@@ -121,6 +123,7 @@ impl Kind {
             Self::Backends => "a list of backends",
             Self::FailureShare => "a class of failure with its share",
             Self::Share => "a share in percent",
+            Self::Ready => "a condition",
         }
     }
 
@@ -140,6 +143,7 @@ impl Kind {
             Self::Backends => "[\"process\", \"runc\"]".to_owned(),
             Self::FailureShare => "\"timeout:5%\"".to_owned(),
             Self::Share => "\"2 %\"".to_owned(),
+            Self::Ready => "{ http = \"/\", port = 80, status = 200 }".to_owned(),
         }
     }
 
@@ -161,7 +165,7 @@ impl Kind {
 
     /// Whether a bare word of `--set KEY=A,B` is cut at its commas. Texts and paths may hold commas themselves.
     pub fn splits_at_commas(self) -> bool {
-        !matches!(self, Self::Text | Self::Path | Self::Words)
+        !matches!(self, Self::Text | Self::Path | Self::Words | Self::Ready)
     }
 }
 

@@ -4,6 +4,7 @@
 //! (`overrides`), and the tree is checked (`check`, `value`) against tables of keys (`table`). The JSON schema and the
 //! reference are made from the same tables.
 
+pub mod app;
 pub mod budget;
 pub mod build;
 mod cells;
@@ -60,6 +61,9 @@ pub struct Plan {
     pub benchmarks: Vec<BenchmarkPlan>,
     /// Stated factors by backend, for the backends that are measured: several values make a factor.
     pub backends: BTreeMap<BackendName, StatedFactors>,
+    /// A user's own application, which `boot` starts instead of the first command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<StatedFactors>,
     /// What is compared, paired, with what the plan states elsewhere (the variant `base`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Variant>,
@@ -83,6 +87,9 @@ pub struct Variant {
     pub backends: BTreeMap<BackendName, Factors>,
     /// Values by benchmark, in place of the plan's.
     pub benchmarks: BTreeMap<BenchmarkName, Factors>,
+    /// Values of `[app]`, in place of the plan's.
+    #[serde(default, skip_serializing_if = "Factors::is_empty")]
+    pub app: Factors,
 }
 
 /// Values stated for each key; more than one value makes the key a factor of the cells.

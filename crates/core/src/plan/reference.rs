@@ -1,5 +1,6 @@
 //! The reference of all keys as Markdown, made from the tables.
 
+use super::app::APP_KEYS;
 use super::budget::BUDGET_KEYS;
 use super::build::BUILD_KEYS;
 use super::key::{BYTE_UNITS, Key, Kind, TIME_UNITS};
@@ -26,6 +27,11 @@ pub fn markdown() -> String {
         };
         text.push_str(&table(&format!("`[backend.{backend}]`"), note, backend_keys(*backend)));
     }
+    text.push_str(&table(
+        "`[app]`",
+        "With it, `boot` starts the application instead of the first command.\n\n",
+        APP_KEYS,
+    ));
     text.push_str(VARIANT);
     text.push_str(&table("`[stop]`", "Either `precision` or `decide` must be stated.\n\n", STOP_KEYS));
     text.push_str(&table("`[[build]]`", "", BUILD_KEYS));

@@ -2,6 +2,7 @@
 //!
 //! It knows single values; that combinations are possible and cells are few enough, only the loader knows.
 
+use super::app::APP_KEYS;
 use super::budget::BUDGET_KEYS;
 use super::build::BUILD_KEYS;
 use super::key::{BYTE_UNITS, DefaultValue, Key, Kind, TIME_UNITS};
@@ -25,6 +26,7 @@ pub fn json_schema() -> Value {
     );
     properties.insert("budget".to_owned(), json!({ "type": "array", "items": budget() }));
     properties.insert("variant".to_owned(), variants());
+    properties.insert("app".to_owned(), section(APP_KEYS));
     properties.insert("stop".to_owned(), section(STOP_KEYS));
     properties.insert("build".to_owned(), json!({ "type": "array", "items": section(BUILD_KEYS) }));
     let any_benchmark: Vec<Value> =
@@ -76,13 +78,13 @@ fn variants() -> Value {
     let sections = BenchmarkName::ALL.iter().map(|name| (name.to_string(), benchmark_keys(*name)));
     let backends = BackendName::ALL.iter().map(|name| (format!("backend.{name}"), backend_keys(*name)));
     let mut values = Map::new();
-    for (section, keys) in sections.chain(backends) {
+    for (section, keys) in sections.chain(backends).chain([("app".to_owned(), APP_KEYS)]) {
         for key in keys.iter().filter(|key| key.kind != Kind::Backends) {
             let one = property(&Key { factor: false, default: DefaultValue::Absent(""), ..*key });
             values.insert(format!("{section}.{}", key.name), one);
         }
     }
-    for section in BenchmarkName::ALL.iter().map(|name| name.as_str()).chain(["backend"]) {
+    for section in BenchmarkName::ALL.iter().map(|name| name.as_str()).chain(["backend", "app"]) {
         values.insert(section.to_owned(), json!({ "type": "object" }));
     }
     let name = json!({ "type": "string", "pattern": "^[A-Za-z0-9._+-]([A-Za-z0-9 ._+-]{0,38}[A-Za-z0-9._+-])?$" });
@@ -129,9 +131,30 @@ fn scalar(kind: Kind) -> Value {
         Kind::Duration { .. } => quantity(TIME_UNITS),
         Kind::Words => json!({ "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": 1024 }),
         Kind::Backends => json!({ "enum": BackendName::ALL }),
+        Kind::Ready => ready(),
         Kind::Share => json!({ "type": "string", "pattern": "^ *[0-9.]+ *% *$" }),
         Kind::FailureShare => json!({ "type": "string", "pattern": "^[a-z_0-9]+:[0-9.]+ ?%?$" }),
     }
+}
+
+/// One of four conditions, or its short form (`tcp 80`).
+fn ready() -> Value {
+    let port = || json!({ "type": "integer", "minimum": 1, "maximum": 65535 });
+    let text = || json!({ "type": "string", "minLength": 1, "maxLength": 1024 });
+    let one = |properties: Value, required: &str| {
+        json!({
+            "type": "object", "properties": properties, "required": [required], "additionalProperties": false,
+        })
+    };
+    let status = json!({ "type": "integer", "minimum": 100, "maximum": 599 });
+    let http = json!({ "http": { "type": "string", "pattern": "^/" }, "port": port(), "status": status });
+    json!({ "anyOf": [
+        one(http, "http"),
+        one(json!({ "tcp": port() }), "tcp"),
+        one(json!({ "line": text() }), "line"),
+        one(json!({ "file": { "type": "string", "pattern": "^/" } }), "file"),
+        { "type": "string", "pattern": "^(http|tcp|line|file) " },
+    ] })
 }
 
 fn quantity(units: &[&str]) -> Value {

@@ -40,7 +40,6 @@ pub const PLAN_KEYS: &[Key] = &[
 
 /// Sections and keys that later versions will have: named so that the error can be honest.
 pub const LATER: &[(&str, &str)] = &[
-    ("app", "a user's own application instead of the agent's command"),
     ("upload", "the benchmark of a server inside a sandbox"),
     ("memory", "the benchmark of a sandbox's footprint"),
     ("shm", "the benchmark of memory shared by host and guest"),

@@ -1,5 +1,6 @@
 //! Keys and sections that are not known: what was probably meant, and where that belongs.
 
+use super::app::APP_KEYS;
 use super::findings::Findings;
 use super::key::Key;
 use super::table::{LATER, PLAN_KEYS, backend_keys, benchmark_keys};
@@ -39,8 +40,10 @@ pub(super) fn top(entry: &Entry, findings: &mut Findings<'_>) {
     } else {
         format!("unknown key {} at the top of the plan", quoted(name))
     };
-    let sections =
-        BenchmarkName::ALL.iter().map(|name| name.as_str()).chain(["backend", "variant", "stop", "build", "budget"]);
+    let sections = BenchmarkName::ALL
+        .iter()
+        .map(|name| name.as_str())
+        .chain(["backend", "app", "variant", "stop", "build", "budget"]);
     let keys = PLAN_KEYS.iter().map(|key| key.name);
     let known: Vec<&str> = if is_section { sections.collect() } else { keys.chain(sections).collect() };
     let hint = if let Ok(backend) = name.parse::<BackendName>() {
@@ -61,7 +64,8 @@ fn elsewhere(name: &str) -> Option<String> {
     }
     let benchmarks = BenchmarkName::ALL.iter().map(|name| (name.as_str().to_owned(), benchmark_keys(*name)));
     let backends = BackendName::ALL.iter().map(|name| (format!("backend.{name}"), backend_keys(*name)));
-    let sections: Vec<(String, &[Key])> = benchmarks.chain(backends).collect();
+    let app = ("app".to_owned(), APP_KEYS);
+    let sections: Vec<(String, &[Key])> = benchmarks.chain(backends).chain([app]).collect();
     let keys = sections.iter().flat_map(|(_, keys)| keys.iter().map(|key| key.name));
     let meant = did_you_mean(name, keys)?;
     let has = |keys: &[Key]| keys.iter().any(|key| key.name == meant);

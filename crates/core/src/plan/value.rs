@@ -1,6 +1,7 @@
 //! Values: what stands in a plan, checked against what its key can hold.
 
 mod quantity;
+mod ready;
 
 use super::findings::{Findings, Place};
 use super::key::{Key, Kind};
@@ -68,6 +69,9 @@ pub(super) fn read(
 
 /// One value of a key.
 fn read_one(key: &Key, path: &str, node: &Node, findings: &mut Findings<'_>) -> Option<FactorValue> {
+    if key.kind == Kind::Ready {
+        return ready::read(path, node, findings);
+    }
     let problem = match (&node.raw, key.kind) {
         (Raw::Word(text), kind) if text.is_empty() && kind.splits_at_commas() => {
             Err((format!("`{}` has an empty value", key.name), bare_example(kind)))

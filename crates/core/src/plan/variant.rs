@@ -3,6 +3,7 @@
 //! A variant names keys by their paths (`"backend.qemu.cmdline" = "+quiet"`), and each value is checked by the table of
 //! the key it stands for.
 
+use super::app::{APP_KEYS, factor_name};
 use super::build::{Build, check_reference};
 use super::findings::{Findings, Place};
 use super::key::{Key, Kind};
@@ -29,6 +30,7 @@ const EXAMPLE: &str = "set = { \"backend.qemu.cmdline\" = \"+quiet\" }";
 enum Home {
     Backend(BackendName),
     Benchmark(BenchmarkName),
+    App,
 }
 
 /// One value of a variant as stated.
@@ -170,7 +172,8 @@ fn flattened<'t>(prefix: &str, entries: &'t [Entry], depth: usize) -> Vec<(Strin
     let one = |entry: &'t Entry| {
         let path = if prefix.is_empty() { entry.key.clone() } else { format!("{prefix}.{}", entry.key) };
         match &entry.node.raw {
-            Raw::Section(inner) if depth < PATH_DEPTH => flattened(&path, inner, depth + 1),
+            // A condition is one value that looks like a section.
+            Raw::Section(inner) if depth < PATH_DEPTH && path != "app.ready" => flattened(&path, inner, depth + 1),
             _ => vec![(path, entry)],
         }
     };
@@ -190,6 +193,7 @@ fn read(path: &str, entry: &Entry, findings: &mut Findings<'_>) -> Option<Stated
                 return None;
             }
         },
+        ["app", name] => (Home::App, *name),
         [benchmark, name] if benchmark.parse::<BenchmarkName>().is_ok() => {
             (Home::Benchmark(benchmark.parse().ok()?), *name)
         }
@@ -207,6 +211,7 @@ fn read(path: &str, entry: &Entry, findings: &mut Findings<'_>) -> Option<Stated
     let (section, keys) = match home {
         Home::Backend(backend) => (format!("backend.{backend}"), backend_keys(backend)),
         Home::Benchmark(benchmark) => (benchmark.to_string(), benchmark_keys(benchmark)),
+        Home::App => ("app".to_owned(), APP_KEYS),
     };
     let Some(key) = keys.iter().find(|key| key.name == name) else {
         let last = Entry { key: name.to_owned(), at: entry.at.clone(), node: entry.node.clone() };
@@ -251,7 +256,9 @@ pub(super) fn applied(key: &Key, stated: Option<&FactorValue>, variant: &FactorV
 impl Variant {
     /// Whether the variant changes anything of a benchmark on a backend.
     pub fn touches(&self, benchmark: BenchmarkName, backend: BackendName) -> bool {
-        self.backends.contains_key(&backend) || self.benchmarks.contains_key(&benchmark)
+        self.backends.contains_key(&backend)
+            || self.benchmarks.contains_key(&benchmark)
+            || benchmark == BenchmarkName::Boot && !self.app.is_empty()
     }
 }
 
@@ -259,12 +266,14 @@ impl Variant {
 pub(super) fn check_use(
     variants: &mut Vec<StatedVariant>,
     measured: &[(BenchmarkName, Vec<BackendName>)],
+    has_app: bool,
     narrowed: bool,
     findings: &mut Findings<'_>,
 ) {
     let used = |home: Home| match home {
         Home::Backend(backend) => measured.iter().any(|(_, on)| on.contains(&backend)),
         Home::Benchmark(benchmark) => measured.iter().any(|(name, _)| *name == benchmark),
+        Home::App => has_app,
     };
     for variant in variants.iter_mut() {
         for value in variant.values.iter().filter(|value| !used(value.home)) {
@@ -281,6 +290,11 @@ pub(super) fn check_use(
                     format!("{benchmark}.{}", value.key.name),
                     format!("the plan does not measure `{benchmark}`"),
                     format!("add [{benchmark}], or remove the key"),
+                ),
+                Home::App => (
+                    format!("app.{}", value.key.name),
+                    "the plan has no [app]".to_owned(),
+                    "add [app], or remove the key".to_owned(),
                 ),
             };
             let message = format!("variant `{}` sets `{path}`, but {what}", variant.name);
@@ -327,6 +341,7 @@ pub(super) fn check_builds(variants: &[StatedVariant], builds: &[Build], finding
         let path = match value.home {
             Home::Backend(backend) => format!("backend.{backend}.{}", value.key.name),
             Home::Benchmark(benchmark) => format!("{benchmark}.{}", value.key.name),
+            Home::App => format!("app.{}", value.key.name),
         };
         check_reference(&value.value, &path, &value.at, builds, findings);
     }
@@ -336,14 +351,16 @@ pub(super) fn check_builds(variants: &[StatedVariant], builds: &[Build], finding
 pub(super) fn without_places(variants: &[StatedVariant]) -> Vec<Variant> {
     let one = |variant: &StatedVariant| {
         let (mut backends, mut benchmarks) = (BTreeMap::<_, Factors>::new(), BTreeMap::<_, Factors>::new());
+        let mut app = Factors::new();
         for StatedValue { home, key, value, .. } in &variant.values {
-            let factors = match home {
-                Home::Backend(backend) => backends.entry(*backend).or_default(),
-                Home::Benchmark(benchmark) => benchmarks.entry(*benchmark).or_default(),
+            let (factors, name) = match home {
+                Home::Backend(backend) => (backends.entry(*backend).or_default(), key.name.to_owned()),
+                Home::Benchmark(benchmark) => (benchmarks.entry(*benchmark).or_default(), key.name.to_owned()),
+                Home::App => (&mut app, factor_name(key.name)),
             };
-            factors.insert(key.name.to_owned(), value.clone());
+            factors.insert(name, value.clone());
         }
-        Variant { name: variant.name.clone(), backends, benchmarks }
+        Variant { name: variant.name.clone(), backends, benchmarks, app }
     };
     variants.iter().map(one).collect()
 }

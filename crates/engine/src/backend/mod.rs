@@ -192,6 +192,11 @@ pub trait Sandbox: Send {
         None
     }
 
+    /// Where a user's own application finds its root: in the agent's own, if the backend does not say otherwise.
+    fn app_root(&self) -> AppRoot {
+        AppRoot::Own { how: String::new() }
+    }
+
     /// What the sandbox has used so far, by metric name (`peak_memory_bytes`, `cpu_ns`, `vmm_cpu_ns`, …). A value that
     /// cannot be had is absent. Called once, after the work and before `stop`.
     fn usage(&mut self) -> Vec<(String, f64)>;
@@ -207,6 +212,41 @@ pub trait Sandbox: Send {
     /// Asks the sandbox to end, waits until everything of it is gone, and removes what it left. The agent has not been
     /// told to shut down before. After `deadline` it is killed.
     fn stop(&mut self, deadline: HostInstant) -> Stopped;
+}
+
+/// The root of a user's own application, as the agent sees it, and in words how it was made for this sample.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppRoot {
+    /// The agent's own.
+    Own {
+        /// How it was made.
+        how: String,
+    },
+    /// A directory.
+    Directory {
+        /// Its path.
+        path: PathBuf,
+        /// How it was made.
+        how: String,
+    },
+    /// On a block device of the machine.
+    Device {
+        /// The device's node.
+        device: &'static str,
+        /// The type of its file system.
+        file_system: &'static str,
+        /// How it was made.
+        how: String,
+    },
+}
+
+impl AppRoot {
+    /// How it was made.
+    pub fn how(&self) -> &str {
+        match self {
+            Self::Own { how } | Self::Directory { how, .. } | Self::Device { how, .. } => how,
+        }
+    }
 }
 
 /// The report of a stop.

@@ -4,7 +4,8 @@
 //! process gets namespaces of its own (mount, IPC, host name, network, and a user namespace without root) and a cgroup
 //! where that is permitted.
 
-use super::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Stamp, Step, Stopped, text};
+use super::{AppRoot, Backend, Description, Launcher, Place, PrepareError, Sandbox, Stamp, Step, Stopped, text};
+use crate::application::{Application, SampleRoot, root_steps};
 use crate::backend::oci;
 use crate::channel::{AgentChannel, FdTransport, ShutdownHow};
 use crate::clock::Clock;
@@ -78,7 +79,14 @@ impl Backend for ProcessBackend {
         let (image, asset) = oci::rootfs(lab, "rootfs")?;
         let agent = image.join(AGENT_PATH.trim_start_matches('/'));
         let network = NetworkKind::of(cell, lab, "leave `network` at \"none\"")?;
-        Ok(Box::new(ProcessLauncher { agent, asset, unshare, cgroup, memory_bytes, network }))
+        let app = Application::of(cell, lab)?.map(|app| Ok((app.base_directory(lab)?, app))).transpose()?;
+        if app.is_some() && !lab.host.root {
+            return Err(PrepareError::Unavailable {
+                reason: "a plain process changes its root to the application's, which takes root".to_owned(),
+                hint: "run as root, or measure [app] on other backends".to_owned(),
+            });
+        }
+        Ok(Box::new(ProcessLauncher { agent, asset, unshare, cgroup, memory_bytes, network, app }))
     }
 }
 
@@ -142,6 +150,8 @@ struct ProcessLauncher {
     cgroup: Option<CgroupLayout>,
     memory_bytes: Option<u64>,
     network: NetworkKind,
+    /// The application with its image's unpacked root.
+    app: Option<(PathBuf, Application)>,
 }
 
 impl ProcessLauncher {
@@ -154,6 +164,7 @@ impl ProcessLauncher {
 impl Launcher for ProcessLauncher {
     fn describe(&self, place: &Place) -> Description {
         let mut steps = self.network.steps(&place.name);
+        steps.extend(self.app.as_ref().map(|(base, _)| root_steps(base, place, true)));
         if self.cgroup.is_some() {
             let group = format!("cgroup isodyne/{}", place.name);
             if let Some(bytes) = self.memory_bytes {
@@ -187,11 +198,17 @@ impl Launcher for ProcessLauncher {
             }
         };
         let network = self.network.for_container(&place.name, lab)?;
+        let root = self.app.as_ref().map(|(base, app)| SampleRoot::make(app, base, place, true, lab)).transpose()?;
+        // What an application listens on is looked at over loopback, which is down in a new namespace.
+        let has_own = self.unshare.is_some_and(|flags| flags.contains(UnshareFlags::NEWNET));
+        let loopback = (root.is_some() && has_own && network.is_none()).then(OwnNetwork::loopback).transpose();
+        let loopback = loopback.map_err(|error| refused("network namespace", &error))?;
         if let Some(flags) = self.unshare {
-            let flags = if network.is_some() { flags.difference(UnshareFlags::NEWNET) } else { flags };
+            let flags =
+                if network.is_some() || loopback.is_some() { flags.difference(UnshareFlags::NEWNET) } else { flags };
             enter_namespaces(&mut command, flags);
         }
-        if let Some(namespace) = network.as_ref().and_then(|network| network.sandbox()) {
+        if let Some(namespace) = network.as_ref().and_then(|network| network.sandbox()).or(loopback.as_ref()) {
             enter_network(&mut command, namespace);
         }
         let mut process = lab.owner.spawn(command).map_err(|error| refused("agent", &error))?;
@@ -201,7 +218,7 @@ impl Launcher for ProcessLauncher {
         let transport = FdTransport::new(OwnedFd::from(stdout), OwnedFd::from(stdin), lab.clock)
             .map_err(|error| refused("agent's pipes", &error))?;
         let channel = AgentChannel::new(Box::new(transport), lab.clock);
-        Ok(Box::new(ProcessSandbox { process, channel, cgroup, network }))
+        Ok(Box::new(ProcessSandbox { process, channel, cgroup, root, network }))
     }
 
     fn accuracy(&self) -> Accuracy {
@@ -209,7 +226,7 @@ impl Launcher for ProcessLauncher {
     }
 
     fn assets(&self) -> Vec<Asset> {
-        vec![self.asset.clone()]
+        std::iter::once(self.asset.clone()).chain(self.app.as_ref().map(|(_, app)| app.asset())).collect()
     }
 
     fn tools(&self) -> Vec<Tool> {
@@ -225,6 +242,7 @@ struct ProcessSandbox {
     process: OwnedProcess,
     channel: AgentChannel,
     cgroup: Option<(Cgroup, Owned)>,
+    root: Option<SampleRoot>,
     network: Option<Arc<OwnNetwork>>,
 }
 
@@ -248,6 +266,13 @@ impl Sandbox for ProcessSandbox {
 
     fn network(&self) -> Option<Arc<dyn Network>> {
         self.network.clone().map(|network| network as Arc<dyn Network>)
+    }
+
+    fn app_root(&self) -> AppRoot {
+        match &self.root {
+            Some(root) => AppRoot::Directory { path: root.path.clone(), how: root.how.clone() },
+            None => AppRoot::Own { how: String::new() },
+        }
     }
 
     fn usage(&mut self) -> Vec<(String, f64)> {
@@ -296,6 +321,7 @@ impl Sandbox for ProcessSandbox {
             stopped.survivors.extend(cgroup.remove().err().map(|error| error.to_string()));
             owned.release();
         }
+        stopped.survivors.extend(self.root.iter_mut().flat_map(SampleRoot::remove));
         stopped
     }
 }
@@ -313,6 +339,7 @@ mod tests {
             cgroup: None,
             memory_bytes: None,
             network: NetworkKind::None,
+            app: None,
         };
         let place = Place {
             name: "isodyne-7f3a-1".into(),

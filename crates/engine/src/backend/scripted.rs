@@ -32,6 +32,7 @@ impl Backend for ScriptedBackend {
     }
 
     fn prepare(&self, cell: &Cell, _lab: &Lab) -> Result<Box<dyn Launcher>, PrepareError> {
+        crate::application::Application::refuse(cell)?;
         let duration =
             |key: &str, default| cell.factors.get(key).and_then(FactorValue::as_duration_ns).unwrap_or(default);
         let fail = cell.factors.get("fail").and_then(FactorValue::as_text).and_then(|text| {

@@ -12,6 +12,8 @@ pub use error::HttpError;
 use crate::clock::Clock;
 use body::BodyKind;
 use isodyne_core::unit::HostInstant;
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +21,8 @@ use std::path::{Path, PathBuf};
 const HEAD_LIMIT: usize = 64 << 10;
 /// The largest body of a reply that is read.
 pub(crate) const BODY_LIMIT: usize = 16 << 20;
+/// How much of a file is read at a time.
+const FILE_PIECE: usize = 256 << 10;
 /// The most headers that a reply may have.
 const HEADER_COUNT_LIMIT: usize = 64;
 
@@ -198,6 +202,42 @@ impl Client {
         let at = self.clock.now();
         self.pending = None;
         Ok(Reply { status: head.status, body, asked, at })
+    }
+
+    /// Sends a file as the body of a request, piece by piece, and waits for the reply.
+    ///
+    /// # Errors
+    /// As [`Client::call`], and [`HttpError::Broken`] if the file cannot be read.
+    pub fn call_with_file(
+        &mut self,
+        request: &Request<'_>,
+        file: &Path,
+        deadline: HostInstant,
+    ) -> Result<Reply, HttpError> {
+        let asked = self.clock.now();
+        let broken = |source| HttpError::Broken { call: request.call(), source };
+        let mut file = File::open(file).map_err(broken)?;
+        let length = file.metadata().map_err(broken)?.len();
+        let head = format!(
+            "{} {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {}\r\nContent-Length: {length}\r\n\r\n",
+            request.method, request.target, request.content_type
+        );
+        socket::write_all(&self.stream, head.as_bytes(), deadline, self.clock).map_err(broken)?;
+        let mut piece = vec![0_u8; FILE_PIECE];
+        loop {
+            let count = file.read(&mut piece).map_err(broken)?;
+            if count == 0 {
+                break;
+            }
+            match socket::write_all(&self.stream, &piece[..count], deadline, self.clock) {
+                Ok(()) => {}
+                // Who has read enough to refuse has answered already.
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
+                Err(error) => return Err(broken(error)),
+            }
+        }
+        self.pending = Some((request.call(), asked));
+        self.receive(deadline)
     }
 
     /// Sends a request that turns the connection into a raw stream (`Upgrade: tcp`).

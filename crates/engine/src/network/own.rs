@@ -41,8 +41,23 @@ impl OwnNetwork {
             netlink.add_pair(LAB_CARD, SANDBOX_CARD, sandbox.as_fd())?;
             configure(&mut netlink, LAB_CARD, subnet.host())
         })?;
-        sandbox.within(|| configure(&mut Netlink::open()?, SANDBOX_CARD, subnet.guest()))?;
+        sandbox.within(|| {
+            let mut netlink = Netlink::open()?;
+            // A runtime that joins a namespace takes loopback as it finds it.
+            netlink.up("lo")?;
+            configure(&mut netlink, SANDBOX_CARD, subnet.guest())
+        })?;
         Ok(Self { subnet, lab, sandbox: Some(sandbox), tap: Mutex::new(None), uplink: None })
+    }
+
+    /// A namespace with loopback alone, for a sandbox that nobody else brings loopback up in.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn loopback() -> io::Result<Namespace> {
+        let namespace = Namespace::create()?;
+        namespace.within(|| Netlink::open()?.up("lo"))?;
+        Ok(namespace)
     }
 
     /// A network for a virtual machine: a tap, whose other end the machine configures by what it is told.

@@ -2,6 +2,8 @@
 
 use crate::backend::{docker, oci, podman};
 use crate::network::uplink;
+use rustix::io::Errno;
+use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -55,6 +57,15 @@ pub enum Resource {
     },
     /// A sandbox's way out through the host: a network card and a table of nftables, by the sandbox's name.
     Uplink(String),
+    /// What is mounted on a directory, with everything that is mounted in it.
+    Mount(PathBuf),
+    /// An image in a store of podman's.
+    PodmanImage {
+        /// The program and its global options.
+        command: Vec<String>,
+        /// The image's tag.
+        tag: String,
+    },
     /// A Docker image that this run has brought.
     DockerImage {
         /// The daemon's socket.
@@ -79,6 +90,8 @@ impl Resource {
             Self::PodmanContainer { command, name } => all_gone(podman::remove(command, name)),
             Self::DockerContainer { socket, name } => all_gone(docker::remove(socket, name)),
             Self::Uplink(name) => uplink::remove(name),
+            Self::Mount(path) => unmount_all(path),
+            Self::PodmanImage { command, tag } => all_gone(podman::remove_image(command, tag)),
             Self::DockerImage { socket, tag } => all_gone(docker::remove_image(socket, tag)),
         }
     }
@@ -87,8 +100,25 @@ impl Resource {
     pub(super) fn is_alive_thing(&self) -> bool {
         !matches!(
             self,
-            Self::Directory(_) | Self::File(_) | Self::Cgroup(_) | Self::Uplink(_) | Self::DockerImage { .. }
+            Self::Directory(_)
+                | Self::File(_)
+                | Self::Cgroup(_)
+                | Self::Uplink(_)
+                | Self::Mount(_)
+                | Self::PodmanImage { .. }
+                | Self::DockerImage { .. }
         )
+    }
+}
+
+/// Takes a mount away, and with it what is mounted in it. Who still uses it keeps it until they end.
+fn unmount_all(path: &Path) -> Result<(), String> {
+    match unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+        // Nothing is mounted there, or there is no such place.
+        Ok(()) | Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR) => Ok(()),
+        // An ordinary user has mounted nothing.
+        Err(Errno::PERM) if !rustix::process::geteuid().is_root() => Ok(()),
+        Err(errno) => Err(format!("mount {} stays: {errno}", path.display())),
     }
 }
 

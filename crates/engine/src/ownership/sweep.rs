@@ -3,7 +3,7 @@
 use super::journal::{self, GUARDIAN_LOCK};
 use super::leak::process_ids;
 use super::name_prefix;
-use super::resource::is_marked;
+use super::resource::{Resource, is_marked};
 use crate::clock::Clock;
 use crate::host::cgroup::{self, CgroupLayout};
 use crate::host::root::HostRoot;
@@ -28,6 +28,8 @@ pub fn sweep(run_id: &str) -> Vec<String> {
         wait_for_guardian(&scratch);
         let owned = journal::still_owned(&scratch).unwrap_or_default();
         survivors.extend(owned.iter().rev().filter_map(|resource| resource.remove().err()));
+        // What no journal tells of (a full disk): nothing may be removed through a mount.
+        survivors.extend(unmount_below(&scratch));
         if let Err(error) = std::fs::remove_dir_all(&scratch)
             && error.kind() != std::io::ErrorKind::NotFound
         {
@@ -44,6 +46,16 @@ pub fn sweep(run_id: &str) -> Vec<String> {
     survivors.extend(uplink::sweep(run_id));
     cgroup::remove_empty_parents(&layout);
     survivors
+}
+
+/// Takes away what is mounted in a directory, the deepest first; says what stays.
+fn unmount_below(scratch: &Path) -> Vec<String> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    // A place with a character that the table escapes is not one of ours.
+    let places = table.lines().filter_map(|line| line.split_ascii_whitespace().nth(4)).map(PathBuf::from);
+    let mut ours: Vec<PathBuf> = places.filter(|place| place.starts_with(scratch)).collect();
+    ours.sort_by_key(|place| std::cmp::Reverse(place.components().count()));
+    ours.into_iter().filter_map(|place| Resource::Mount(place).remove().err()).collect()
 }
 
 /// Kills every process that carries the run's mark.

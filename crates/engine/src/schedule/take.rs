@@ -83,14 +83,14 @@ fn measure(lab: &Lab, work: &Work, ticket: &Ticket) -> (Attempt, Contamination, 
     if let Some(failure) = &mut attempt.failure {
         failure.evidence.clone_from(&logs);
     }
-    let last = Sample::last_milestone_of(&work.cell.id);
+    let last = work.cell.benchmark.last_milestone(&attempt.ledger);
     debug_assert!(attempt.failure.is_some() || last.is_none_or(|last| attempt.ledger.at_ns(last).is_some()));
     (attempt, contamination, logs)
 }
 
 /// The sample's log files relative to the run directory; empty ones are removed.
 fn logs_of(backend: BackendName, place: &Place) -> Vec<String> {
-    let kinds = ["agent", "console", "latency", "metrics", backend.as_str()];
+    let kinds = ["agent", "app", "console", "latency", "metrics", backend.as_str()];
     let mut logs = Vec::new();
     for log in kinds.map(|kind| place.log(kind)) {
         match std::fs::metadata(&log) {

@@ -2,12 +2,15 @@
 //!
 //! The clock starts right before the fork (or the first API call) that makes the sandbox. It stops when the answer to the
 //! first command has arrived and has been found right: a nonce, drawn for this sample, comes back from a program that was
-//! forked and executed inside. Files and images are made before the clock starts and shown as `prepare_ns`.
+//! forked and executed inside. With a user's own application it stops when the agent's word that the application is ready has
+//! arrived and has been checked. Files and images are made before the clock starts and shown as `prepare_ns`.
 
-use super::Attempt;
+use super::{Attempt, app};
+use crate::application::Application;
 use crate::backend::{Launcher, Place, Sandbox, Stamp};
 use crate::channel::{ExecRequest, Executed};
 use crate::lab::Lab;
+use isodyne_core::cell::BenchmarkName;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::{Ledger, Milestone, MilestoneName, SignalName};
 use isodyne_core::unit::HostInstant;
@@ -28,6 +31,8 @@ pub struct BootOptions {
     pub timeout: Duration,
     /// The first command; `None` for the agent's own echo of a nonce.
     pub command: Option<Vec<String>>,
+    /// A user's own application, which is started instead of a first command.
+    pub app: Option<Application>,
 }
 
 /// Takes one sample.
@@ -41,35 +46,45 @@ pub fn boot(launcher: &dyn Launcher, place: &Place, lab: &Lab, options: &BootOpt
     let origin = sandbox.origin();
     attempt.metrics.insert("prepare_ns".to_owned(), origin.ns_since(prepared_from) as f64);
     let mut stamps = Vec::new();
-    let first = first_command(sandbox.as_mut(), lab, options, &mut stamps);
+    let mut progress = app::Progress::default();
+    let first = first_command(sandbox.as_mut(), lab, options, &mut stamps, &mut progress);
     // The total's end is a stamp of its own, after the answer was checked: the check shows in the residue.
     let end = lab.clock.now();
     let patience = match &first {
         Ok(proofs) => {
             attempt.proofs.clone_from(proofs);
             attempt.metrics.insert("total_ns".to_owned(), end.ns_since(origin) as f64);
+            attempt.metrics.append(&mut progress.metrics);
             attempt.metrics.extend(sandbox.usage());
             STOP_PATIENCE
         }
         Err(_) => FAILED_STOP_PATIENCE,
     };
     attempt.failure = first.err().map(|failure| sandbox.diagnose(failure));
+    if let Some(application) = &options.app {
+        app::end(sandbox.as_mut(), lab, place, application, &mut progress, &mut attempt);
+    }
     finish(sandbox.as_mut(), lab, patience, stamps, &mut attempt);
     attempt
 }
 
-/// Waits for the hello, runs the first command, and checks its answer.
+/// Waits for the hello, runs the first command or starts the application, and checks the answer.
 fn first_command(
     sandbox: &mut dyn Sandbox,
     lab: &Lab,
     options: &BootOptions,
     stamps: &mut Vec<Stamp>,
+    progress: &mut app::Progress,
 ) -> Result<Vec<String>, Failure> {
     let nonce = format!("{:016x}", fastrand::u64(..));
     let request = request(options, &nonce);
     let deadline = HostInstant(sandbox.origin().0.saturating_add(options.timeout.as_nanos() as u64));
     let (_, hello_at) = sandbox.agent().hello(deadline)?;
     stamps.push(Stamp { name: MilestoneName::Agent, at: hello_at, asked: None, signal: SignalName::Frame });
+    if let Some(application) = &options.app {
+        app::start(sandbox, lab, application, deadline, stamps, progress)?;
+        return Ok(std::mem::take(&mut progress.proofs));
+    }
     let executed = sandbox.agent().exec(&request, lab.clock.after(lab.clock.until(deadline)))?;
     stamps.push(Stamp {
         name: MilestoneName::FirstExec,
@@ -155,9 +170,10 @@ pub(super) fn finish(
 /// Computes the residue, and refuses a ledger that does not close.
 fn close(attempt: &mut Attempt) -> Result<(), Failure> {
     let total = attempt.metrics.get("total_ns").copied().unwrap_or(0.0) as u64;
+    let last = BenchmarkName::Boot.last_milestone(&attempt.ledger).unwrap_or(MilestoneName::FirstExec);
     let residue = attempt
         .ledger
-        .residue_ns(MilestoneName::FirstExec, total)
+        .residue_ns(last, total)
         .map_err(|error| Failure::new(FailureClass::Ledger, error.to_string()))?;
     attempt.metrics.insert("residue_ns".to_owned(), residue as f64);
     Ok(())

@@ -1,5 +1,6 @@
 //! Workloads: what a benchmark does with one sandbox.
 
+mod app;
 mod boot;
 mod network;
 mod options;

@@ -1,6 +1,7 @@
 //! What a benchmark is told, read from a cell.
 
 use super::{Attempt, BootOptions, NetworkOptions, boot, network};
+use crate::application::Application;
 use crate::backend::{Launcher, Place, PrepareError};
 use crate::lab::Lab;
 use crate::network::Family;
@@ -21,8 +22,9 @@ impl WorkloadOptions {
     /// Reads the factors of a cell; defaults are in there already.
     ///
     /// # Errors
-    /// [`PrepareError::Unavailable`] if the benchmark needs a power that the sandbox is not asked to have.
-    pub fn of(cell: &Cell) -> Result<Self, PrepareError> {
+    /// [`PrepareError::Unavailable`] if the benchmark needs a power that the sandbox is not asked to have, and as
+    /// [`Application::of`].
+    pub fn of(cell: &Cell, lab: &Lab) -> Result<Self, PrepareError> {
         let duration = |key: &str, default_ns: u64| {
             let ns = cell.factors.get(key).and_then(FactorValue::as_duration_ns).unwrap_or(default_ns);
             Duration::from_nanos(ns)
@@ -36,7 +38,7 @@ impl WorkloadOptions {
                 Some(FactorValue::Words(words)) => Some(words.clone()),
                 _ => None,
             };
-            return Ok(Self::Boot(BootOptions { timeout, command }));
+            return Ok(Self::Boot(BootOptions { timeout, command, app: Application::of(cell, lab)? }));
         }
         if matches!(word("network"), None | Some("none")) {
             let backend = cell.backend;
@@ -62,7 +64,9 @@ impl WorkloadOptions {
     /// How long the sandbox may take.
     pub fn timeout(&self) -> Duration {
         match self {
-            Self::Boot(options) => options.timeout,
+            Self::Boot(options) => {
+                options.timeout + options.app.as_ref().map_or(Duration::ZERO, |app| app.stop_timeout)
+            }
             // Once until hello, once for the traffic.
             Self::Network(options) => options.timeout * 2,
         }

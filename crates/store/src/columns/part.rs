@@ -3,10 +3,9 @@
 
 use super::fields::{CONTAMINATION, Fields};
 use crate::metric_names::{METRICS_LIMIT, too_many_metrics_in_file};
-use isodyne_core::cell::CellId;
+use isodyne_core::cell::{BenchmarkName, CellId};
 use isodyne_core::columns::{CellColumns, FAILURES_KEPT, PAGE_CACHES_KEPT, Phase, RunColumns};
-use isodyne_core::ledger::{MilestoneName, Step};
-use isodyne_core::sample::Sample;
+use isodyne_core::ledger::Step;
 use std::collections::HashMap;
 
 /// The samples of one stretch.
@@ -19,7 +18,7 @@ pub(super) struct Part {
 
 struct CellPart {
     id: CellId,
-    last: Option<MilestoneName>,
+    benchmark: Option<BenchmarkName>,
     /// Rows, failures and what has no column.
     done: CellColumns,
     metrics: Vec<(String, Vec<f64>)>,
@@ -53,7 +52,7 @@ impl Part {
 impl CellPart {
     fn new(id: CellId) -> Self {
         Self {
-            last: Sample::last_milestone_of(&id),
+            benchmark: id.benchmark(),
             id,
             done: CellColumns::default(),
             metrics: Vec::new(),
@@ -88,7 +87,7 @@ impl CellPart {
             }
             return Ok(());
         }
-        if let Some(last) = self.last
+        if let Some(last) = self.benchmark.and_then(|benchmark| benchmark.last_milestone(fields.ledger))
             && fields.ledger.steps(last, steps).is_ok()
         {
             self.take_steps(row, steps);

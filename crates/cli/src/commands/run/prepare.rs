@@ -10,6 +10,7 @@ use isodyne_core::plan::build::Build;
 use isodyne_core::probe::{Probe, ProbedBackend, Tool};
 use isodyne_core::record::{Asset, RUN_SCHEMA, RUN_VERSION, RunRecord, SkippedCell};
 use isodyne_core::schedule::{Shard, shard};
+use isodyne_engine::application;
 use isodyne_engine::backend::{self, Description, Place, PrepareError, Step};
 use isodyne_engine::build;
 use isodyne_engine::host::signals;
@@ -67,7 +68,9 @@ fn prepare_cells(cells: Vec<Cell>, builds: Builds, lab: &Lab, output: &Output) -
             continue;
         }
         let resolved = prepared.builds.resolve(&cell);
-        let ready = WorkloadOptions::of(&cell).and_then(|options| Ok((backend.prepare(&resolved, lab)?, options)));
+        let ready = application::obtain(&cell, lab, &mut |event| output.say(&crate::commands::image::said(&event)))
+            .and_then(|()| WorkloadOptions::of(&cell, lab))
+            .and_then(|options| Ok((backend.prepare(&resolved, lab)?, options)));
         match ready {
             Ok((launcher, options)) => {
                 prepared.work.push(Work { cell, launcher, options });

@@ -4,6 +4,7 @@ use super::Table;
 use crate::cell::{BackendName, BenchmarkName};
 use crate::diagnostic::{hint_for, quoted};
 use crate::factor::{FactorValue, Factors};
+use crate::plan::app;
 use crate::plan::findings::Findings;
 use crate::plan::key::Key;
 use crate::plan::table::{PLAN_KEYS, backend_keys, benchmark_keys};
@@ -34,7 +35,9 @@ impl Table<'_> {
                 factors.extend(named(entry, &path, findings).map(|value| (entry.key.clone(), value)));
                 continue;
             }
-            let candidates: Vec<&Key> = known.iter().copied().filter(|key| key.name == entry.key).collect();
+            let of_app = app::key_of(&entry.key);
+            let candidates: Vec<&Key> =
+                known.iter().copied().filter(|key| key.name == entry.key).chain(of_app).collect();
             let Some(key) = candidates.first() else {
                 let names = known.iter().map(|key| key.name).chain(["backend", "variant"]);
                 let hint = hint_for(&entry.key, names.collect::<std::collections::BTreeSet<_>>());

@@ -49,6 +49,7 @@ impl Backend for CloudHypervisorBackend {
     }
 
     fn prepare(&self, cell: &Cell, lab: &Lab) -> Result<Box<dyn Launcher>, PrepareError> {
+        crate::application::Application::refuse(cell)?;
         let unavailable = |reason: String, hint: &str| PrepareError::Unavailable { reason, hint: hint.to_owned() };
         if let Some((reason, hint)) = kvm::trouble(lab.host.kvm()) {
             return Err(unavailable(reason.to_owned(), hint));

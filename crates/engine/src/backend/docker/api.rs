@@ -81,6 +81,8 @@ pub(super) struct Wanted<'a> {
     pub(super) run_id: &'a str,
     pub(super) memory_bytes: Option<u64>,
     pub(super) cgroup_parent: Option<String>,
+    /// Whether a user's own application runs inside: then with what Docker gives to one by itself, else with nothing.
+    pub(super) app: bool,
 }
 
 /// The body of `POST /containers/create`.
@@ -88,19 +90,21 @@ pub(super) fn container(wanted: &Wanted<'_>) -> Value {
     let mut host = json!({
         "NetworkMode": "none",
         "LogConfig": { "Type": "none" },
-        "ReadonlyRootfs": true,
-        "Tmpfs": { "/tmp": "" },
-        "CapDrop": ["ALL"],
-        "SecurityOpt": ["no-new-privileges"],
         "Ulimits": [{ "Name": "nofile", "Soft": 1024, "Hard": 1024 }],
     });
+    if !wanted.app {
+        host["ReadonlyRootfs"] = true.into();
+        host["Tmpfs"] = json!({ "/tmp": "" });
+        host["CapDrop"] = json!(["ALL"]);
+        host["SecurityOpt"] = json!(["no-new-privileges"]);
+    }
     if let Some(limit) = wanted.memory_bytes {
         host["Memory"] = limit.into();
     }
     if let Some(parent) = &wanted.cgroup_parent {
         host["CgroupParent"] = parent.as_str().into();
     }
-    json!({
+    let mut body = json!({
         "Image": wanted.image,
         "Cmd": wanted.args,
         "Labels": { "isodyne.run": wanted.run_id },
@@ -112,7 +116,15 @@ pub(super) fn container(wanted: &Wanted<'_>) -> Value {
         "Tty": false,
         "NetworkDisabled": true,
         "HostConfig": host,
-    })
+    });
+    if wanted.app {
+        // The agent starts the application, as its image and the plan say; the agent itself is root at the top.
+        body["Entrypoint"] = json!(wanted.args.get(..1).unwrap_or_default());
+        body["Cmd"] = json!(wanted.args.get(1..).unwrap_or_default());
+        body["User"] = "0:0".into();
+        body["WorkingDir"] = "/".into();
+    }
+    body
 }
 
 /// `POST /containers/create`.

@@ -41,6 +41,7 @@ impl DockerLauncher {
             run_id: &self.run_id,
             memory_bytes: self.memory_bytes,
             cgroup_parent: self.daemon.cgroup_parent(name),
+            app: self.image.app,
         })
     }
 
@@ -73,13 +74,15 @@ impl Launcher for DockerLauncher {
             |call: String, body: Option<Value>| Step::Request { socket: text(&self.daemon.socket), call, body };
         let name = place.name.as_str();
         let body = self.body(name, &config::serve(place.agent_patience_s));
+        let bring = self.image.calls.iter().map(|call| request(call.clone(), None));
         Description {
-            steps: vec![
-                request(format!("POST {}", image::import_target(&self.run_id)), None),
-                request(format!("POST {}", api::create_target(name)), Some(body)),
-                request(format!("POST {}", api::attach_target(name)), None),
-                request(format!("POST {}", api::start_target(name)), None),
-            ],
+            steps: bring
+                .chain([
+                    request(format!("POST {}", api::create_target(name)), Some(body)),
+                    request(format!("POST {}", api::attach_target(name)), None),
+                    request(format!("POST {}", api::start_target(name)), None),
+                ])
+                .collect(),
         }
     }
 
@@ -182,7 +185,13 @@ mod tests {
         let asset = Asset { role: "image".into(), name: "x".into(), sha256: String::new(), size_bytes: 0 };
         let launcher = DockerLauncher {
             daemon: Daemon::for_tests("/var/run/docker.sock", "cgroupfs"),
-            image: Arc::new(Image { tag: image::tag("7f3a"), asset, _guard: None }),
+            image: Arc::new(Image {
+                tag: image::tag("7f3a"),
+                asset,
+                calls: vec![format!("POST {}", image::import_target("7f3a"))],
+                app: false,
+                _guard: None,
+            }),
             memory_bytes: Some(64 << 20),
             run_id: "7f3a".into(),
         };

@@ -13,6 +13,7 @@ pub(crate) mod stream;
 pub use remove::{list_with_prefix, remove, remove_image};
 
 use super::{Backend, Launcher, PrepareError};
+use crate::application::Application;
 use crate::http::HttpError;
 use crate::lab::Lab;
 use api::Daemon;
@@ -95,7 +96,12 @@ impl Backend for DockerBackend {
     fn prepare(&self, cell: &Cell, lab: &Lab) -> Result<Box<dyn Launcher>, PrepareError> {
         let unavailable = |(reason, hint)| PrepareError::Unavailable { reason, hint };
         let daemon = daemon(lab).map_err(unavailable)?;
-        let image = image::of_run(&daemon, lab).map_err(|reason| {
+        let app = Application::of(cell, lab)?;
+        let image = match &app {
+            Some(app) => image::of_app(&daemon, app, lab),
+            None => image::of_run(&daemon, lab),
+        };
+        let image = image.map_err(|reason| {
             unavailable((reason, "look into the daemon's log, and whether its disk is full".to_owned()))
         })?;
         // The daemon has the rights, whoever asks it.

@@ -21,6 +21,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) rootless: Option<(u32, u32)>,
     /// Whether the runtime knows cgroup namespaces.
     pub(crate) cgroup_namespace: bool,
+    /// Whether a user's own application runs inside: then with what Docker gives to one, else with nothing.
+    pub(crate) app: bool,
     /// The path of the network namespace to join; a new and empty one without.
     pub(crate) network: Option<&'a str>,
 }
@@ -81,6 +83,24 @@ struct Linux {
     readonly_paths: Vec<&'static str>,
 }
 
+/// What Docker gives to a container, and no more.
+pub(crate) const CAPABILITIES: [&str; 14] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FSETID",
+    "CAP_FOWNER",
+    "CAP_MKNOD",
+    "CAP_NET_RAW",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETFCAP",
+    "CAP_SETPCAP",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SYS_CHROOT",
+    "CAP_KILL",
+    "CAP_AUDIT_WRITE",
+];
+
 /// The arguments that make the agent serve.
 pub(crate) fn serve(patience_s: u32) -> Vec<String> {
     [AGENT_PATH, "serve", "--channel", "stdio", "--patience", &patience_s.to_string()].map(str::to_owned).to_vec()
@@ -88,7 +108,7 @@ pub(crate) fn serve(patience_s: u32) -> Vec<String> {
 
 /// The text of `config.json`.
 pub(crate) fn text(wanted: &Wanted<'_>) -> String {
-    let none: [&str; 0] = [];
+    let given: &[&str] = if wanted.app { &CAPABILITIES } else { &[] };
     let config = Config {
         oci_version: "1.0.2",
         process: Process {
@@ -97,14 +117,14 @@ pub(crate) fn text(wanted: &Wanted<'_>) -> String {
             args: wanted.args.clone(),
             env: vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
             cwd: "/",
-            capabilities: json!({ "bounding": none, "effective": none, "permitted": none }),
+            capabilities: json!({ "bounding": given, "effective": given, "permitted": given }),
             // The same limit as the engines are asked for, and one that every host grants.
             rlimits: vec![json!({ "type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024 })],
-            no_new_privileges: true,
+            no_new_privileges: !wanted.app,
         },
-        root: Root { path: crate::backend::text(wanted.rootfs), readonly: true },
+        root: Root { path: crate::backend::text(wanted.rootfs), readonly: !wanted.app },
         hostname: "isodyne",
-        mounts: mounts(),
+        mounts: mounts(wanted.app),
         linux: linux(wanted),
     };
     // Strings, numbers and lists of them always serialise; an empty text would be refused by the runtime.
@@ -113,18 +133,21 @@ pub(crate) fn text(wanted: &Wanted<'_>) -> String {
     text
 }
 
-fn mounts() -> Vec<Mount> {
+fn mounts(app: bool) -> Vec<Mount> {
     let mount = |destination, kind, options: &[&'static str]| Mount {
         destination,
         kind,
         source: kind,
         options: options.to_vec(),
     };
+    let shared = || mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]);
+    // An application's own `/tmp` can be written to.
+    let last = if app { shared() } else { mount("/tmp", "tmpfs", &["nosuid", "nodev", "mode=1777"]) };
     vec![
         mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
         mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
         mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
-        mount("/tmp", "tmpfs", &["nosuid", "nodev", "mode=1777"]),
+        last,
     ]
 }
 

@@ -17,6 +17,7 @@ fn launcher(name: BackendName, options: &[&str], lifecycle: Lifecycle) -> OciLau
         network: NetworkKind::None,
         rootfs: "/scratch/rootfs".into(),
         asset,
+        app: None,
     }
 }
 

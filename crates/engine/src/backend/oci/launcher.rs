@@ -3,6 +3,7 @@
 use super::diagnose::{Evidence, explain, log_path};
 use super::sandbox::{OciSandbox, Parts};
 use super::{Runtime, config, signals};
+use crate::application::{self, Application, SampleRoot, root_steps};
 use crate::backend::notify::FileNotify;
 use crate::backend::{Description, Launcher, Place, Sandbox, Stamp, Step, text};
 use crate::channel::{AgentChannel, FdTransport};
@@ -44,6 +45,8 @@ pub(super) struct OciLauncher {
     pub(super) network: NetworkKind,
     pub(super) rootfs: PathBuf,
     pub(super) asset: Asset,
+    /// The application, whose unpacked root `rootfs` then is: each sample has a layer of its own over it.
+    pub(super) app: Option<Application>,
 }
 
 /// Where the runtime keeps the state of this one container.
@@ -71,6 +74,7 @@ impl Runtime {
         rootfs: &Path,
         args: Vec<String>,
         memory_bytes: Option<u64>,
+        app: bool,
         network: Option<&str>,
     ) -> String {
         config::text(&config::Wanted {
@@ -78,6 +82,7 @@ impl Runtime {
             args,
             rootfs,
             memory_bytes,
+            app,
             rootless: self.rootless,
             // gVisor has cgroups of its own inside.
             cgroup_namespace: self.name != BackendName::Runsc,
@@ -170,7 +175,10 @@ impl OciLauncher {
 
     fn config(&self, place: &Place, network: Option<&str>) -> String {
         let args = config::serve(place.agent_patience_s);
-        self.runtime.config(place, &self.rootfs, args, self.memory_bytes, network)
+        match self.app {
+            Some(_) => self.runtime.config(place, &application::path_of(place), args, self.memory_bytes, true, network),
+            None => self.runtime.config(place, &self.rootfs, args, self.memory_bytes, false, network),
+        }
     }
 
     /// Waits for one call of a split life cycle.
@@ -206,10 +214,14 @@ impl Launcher for OciLauncher {
             content: self.config(place, network_of(self.network)),
         };
         let runs = self.calls(place).into_iter().map(|argv| Step::Run { argv });
-        Description { steps: self.network.steps(&place.name).into_iter().chain([config]).chain(runs).collect() }
+        let root = self.app.as_ref().map(|_| root_steps(&self.rootfs, place, self.runtime.rootless.is_none()));
+        let before = self.network.steps(&place.name).into_iter().chain(root);
+        Description { steps: before.chain([config]).chain(runs).collect() }
     }
 
     fn launch(&self, place: &Place, lab: &Lab) -> Result<Box<dyn Sandbox>, Failure> {
+        let root = |app| SampleRoot::make(app, &self.rootfs, place, false, lab);
+        let root = self.app.as_ref().map(root).transpose()?;
         let network = self.network.for_container(&place.name, lab)?;
         let namespace = path_of(network.as_deref());
         self.runtime.write_bundle(place, &self.config(place, namespace.as_deref()))?;
@@ -259,6 +271,7 @@ impl Launcher for OciLauncher {
             init,
             network,
             guard: Some(guard),
+            root,
         })))
     }
 

@@ -17,6 +17,7 @@ mod trial;
 pub use remove::{list, list_with_prefix, remove};
 
 use super::{Backend, Launcher, PrepareError, program};
+use crate::application::Application;
 use crate::channel::agent_binary;
 use crate::host::inspect_tool;
 use crate::image::rootfs::Rootfs;
@@ -154,8 +155,12 @@ impl Backend for OciBackend {
         if differs || network != NetworkKind::None {
             trial::run(&runtime, network, lab).map_err(|(reason, hint)| PrepareError::Unavailable { reason, hint })?;
         }
-        let (rootfs, asset) = rootfs(lab, "rootfs")?;
-        Ok(Box::new(OciLauncher { runtime, lifecycle, memory_bytes, network, rootfs, asset }))
+        let app = Application::of(cell, lab)?;
+        let (rootfs, asset) = match &app {
+            Some(app) => (app.base_directory(lab)?, app.asset()),
+            None => rootfs(lab, "rootfs")?,
+        };
+        Ok(Box::new(OciLauncher { runtime, lifecycle, memory_bytes, network, rootfs, asset, app }))
     }
 }
 

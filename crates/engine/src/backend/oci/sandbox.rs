@@ -5,7 +5,8 @@ use super::diagnose::{Evidence, explain};
 use super::group;
 use super::launcher::{command, open_log, state_root};
 use super::remove::{is_left, remove};
-use crate::backend::{Place, Sandbox, Stamp, Stopped};
+use crate::application::SampleRoot;
+use crate::backend::{AppRoot, Place, Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
 use crate::host::accounting;
@@ -49,7 +50,9 @@ pub(super) struct Parts {
     /// The container's first process in a split life cycle.
     pub(super) init: Option<OwnedFd>,
     pub(super) network: Option<Arc<OwnNetwork>>,
+    // Dropped in this order: a container must be gone before its root is.
     pub(super) guard: Option<Owned>,
+    pub(super) root: Option<SampleRoot>,
 }
 
 /// The sandbox. Dropped, its guard removes the container.
@@ -138,6 +141,10 @@ impl Sandbox for OciSandbox {
         self.parts.network.clone().map(|network| network as Arc<dyn Network>)
     }
 
+    fn app_root(&self) -> AppRoot {
+        AppRoot::Own { how: self.parts.root.as_ref().map(|root| root.how.clone()).unwrap_or_default() }
+    }
+
     fn usage(&mut self) -> Vec<(String, f64)> {
         self.seen = group::usage(&self.parts.place.name);
         let mut usage = group::metrics(&self.seen);
@@ -201,6 +208,7 @@ impl Sandbox for OciSandbox {
             stopped.complaint = Some(format!("{} ended with {}", self.parts.runtime.name, exit.status));
         }
         stopped.survivors.extend(self.parts.process.end_group().err());
+        stopped.survivors.extend(self.parts.root.iter_mut().flat_map(SampleRoot::remove));
         if stopped.survivors.is_empty()
             && let Some(guard) = self.parts.guard.take()
         {

@@ -48,7 +48,7 @@ fn attempt(
     std::fs::create_dir_all(&place.directory).map_err(|error| format!("{}: {error}", place.directory.display()))?;
     let args = [AGENT_PATH, "echo", WORD].map(str::to_owned).to_vec();
     let network = network.for_container(&place.name, lab).map_err(|failure| failure.message)?;
-    let config = runtime.config(place, rootfs, args, None, path_of(network.as_deref()).as_deref());
+    let config = runtime.config(place, rootfs, args, None, false, path_of(network.as_deref()).as_deref());
     runtime.write_bundle(place, &config).map_err(|failure| failure.message)?;
     let _guard = lab.owner.own(runtime.resource(place));
     let bundle = crate::backend::text(&place.directory);

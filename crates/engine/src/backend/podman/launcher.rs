@@ -1,8 +1,10 @@
 //! Launching a container by `podman run`.
 
+use super::image::Image;
 use super::sandbox::{Parts, PodmanSandbox};
 use super::store::{Session, Store};
 use crate::backend::notify::{Change, FileNotify, Follow, Meaning, Rule};
+use crate::backend::oci::config::CAPABILITIES;
 use crate::backend::oci::diagnose::log_path;
 use crate::backend::oci::launcher::{command, network_of, open_log, path_of, refused, spawned, stdio_channel};
 use crate::backend::oci::{command as call, config, group, rootfs, signals};
@@ -30,11 +32,25 @@ pub(super) struct PodmanLauncher {
     pub(super) store: Store,
     pub(super) memory_bytes: Option<u64>,
     pub(super) network: NetworkKind,
-    pub(super) rootfs: PathBuf,
-    pub(super) asset: Asset,
+    pub(super) content: Content,
     pub(super) run_id: String,
     /// Keeps what podman needs for more than one call; `None` where nothing is run.
     pub(super) _session: Option<Arc<Session>>,
+}
+
+/// What is in a container.
+pub(super) enum Content {
+    /// The agent alone, in a directory that nothing writes to.
+    Rootfs(PathBuf, Asset),
+    /// A user's own application.
+    Image(Arc<Image>),
+}
+
+impl Content {
+    /// The agent alone.
+    pub(super) fn rootfs(lab: &Lab) -> Result<Self, PrepareError> {
+        rootfs(lab, "podman-rootfs").map(|(path, asset)| Self::Rootfs(path, asset))
+    }
 }
 
 /// The directory that podman's and conmon's files of one container go to.
@@ -54,8 +70,19 @@ impl PodmanLauncher {
         add(&["--network", &network, "--log-driver", "none", "--pull", "never"]);
         // Limits that every host grants: podman's own are beyond those of a lab without CAP_SYS_RESOURCE.
         add(&["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]);
-        add(&["--cap-drop", "all", "--security-opt", "no-new-privileges"]);
-        add(&["--read-only", "--read-only-tmpfs=false", "--tmpfs", "/tmp"]);
+        match &self.content {
+            Content::Rootfs(..) => {
+                add(&["--cap-drop", "all", "--security-opt", "no-new-privileges"]);
+                add(&["--read-only", "--read-only-tmpfs=false", "--tmpfs", "/tmp"]);
+            }
+            Content::Image(_) => {
+                // What Docker gives to a container, which is more than podman does.
+                let names: Vec<&str> = CAPABILITIES.iter().map(|name| name.trim_start_matches("CAP_")).collect();
+                add(&["--cap-drop", "all", "--cap-add", &names.join(",")]);
+                // The agent starts the application, as its image and the plan say; the agent itself is root at the top.
+                add(&["--user", "0:0", "--workdir", "/", "--entrypoint", program.first().map_or("", String::as_str)]);
+            }
+        }
         add(&["--cidfile", &file("cid"), "--pidfile", &file("pid"), "--conmon-pidfile", &file("conmon")]);
         if self.store.root {
             add(&["--cgroups", "no-conmon", "--cgroup-parent", &group::path_of(&place.name)]);
@@ -63,8 +90,16 @@ impl PodmanLauncher {
         if let Some(limit) = self.memory_bytes {
             add(&["--memory", &format!("{limit}b")]);
         }
-        add(&["--rootfs", &text(&self.rootfs)]);
-        argv.extend(program.iter().cloned());
+        match &self.content {
+            Content::Rootfs(rootfs, _) => {
+                add(&["--rootfs", &text(rootfs)]);
+                argv.extend(program.iter().cloned());
+            }
+            Content::Image(image) => {
+                add(&[&image.tag]);
+                argv.extend(program.iter().skip(1).cloned());
+            }
+        }
         argv
     }
 
@@ -92,6 +127,9 @@ fn rules(store: &Store) -> Vec<Rule> {
 impl Launcher for PodmanLauncher {
     fn describe(&self, place: &Place) -> Description {
         let mut steps = self.store.steps();
+        if let Content::Image(image) = &self.content {
+            steps.push(Step::Run { argv: image.load.clone() });
+        }
         steps.extend(self.network.steps(&place.name));
         let argv = self.argv(place, &config::serve(place.agent_patience_s), network_of(self.network));
         steps.push(Step::Run { argv });
@@ -136,7 +174,10 @@ impl Launcher for PodmanLauncher {
     }
 
     fn assets(&self) -> Vec<Asset> {
-        vec![self.asset.clone()]
+        match &self.content {
+            Content::Rootfs(_, asset) => vec![asset.clone()],
+            Content::Image(image) => vec![image.asset.clone()],
+        }
     }
 
     fn tools(&self) -> Vec<Tool> {
@@ -146,7 +187,7 @@ impl Launcher for PodmanLauncher {
 
 /// Runs the agent's `echo` in a container: a version alone does not say that podman works here.
 pub(super) fn trial(store: &Store, lab: &Lab) -> Result<(), String> {
-    let (rootfs, asset) = rootfs(lab, "podman-rootfs").map_err(|error| match error {
+    let content = Content::rootfs(lab).map_err(|error| match error {
         PrepareError::Unavailable { reason, .. } | PrepareError::Invalid { message: reason, .. } => reason,
     })?;
     let session = Some(store.open(lab)?);
@@ -155,8 +196,7 @@ pub(super) fn trial(store: &Store, lab: &Lab) -> Result<(), String> {
         store: store.clone(),
         memory_bytes: None,
         network: NetworkKind::None,
-        rootfs,
-        asset,
+        content,
         run_id,
         _session: session,
     };
@@ -196,8 +236,10 @@ mod tests {
             store: Store::at(tool("podman"), tool("runc"), "/scratch/podman".into(), true),
             memory_bytes: Some(64 << 20),
             network: NetworkKind::None,
-            rootfs: "/scratch/podman-rootfs".into(),
-            asset: Asset { role: "image".into(), name: "x".into(), sha256: String::new(), size_bytes: 0 },
+            content: Content::Rootfs(
+                "/scratch/podman-rootfs".into(),
+                Asset { role: "image".into(), name: "x".into(), sha256: String::new(), size_bytes: 0 },
+            ),
             run_id: "7f3a".into(),
             _session: None,
         };

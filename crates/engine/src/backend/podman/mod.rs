@@ -4,22 +4,24 @@
 //! containers, images and locks are never touched and the user's settings do not change what is measured. One
 //! `podman run` is the sandbox; conmon, which podman leaves beside it, is waited for as well.
 
+mod image;
 mod launcher;
 mod remove;
 mod sandbox;
 mod store;
 
-pub use remove::{list_with_prefix, remove};
+pub use remove::{list_with_prefix, remove, remove_image};
 
 use super::oci;
 use super::{Backend, Launcher, PrepareError, program};
+use crate::application::Application;
 use crate::host::inspect_tool;
 use crate::lab::Lab;
 use crate::network::NetworkKind;
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::probe::{Capabilities, Probe, Tool};
 use isodyne_core::sample::Accuracy;
-use launcher::PodmanLauncher;
+use launcher::{Content, PodmanLauncher};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use store::Store;
@@ -113,12 +115,17 @@ impl Backend for PodmanBackend {
         let wish = cell.factors.get("runtime").and_then(|value| value.as_text()).unwrap_or("auto");
         let store = working_store(&tool, own_store, wish, lab).map_err(unavailable)?;
         let memory_bytes = oci::memory_limit(cell, lab)?;
-        let (rootfs, asset) = oci::rootfs(lab, "podman-rootfs")?;
         let opened = store
             .open(lab)
             .map_err(|reason| unavailable((reason, "run `podman ps` by hand to see more".to_owned())))?;
+        let content = match Application::of(cell, lab)? {
+            Some(app) => Content::Image(image::load(&store, &app, lab).map_err(|reason| {
+                unavailable((reason, "look at the free space of the temporary directory".to_owned()))
+            })?),
+            None => Content::rootfs(lab)?,
+        };
         let run_id = lab.run_id.clone();
         let network = NetworkKind::of(cell, lab, "leave `network` at \"none\"")?;
-        Ok(Box::new(PodmanLauncher { store, memory_bytes, network, rootfs, asset, run_id, _session: Some(opened) }))
+        Ok(Box::new(PodmanLauncher { store, memory_bytes, network, content, run_id, _session: Some(opened) }))
     }
 }

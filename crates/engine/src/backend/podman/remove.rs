@@ -48,6 +48,18 @@ pub fn remove(command: &[String], name: &str) -> Vec<String> {
     survivors
 }
 
+/// Removes an image from a store; being gone already is success, with its store or without.
+pub fn remove_image(command: &[String], tag: &str) -> Vec<String> {
+    if is_store_gone(command) {
+        return Vec::new();
+    }
+    match call::run(podman(command, &["rmi", "--force", tag]), CALL) {
+        Ok(finished) if finished.is_success() || finished.complaint().contains("image not known") => Vec::new(),
+        Ok(finished) => vec![format!("image {tag} stays: {}", finished.complaint())],
+        Err(error) => vec![format!("image {tag} may stay: podman: {error}")],
+    }
+}
+
 /// The conmon processes of a container, by their command lines.
 fn monitors(name: &str) -> Vec<(i32, OwnedFd)> {
     let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();

@@ -1,9 +1,10 @@
 //! The exact command line of QEMU and of the guest's kernel, from a resolved configuration. Pure, golden-tested.
 
 use crate::backend::qemu::config::{Accelerator, Channel, Config, Machine};
-use crate::backend::text;
 use crate::backend::vmm::command_line::{self, AgentWords};
+use crate::backend::{Place, text};
 use crate::network::{NetworkKind, SANDBOX_CARD, Subnet, UserNetwork};
+use std::path::{Path, PathBuf};
 
 /// The descriptors that QEMU inherits, connected by socket pairs: no socket file, no polling for one, no path limit.
 /// The numbers are high so that they meet none that the standard library opens while it starts a program.
@@ -26,7 +27,8 @@ pub mod descriptor {
 pub const PORT_NAME: &str = "isodyne";
 
 /// QEMU's arguments, the program first. Subnet and hardware address follow from the sandbox's name.
-pub fn argv(config: &Config, program: &str, name: &str, agent_patience_s: u32) -> Vec<String> {
+pub fn argv(config: &Config, program: &str, place: &Place) -> Vec<String> {
+    let (name, agent_patience_s) = (place.name.as_str(), place.agent_patience_s);
     let mut argv: Vec<String> = vec![program.to_owned()];
     let mut add = |arguments: &[&str]| argv.extend(arguments.iter().map(|argument| (*argument).to_owned()));
 
@@ -85,9 +87,21 @@ pub fn argv(config: &Config, program: &str, name: &str, agent_patience_s: u32) -
         add(&["-device", &format!("virtio-net-pci,netdev=net,romfile=,mac={}", Subnet::of(name).guest_mac())]);
     }
 
+    if let Some(disk) = &config.disk {
+        // A comma in a path is written twice.
+        let file = text(&disk_path(&place.directory)).replace(',', ",,");
+        add(&["-drive", &format!("if=none,id=app,format={},file={file}", disk.format())]);
+        add(&["-device", "virtio-blk-pci,drive=app"]);
+    }
+
     add(&["-kernel", &text(&config.kernel), "-initrd", &text(&config.initramfs)]);
     add(&["-append", &kernel_command_line(config, name, agent_patience_s)]);
     argv
+}
+
+/// The disk of one sample.
+pub fn disk_path(directory: &Path) -> PathBuf {
+    directory.join("app.disk")
 }
 
 fn machine(machine: Machine) -> &'static str {

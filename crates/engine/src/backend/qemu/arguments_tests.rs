@@ -16,12 +16,22 @@ fn config(machine: Machine) -> Config {
         modules: Vec::new(),
         command_line: String::new(),
         network: NetworkKind::None,
+        disk: None,
+    }
+}
+
+fn place() -> Place {
+    Place {
+        name: "isodyne-7f3a-1".into(),
+        directory: "/scratch,1/1".into(),
+        log_prefix: "/run/logs/1-qemu".into(),
+        agent_patience_s: 30,
     }
 }
 
 /// One option with its value a line.
 fn lines(config: &Config) -> String {
-    argv(config, "qemu", "isodyne-7f3a-1", 30).join(" ").replace(" -", "\n-")
+    argv(config, "qemu", &place()).join(" ").replace(" -", "\n-")
 }
 
 #[test]
@@ -133,7 +143,7 @@ fn every_combination_is_whole() {
         for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
             for channel in [Channel::Serial, Channel::VirtioSerial] {
                 let config = Config { accelerator, channel, ..config(machine) };
-                let argv = argv(&config, "qemu", "isodyne-7f3a-1", 30);
+                let argv = argv(&config, "qemu", &place());
                 // Every character device has a user and every user its device.
                 let chardevs: Vec<&str> =
                     argv.iter().filter_map(|word| word.strip_prefix("socket,id=")?.split(',').next()).collect();
@@ -168,4 +178,18 @@ fn a_network_is_a_card_with_addresses_of_the_sandboxs_own() {
     -device virtio-net-pci,netdev=net,romfile=,mac=52:49:01:88:46:e0
     -append earlyprintk=ttyS0 quiet console=ttyS0 panic=-1 reboot=t cryptomgr.notests no_timer_check isodyne.channel=serial:/dev/ttyS1 isodyne.modules=virtio_ring.ko,virtio_net.ko isodyne.net=eth0,10.0.2.15/24,10.0.2.2 isodyne.end=poweroff isodyne.patience=30
     ");
+}
+
+#[test]
+fn an_applications_disk_is_a_drive_of_its_own() {
+    use crate::backend::qemu::config::DiskConfig;
+    use crate::image::app::OverlayMethod;
+    let with = |method| {
+        let disk = Some(DiskConfig { base: PathBuf::from("/cache/disk"), method });
+        lines(&Config { disk, ..config(Machine::Q35) })
+    };
+    let drive = "\n-drive if=none,id=app,format=qcow2,file=/scratch,,1/1/app.disk\n-device virtio-blk-pci,drive=app\n";
+    assert!(with(OverlayMethod::Qcow2).contains(drive));
+    assert!(with(OverlayMethod::SparseCopy).contains(",format=raw,file="));
+    assert!(!lines(&config(Machine::Q35)).contains("drive"));
 }

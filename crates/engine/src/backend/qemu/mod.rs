@@ -1,12 +1,14 @@
 //! QEMU: a virtual machine on an emulated PC or a minimal machine, by KVM or by translation, driven over QMP.
 
+use crate::application::{self, Application};
 use crate::backend::vmm::{guest, kvm};
-use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, program};
+use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, program, text};
 use crate::host::inspect_tool;
+use crate::image::app::{OverlayKind, overlay};
 use crate::image::{self, Driver, GuestAssets, SetupError, Transport};
 use crate::lab::Lab;
 use crate::network::NetworkKind;
-use config::{Accelerator, Channel, Config, Entry, Wish};
+use config::{Accelerator, Channel, Config, DiskConfig, Entry, Machine, Wish};
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::failure::Failure;
 use isodyne_core::probe::{Capabilities, Probe, Tool};
@@ -62,7 +64,19 @@ impl Backend for QemuBackend {
         let guest = guest::guest_for(lab, BackendName::Qemu, wish.kernel.as_deref())?;
         // Once more with what this host has: the wish knows the words only.
         NetworkKind::of(cell, lab, "use `network = \"user\"`")?;
-        let (config, assets) = resolve(wish, &guest)?;
+        let app = Application::of(cell, lab)?;
+        if app.is_some() && wish.machine == Machine::Microvm {
+            return Err(PrepareError::Invalid {
+                key: "backend.qemu.machine".to_owned(),
+                message: "an application's disk needs PCI, which `machine = \"microvm\"` does not have".to_owned(),
+                hint: "use `machine = \"q35\"` with [app]".to_owned(),
+            });
+        }
+        let disk = app.as_ref().map(|app| disk(app, lab)).transpose()?;
+        let (base, disk_asset) = disk.unzip();
+        let (mut config, mut assets) = resolve(wish, &guest, base.is_some())?;
+        config.disk = base;
+        assets.extend(app.iter().map(Application::asset).chain(disk_asset));
         Ok(Box::new(QemuLauncher { accuracy: accuracy(config.accelerator, lab), config, tool, assets }))
     }
 }
@@ -79,8 +93,18 @@ fn accuracy(accelerator: Accelerator, lab: &Lab) -> Accuracy {
     }
 }
 
+/// The base of the application's disks, and how they are made of it on this host: tried once.
+fn disk(app: &Application, lab: &Lab) -> Result<(DiskConfig, Asset), PrepareError> {
+    let (base, asset) = app.base_disk(lab)?;
+    let trial = lab.scratch.join("trial.disk");
+    let made = overlay(&base, &trial, OverlayKind::RawOrQcow2).map_err(application::refused);
+    // It goes with the scratch directory in any case.
+    let _ = std::fs::remove_file(&trial);
+    Ok((DiskConfig { base, method: made?.method }, asset))
+}
+
 /// Brings the wish and the guest together.
-fn resolve(wish: Wish, guest: &GuestAssets) -> Result<(Config, Vec<Asset>), PrepareError> {
+fn resolve(wish: Wish, guest: &GuestAssets, has_disk: bool) -> Result<(Config, Vec<Asset>), PrepareError> {
     let entry = wish.entry.unwrap_or(if guest.pvh_elf.is_some() { Entry::Pvh } else { Entry::BzImage });
     let pvh_elf = guest.pvh_elf.as_ref().filter(|_| entry == Entry::Pvh);
     let kernel = match (entry, pvh_elf) {
@@ -98,11 +122,12 @@ fn resolve(wish: Wish, guest: &GuestAssets) -> Result<(Config, Vec<Asset>), Prep
     drivers.extend((wish.channel == Channel::VirtioSerial).then_some(Driver::VirtioSerial));
     // A kernel that the user named has the driver built in, or its guest cannot be reached.
     drivers.extend((wish.network != NetworkKind::None && wish.kernel.is_none()).then_some(Driver::Network));
+    drivers.extend((has_disk && wish.kernel.is_none()).then_some(Driver::Block));
     let initramfs = guest.initramfs(Transport::Pci, &drivers).map_err(|error| PrepareError::Unavailable {
         reason: image::chain(&error),
         hint: match error {
             SetupError::Drivers { .. } => {
-                "leave `channel` and `network` alone, or run `isodyne setup` with the distribution's kernel"
+                "leave `channel`, `network` and [app] alone, or run `isodyne setup` with the distribution's kernel"
             }
             _ => guest::SETUP_HINT,
         }
@@ -121,6 +146,7 @@ fn resolve(wish: Wish, guest: &GuestAssets) -> Result<(Config, Vec<Asset>), Prep
         modules: initramfs.modules.clone(),
         command_line: wish.command_line,
         network: wish.network,
+        disk: None,
     };
     let assets = guest.assets(&initramfs, pvh_elf.is_some());
     Ok((config, assets))
@@ -141,14 +167,18 @@ impl Launcher for QemuLauncher {
             call: call.to_owned(),
             body: None,
         };
-        let argv = arguments::argv(&self.config, &self.tool.path, &place.name, place.agent_patience_s);
+        let argv = arguments::argv(&self.config, &self.tool.path, place);
         let mut steps = self.config.network.steps(&place.name);
+        steps.extend(self.config.disk.as_ref().map(|disk| Step::Write {
+            path: text(&arguments::disk_path(&place.directory)),
+            content: format!("[{} over {}]", disk.method.name(), disk.base.display()),
+        }));
         steps.extend([Step::Run { argv }, request("qmp_capabilities"), request("cont")]);
         Description { steps }
     }
 
     fn launch(&self, place: &Place, lab: &Lab) -> Result<Box<dyn Sandbox>, Failure> {
-        let argv = arguments::argv(&self.config, &self.tool.path, &place.name, place.agent_patience_s);
+        let argv = arguments::argv(&self.config, &self.tool.path, place);
         Ok(Box::new(launch::launch(&self.config, &argv, place, lab)?))
     }
 

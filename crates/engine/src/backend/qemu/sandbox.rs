@@ -4,16 +4,17 @@ use crate::backend::qemu::config::Config;
 use crate::backend::qemu::qmp::QmpClient;
 use crate::backend::vmm::end::{diagnose, end, patience_after};
 use crate::backend::vmm::first_sign::started_by_first_sign;
-use crate::backend::vmm::logs::Logs;
+use crate::backend::vmm::logs::{Logs, tail};
 use crate::backend::vmm::usage::usage;
-use crate::backend::{Sandbox, Stamp, Stopped};
+use crate::backend::{AppRoot, Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
 use crate::host::accounting;
+use crate::image::app::OverlayMethod;
 use crate::network::Network;
 use crate::ownership::OwnedProcess;
 use crate::watch::Watcher;
-use isodyne_core::failure::Failure;
+use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(super) struct QemuSandbox {
     logs: Logs,
     memory_bytes: u64,
     ends_by_reset: bool,
+    /// How the disk of the application was made, if there is one.
+    disk: Option<OverlayMethod>,
     network: Option<Arc<dyn Network>>,
 }
 
@@ -59,6 +62,7 @@ impl QemuSandbox {
             logs,
             memory_bytes: config.memory_bytes,
             ends_by_reset: config.machine.ends_by_reset(),
+            disk: config.disk.as_ref().map(|disk| disk.method),
             network,
         }
     }
@@ -87,6 +91,27 @@ impl QemuSandbox {
     }
 }
 
+/// The device that the application's disk is, by its driver.
+const DISK_DEVICE: &str = "/dev/vda";
+const NO_SUCH_DEVICE: &str = "error number 19";
+
+/// Says of a root that could not be mounted whether the guest's kernel has seen its disk, by its console.
+fn without_disk(failure: Failure, console: &str) -> Failure {
+    if failure.class != FailureClass::Launch || !failure.message.contains(NO_SUCH_DEVICE) {
+        return failure;
+    }
+    let message = if console.contains("virtio_blk") {
+        format!("{}; the guest's console names its disk's driver, but there is no {DISK_DEVICE}", failure.message)
+    } else {
+        format!(
+            "the guest's kernel has no driver for its disk: there is no {DISK_DEVICE}, and its console never names \
+             virtio_blk; build it in, or use the kernel of `isodyne setup` ({})",
+            failure.message
+        )
+    };
+    Failure { message, ..failure }
+}
+
 impl Sandbox for QemuSandbox {
     fn origin(&self) -> HostInstant {
         self.process.forked_at
@@ -107,6 +132,16 @@ impl Sandbox for QemuSandbox {
         self.network.clone()
     }
 
+    fn app_root(&self) -> AppRoot {
+        let Some(method) = self.disk else { return AppRoot::Own { how: String::new() } };
+        let how = match method {
+            OverlayMethod::Reflink => "root: an ext4 disk, a reflink of the image's",
+            OverlayMethod::Qcow2 => "root: an ext4 disk, a qcow2 over the image's",
+            OverlayMethod::SparseCopy => "root: an ext4 disk, a copy of the image's",
+        };
+        AppRoot::Device { device: DISK_DEVICE, file_system: "ext4", how: how.to_owned() }
+    }
+
     fn usage(&mut self) -> Vec<(String, f64)> {
         let pid = self.process.pid();
         let guest_cpu_ns = self.processor_threads_ns();
@@ -118,6 +153,7 @@ impl Sandbox for QemuSandbox {
         if exit.is_some() {
             self.finish_watching();
         }
+        let failure = if self.disk.is_some() { without_disk(failure, &tail(&self.logs.console)) } else { failure };
         diagnose("QEMU", failure, exit, &self.logs)
     }
 
