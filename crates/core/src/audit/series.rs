@@ -95,7 +95,8 @@ impl<'a> Series<'a> {
     }
     /// A time that somebody waited for, not one that an accounting counted or the lab spent on itself.
     pub fn is_elapsed(&self) -> bool {
-        self.kind == Kind::Time && !has_word(self.metric, &["cpu", "user", "sys", "system", "lab", "residue", "steal"])
+        self.kind == Kind::Time
+            && !has_word(self.metric, &["cpu", "user", "sys", "system", "lab", "residue", "resolution", "steal"])
     }
     /// The amount of work that the cell states (`file_size`, `bytes`), and the key that states it. Memory given to a
     /// sandbox is no amount of work.

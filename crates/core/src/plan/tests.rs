@@ -3,6 +3,7 @@
 use super::*;
 use crate::diagnostic::render;
 
+mod app;
 mod bad;
 mod good;
 mod hostile;

@@ -40,10 +40,12 @@ fn unknown_keys_and_sections() {
           hint: did you mean [backend.qemu]?
         error: plan.toml:5:1: the variant changes nothing
           hint: add `set = { "backend.qemu.cmdline" = "+quiet" }`
-        error: plan.toml:7:2: `app` is not in this version: a user's own application instead of the agent's command comes later
-          hint: remove it for now
+        error: plan.toml:7:2: [app] does not state `image`
+          hint: add `image = "app.tar"`, or `--set app.image=app.tar`
+        error: plan.toml:7:2: [app] does not state `ready`
+          hint: add `ready = { http = "/" }`, or `--set app.ready.tcp=80`
         error: plan.toml:8:2: unknown section `[zzzzzz]`
-          hint: known: boot, network, backend, variant, stop, build, budget
+          hint: known: boot, network, backend, app, variant, stop, build, budget
         error: plan.toml:9:2: `upload` is not in this version: the benchmark of a server inside a sandbox comes later
           hint: remove it for now
     "#);
