@@ -13,7 +13,7 @@ const LOWER: &core::ffi::CStr = c"/.isodyne-lower";
 const LAYER: &core::ffi::CStr = c"/.isodyne-layer";
 
 /// How long the device may take to be there: a kernel without its driver never has one, and the host wants to know.
-const DEVICE_PATIENCE_MS: u64 = 10_000;
+const DEVICE_PATIENCE_MS: u64 = 5_000;
 
 /// Mounts what the request names; does nothing for a root that is there already.
 pub(super) fn prepare(request: &StartRequest, until: Moment) -> Result<()> {
