@@ -32,7 +32,7 @@ pub struct BootOptions {
     /// The first command; `None` for the agent's own echo of a nonce.
     pub command: Option<Vec<String>>,
     /// A user's own application, which is started instead of a first command.
-    pub app: Option<Application>,
+    pub app: Option<Box<Application>>,
 }
 
 /// Takes one sample.

@@ -38,7 +38,7 @@ impl WorkloadOptions {
                 Some(FactorValue::Words(words)) => Some(words.clone()),
                 _ => None,
             };
-            return Ok(Self::Boot(BootOptions { timeout, command, app: Application::of(cell, lab)? }));
+            return Ok(Self::Boot(BootOptions { timeout, command, app: Application::of(cell, lab)?.map(Box::new) }));
         }
         if matches!(word("network"), None | Some("none")) {
             let backend = cell.backend;
