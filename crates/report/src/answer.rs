@@ -11,9 +11,12 @@ use isodyne_core::sample::Accuracy;
 use isodyne_core::summary::CellStatus;
 use std::collections::BTreeSet;
 
-/// What the total of a benchmark is, for headings.
-pub(crate) fn meaning(benchmark: BenchmarkName) -> &'static str {
+/// What the total of a benchmark is in this run, for headings.
+pub(crate) fn meaning(run: &Prepared<'_>, benchmark: BenchmarkName) -> &'static str {
     match benchmark {
+        BenchmarkName::Boot if run.view.record.plan.app.is_some() => {
+            "from before fork to the application inside being ready"
+        }
         BenchmarkName::Boot => "from before fork to the first command's output inside",
         BenchmarkName::Network => "round trips between host and sandbox, closed loop",
         BenchmarkName::Imported => "as another tool measured it",
@@ -35,7 +38,7 @@ pub(crate) fn question(run: &Prepared<'_>) -> String {
     }
     let benchmarks: BTreeSet<BenchmarkName> = run.cells.iter().map(|cell| cell.summary.cell.benchmark).collect();
     let what: Vec<String> =
-        benchmarks.iter().map(|benchmark| format!("{benchmark}, {}", meaning(*benchmark))).collect();
+        benchmarks.iter().map(|benchmark| format!("{benchmark}, {}", meaning(run, *benchmark))).collect();
     let warmup = match record.plan.warmup {
         0 => "without a warm-up round".to_owned(),
         rounds => format!(

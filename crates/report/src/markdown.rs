@@ -64,7 +64,7 @@ pub fn audit_markdown(title: &str, findings: &[Finding]) -> String {
 
 fn table(out: &mut String, run: &Prepared<'_>, benchmark: BenchmarkName, cells: &[&ShownCell<'_>]) {
     let step = run.step();
-    let _ = writeln!(out, "**{benchmark}**: {}\n", meaning(benchmark));
+    let _ = writeln!(out, "**{benchmark}**: {}\n", meaning(run, benchmark));
     let named = names_metrics(cells);
     out.push_str(if named { "| cell | metric |" } else { "| cell |" });
     out.push_str(" class | n | p50 | 95 % interval | p90 | p99 | worst | peak memory | failed |\n");

@@ -77,7 +77,7 @@ pub(super) fn results(run: &Prepared<'_>) -> String {
         let rows = rows.into_iter().zip(&cells).map(|(columns, cell)| Row::of(cell, columns));
         out.push_str(&format!(
             "<section id=\"result-{benchmark}\">\n<h2>{benchmark}: {}</h2>\n{}</section>\n",
-            e(meaning(benchmark)),
+            e(meaning(run, benchmark)),
             table(&headings, rows)
         ));
     }

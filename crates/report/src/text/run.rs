@@ -50,7 +50,7 @@ pub fn run_table(view: RunView<'_>, style: Style) -> String {
 
 fn title(run: &Prepared<'_>, benchmark: BenchmarkName, style: Style) -> Vec<String> {
     let record = run.view.record;
-    let left = format!("{benchmark}: {}", meaning(benchmark));
+    let left = format!("{benchmark}: {}", meaning(run, benchmark));
     let right = if benchmark == BenchmarkName::Imported {
         "not measured by Isodyne".to_owned()
     } else if !record.merged_from.is_empty() {

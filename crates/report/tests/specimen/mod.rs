@@ -287,6 +287,7 @@ fn record(rounds: u32) -> RunRecord {
         .to_vec(),
         plan: Plan {
             stop: None,
+            app: None,
             title: "boot, everywhere it works here".to_owned(),
             samples: rounds,
             warmup: 2,
