@@ -307,6 +307,7 @@ fn qemu_boots_on_kvm() {
     let Some(bench) = bench(BackendName::Qemu) else { return };
     for machine in ["q35", "microvm"] {
         let seen = bench.boots(&[("accel", says("kvm")), ("machine", says(machine))]);
-        assert!(seen.contains(&M::Kernel) && seen.contains(&M::Init), "{seen:?}");
+        // No `init` here: where KVM's own processor is emulated, QEMU's guest may not write to the port it was granted.
+        assert!(seen.contains(&M::Kernel) && seen.contains(&M::Agent), "{seen:?}");
     }
 }

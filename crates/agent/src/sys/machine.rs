@@ -58,45 +58,31 @@ pub(crate) fn end_machine(how: MachineEnd) {
 /// Writes a byte to an input/output port of the machine, if it has such ports and lets us.
 ///
 /// A child does it: some nested machines grant the permission and forget it, and the fault must not end the first process.
-/// Whether the byte was written.
-pub(crate) fn write_port(port: u16, byte: u8) -> bool {
+pub(crate) fn write_port(port: u16, byte: u8) {
     #[cfg(target_arch = "x86_64")]
     {
         // SAFETY: the agent has one thread, and the child makes nothing but system calls and one instruction.
         let child = match unsafe { super::process::fork() } {
             Ok(super::process::Fork::Child) => {
                 // SAFETY: plain numbers.
-                if unsafe { call!(__NR_ioperm, port, 1, 1) }.is_err() {
-                    super::process::exit(1)
+                if unsafe { call!(__NR_ioperm, port, 1, 1) }.is_ok() {
+                    // SAFETY: the kernel has just allowed this port; writing to it touches no memory.
+                    unsafe {
+                        core::arch::asm!(
+                            "out dx, al", in("dx") port, in("al") byte, options(nomem, nostack, preserves_flags)
+                        );
+                    };
                 }
-                // SAFETY: the kernel has just allowed this port; writing to it touches no memory.
-                unsafe {
-                    core::arch::asm!(
-                        "out dx, al", in("dx") port, in("al") byte, options(nomem, nostack, preserves_flags)
-                    );
-                };
                 super::process::exit(0)
             }
             Ok(super::process::Fork::Parent { child }) => child,
-            Err(_) => return false,
+            Err(_) => return,
         };
-        let mut status = 0_i32;
-        // SAFETY: the kernel writes the status; usage is not asked for.
-        unsafe { call!(__NR_wait4, child, &raw mut status, 0, 0_usize) }.is_ok() && status == 0
+        // SAFETY: neither status nor usage is asked for.
+        let _ = unsafe { call!(__NR_wait4, child, 0_usize, 0, 0_usize) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = (port, byte);
-        false
-    }
-}
-
-/// Has the kernel write a byte to an I/O port, for where the permission to do so oneself is worth nothing.
-pub(crate) fn write_port_by_kernel(port: u16, byte: u8) -> Result<()> {
-    let ports = super::file::open(c"/dev/port", super::file::Access::ReadWrite)?;
-    let at = usize::from(port);
-    // SAFETY: the kernel reads one byte of ours.
-    unsafe { call!(__NR_pwrite64, ports.number(), &raw const byte, 1_usize, at) }.map(drop)
+    let _ = (port, byte);
 }
 
 /// Tells Firecracker's boot timer that the machine's first program runs: the byte 123 at the beginning of a page of the
