@@ -11,17 +11,18 @@ step() {
     echo "== $name: $begin to $end s"
 }
 
-export XDG_CACHE_HOME=/payload/cache ISODYNE_TEST_CACHE=/payload/cache/isodyne PATH="/payload/bin:$PATH"
+export XDG_CACHE_HOME=/payload/cache ISODYNE_TEST_CACHE=/payload/cache/isodyne PATH="/payload/bin:$PATH" NO_COLOR=1
 on=qemu
 [ ! -x /payload/bin/firecracker ] || on="firecracker,$on"
 [ ! -x /payload/bin/cloud-hypervisor ] || on="cloud-hypervisor,$on"
 
 step doctor ./isodyne doctor
-step boot ./isodyne run boot --on "$on" -n "${ISODYNE_NESTED_SAMPLES:-5}" --out "$ISODYNE_RESULTS/boot"
+# Where the host is busy, an inner guest takes longer than the ordinary deadline.
+step boot ./isodyne run boot --on "$on" -n "${ISODYNE_NESTED_SAMPLES:-5}" --set 'boot.timeout=180 s' --out "$ISODYNE_RESULTS/boot"
 ./isodyne show "$ISODYNE_RESULTS/boot" --json >"$ISODYNE_RESULTS/boot.json"
 # One at a time: every test wants the whole of two slow processors.
 step microvm ./microvm --test-threads=1 --nocapture
-step qemu_boot ./qemu_boot --test-threads=1 q35_boots microvm_boots without_init
+step qemu_boot ./qemu_boot --test-threads=1 without_init what_qemu_refuses
 left=$(ps | grep -E 'firecracker|cloud-hyper|qemu-system|isodyne' | grep -v -e grep -e run.sh)
 [ -z "$left" ] || { echo "left running: $left"; failed="$failed leftovers"; }
 [ -z "$failed" ] || { echo "failed:$failed"; exit 1; }

@@ -29,12 +29,8 @@ pub(crate) fn run(environment: &[&CStr]) -> ! {
     OWNS_THE_MACHINE.store(true, Ordering::Relaxed);
     let start = Start { environment, began: Moment::now() };
     // The host stamps this byte: it is the first thing of the agent that can be seen outside.
-    let signalled = machine::write_port(DEBUG_PORT, b'I');
+    machine::write_port(DEBUG_PORT, b'I');
     mount_all();
-    if !signalled {
-        // Later by what the mounts take; a kernel without the device leaves the milestone out.
-        let _ = machine::write_port_by_kernel(DEBUG_PORT, b'I');
-    }
     file::fill_standard_streams(c"/dev/console");
     let command_line = file::read_small(b"/proc/cmdline", 8192).unwrap_or_else(|errno| {
         complain(&format!("failed to read /proc/cmdline: {errno}"));

@@ -40,7 +40,8 @@ fn bench() -> Option<Bench> {
     }
     let directory = tempfile::tempdir().unwrap();
     // The kernel stays between runs of the tests; everything else is new.
-    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache");
+    let kept = std::env::var_os("ISODYNE_TEST_CACHE").map(PathBuf::from);
+    let cache = kept.unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache"));
     match setup(&cache, &SetupOptions::default(), &mut |_| {}) {
         Ok(_) => {}
         Err(

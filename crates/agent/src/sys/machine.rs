@@ -57,38 +57,23 @@ pub(crate) fn end_machine(how: MachineEnd) {
 
 /// Writes a byte to an input/output port of the machine, if it has such ports and lets us.
 ///
-/// Some nested machines grant the permission and forget it: the fault is then passed over. Whether the byte (any but zero)
-/// was written.
-pub(crate) fn write_port(port: u16, byte: u8) -> bool {
+/// Some nested machines grant the permission and forget it: the fault is then passed over, and nobody hears the byte.
+pub(crate) fn write_port(port: u16, byte: u8) {
     #[cfg(target_arch = "x86_64")]
     {
         // SAFETY: plain numbers.
-        if unsafe { call!(__NR_ioperm, port, 1, 1) }.is_err() {
-            return false;
+        if unsafe { call!(__NR_ioperm, port, 1, 1) }.is_ok() {
+            let before = passed_over::begin();
+            // SAFETY: the kernel has just allowed this port; writing to it touches no memory. A fault is passed over by a
+            // handler that changes nothing but the place to go on at.
+            unsafe {
+                core::arch::asm!("out dx, al", in("dx") port, in("al") byte, options(nomem, nostack, preserves_flags));
+            };
+            passed_over::end(before);
         }
-        let before = passed_over::begin();
-        let mut left = u64::from(byte);
-        // SAFETY: the kernel has just allowed this port; writing to it touches no memory. A fault is passed over by a
-        // handler that changes nothing but this register and the place to go on at.
-        unsafe {
-            core::arch::asm!("out dx, al", in("dx") port, inout("rax") left, options(nomem, nostack, preserves_flags));
-        };
-        passed_over::end(before);
-        left == u64::from(byte)
     }
     #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = (port, byte);
-        false
-    }
-}
-
-/// Has the kernel write a byte to an I/O port, for where the permission to do so oneself is worth nothing.
-pub(crate) fn write_port_by_kernel(port: u16, byte: u8) -> Result<()> {
-    let ports = super::file::open(c"/dev/port", super::file::Access::ReadWrite)?;
-    let at = usize::from(port);
-    // SAFETY: the kernel reads one byte of ours.
-    unsafe { call!(__NR_pwrite64, ports.number(), &raw const byte, 1_usize, at) }.map(drop)
+    let _ = (port, byte);
 }
 
 /// Faults of one instruction of one byte, passed over.
@@ -101,14 +86,12 @@ mod passed_over {
     type Action = [usize; 4];
     const SIGNAL_SET_BYTES: usize = 8;
 
-    // The handler goes on behind the instruction, `out dx, al`, which has one byte, and clears `rax` as a sign: they stand at
-    // 168 and 144 of the context that the third argument points to. The kernel wants a way back from handlers (call 15,
-    // rt_sigreturn).
+    // The handler goes on behind the instruction, `out dx, al`, which has one byte: the instruction pointer stands at 168 of
+    // the context that the third argument points to. The kernel wants a way back from handlers (call 15, rt_sigreturn).
     core::arch::global_asm!(
         ".globl isodyne_pass_over",
         "isodyne_pass_over:",
         "add qword ptr [rdx + 168], 1",
-        "mov qword ptr [rdx + 144], 0",
         "ret",
         ".globl isodyne_return_from_signal",
         "isodyne_return_from_signal:",

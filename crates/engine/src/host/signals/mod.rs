@@ -76,6 +76,12 @@ pub(crate) fn measure_with_best(clock: Clock, scratch: &Path) -> Vec<Tried> {
              the VMM's emulation of the port is not in it",
         ),
         cost(
+            SignalName::LogLine,
+            &one_way,
+            "as for the console: from before a byte is written to a pipe until poll has returned in the watching thread; \
+             what the VMM needs to write its line is not in it",
+        ),
+        cost(
             SignalName::Notify,
             &wake::notify(clock, TRIALS, scratch),
             "from before a file is created until poll on inotify has returned in the watching thread; the creation of the \
