@@ -64,12 +64,6 @@ pub(crate) fn measure_with_best(clock: Clock, scratch: &Path) -> Vec<Tried> {
              runtime needs to hand the byte on is not in it",
         ),
         cost(
-            SignalName::LogLine,
-            &one_way,
-            "as for the console: from before a byte is written to a pipe until poll has returned in the watching thread; \
-             what the monitor needs to write its line is not in it",
-        ),
-        cost(
             SignalName::DebugPort,
             &one_way,
             "as for the console: from before a byte is written to a pipe until poll has returned in the watching thread; \
