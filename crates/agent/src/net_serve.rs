@@ -7,7 +7,6 @@
 //! | `e` | what comes goes back, as it comes, until the host closes |
 //! | `u` | so many bytes are taken; their count and checksum go back |
 //! | `d` | so many bytes of the seed's pattern go out |
-//! | `q` | the task comes back, and the program ends |
 //!
 //! The pattern is 64 KiB of numbers from the seed again and again; the first eight bytes of each piece are its number.
 
@@ -69,8 +68,7 @@ fn serve(listener: &Fd, until: Moment) -> Result<()> {
         };
         connection.set_nonblocking()?;
         match attend(&Connection { fd: connection, until }) {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
+            Ok(()) => {}
             Err(Errno::TIMEDOUT) => return Err(Errno::TIMEDOUT),
             // A connection that breaks is the host's to explain.
             Err(_) => {}
@@ -78,26 +76,21 @@ fn serve(listener: &Fd, until: Moment) -> Result<()> {
     }
 }
 
-/// Does one connection's task; true if it was to end.
-fn attend(connection: &Connection) -> Result<bool> {
+/// Does one connection's task.
+fn attend(connection: &Connection) -> Result<()> {
     let mut request = [0_u8; REQUEST];
     if connection.fill(&mut request)? < REQUEST {
-        return Ok(false);
+        return Ok(());
     }
     let word =
         |at: usize| request.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
     let (count, seed) = (word(8), word(16));
     match request[0] {
-        b'e' => connection.echo()?,
-        b'u' => connection.take(count)?,
-        b'd' => connection.give(count, seed)?,
-        b'q' => {
-            connection.write_all(b"q")?;
-            return Ok(true);
-        }
-        _ => {}
+        b'e' => connection.echo(),
+        b'u' => connection.take(count),
+        b'd' => connection.give(count, seed),
+        _ => Ok(()),
     }
-    Ok(false)
 }
 
 struct Connection {

@@ -27,13 +27,9 @@ use isodyne_core::unit::HostInstant;
 use std::io;
 use std::net::{IpAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The port of the agent's end of the benchmark `network`; user-mode networks forward it.
 pub const AGENT_PORT: u16 = 5201;
-
-/// How long to wait before a connection that was refused is tried again. Never within a measured time.
-const AGAIN: Duration = Duration::from_millis(2);
 
 /// What a cell asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,28 +68,6 @@ pub trait Network: Send + Sync {
 
     /// What kind of network it is and which subnet it has, in one line, for a sample's evidence.
     fn describe(&self) -> String;
-
-    /// Connects as soon as somebody listens in the sandbox.
-    ///
-    /// # Errors
-    /// The last attempt's, at the deadline; others at once.
-    fn connect_when_ready(&self, port: u16, family: Family, deadline: HostInstant) -> io::Result<TcpStream> {
-        loop {
-            let error = match self.connect(port, family, deadline) {
-                Ok(stream) => return Ok(stream),
-                Err(error) => error,
-            };
-            use io::ErrorKind::{
-                ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable,
-            };
-            let early = [ConnectionRefused, ConnectionReset, ConnectionAborted, HostUnreachable, NetworkUnreachable];
-            if !early.contains(&error.kind()) || Clock.until(deadline).is_zero() {
-                return Err(error);
-            }
-            // Nothing announces a listener in a sandbox.
-            std::thread::sleep(AGAIN);
-        }
-    }
 }
 
 impl NetworkKind {

@@ -6,13 +6,12 @@
 //! a number counts.
 
 mod control;
+mod server;
 mod traffic;
 
 use super::Attempt;
 use super::boot::{FAILED_STOP_PATIENCE, STOP_PATIENCE, finish};
 use crate::backend::{Launcher, Place, Sandbox, Stamp};
-use crate::channel::{AgentChannel, ExecRequest, Executed};
-use crate::clock::Clock;
 use crate::lab::Lab;
 use crate::network::{AGENT_PORT, Family, Network};
 use control::Control;
@@ -27,8 +26,6 @@ use std::net::TcpStream;
 use std::time::Duration;
 use traffic::OpenLoop;
 
-/// How long to wait before a server that does not answer yet is asked again. Never within a measured time.
-const AGAIN: Duration = Duration::from_millis(5);
 /// How long the server outlives the time that its client has: a client that fails late still ends it.
 const SERVER_GRACE: Duration = Duration::from_secs(2);
 
@@ -93,17 +90,11 @@ fn measure(
     let control = Control::start(lab, seconds(life))
         .map_err(|error| Failure::new(FailureClass::Launch, format!("no server on the host's loopback: {error}")))?;
     let deadline = lab.clock.after(options.timeout);
-    let agent = sandbox.agent();
-    let (measured, served) = std::thread::scope(|scope| {
-        let serving = scope.spawn(|| serve(agent, lab, life));
-        let line = Line { network: network.as_ref(), control: &control, options, deadline };
-        let measured = line.measure();
-        // Also after a failure: the server inside would live on, and the agent would wait for it.
-        let quit_by = deadline.max(lab.clock.after(SERVER_GRACE));
-        let quit = line.sandbox_by(quit_by).and_then(|stream| traffic::quit(stream, quit_by));
-        let served = serving.join().unwrap_or_else(|_| Err(Failure::new(FailureClass::Crash, "a thread panicked")));
-        (measured.and_then(|measured| quit.map(|()| measured)), served)
-    });
+    server::start(sandbox.agent(), seconds(life), deadline)?;
+    let line = Line { network: network.as_ref(), control: &control, options, deadline };
+    let measured = line.measure();
+    // Also after a failure: the server would live on, and what it says of its end is evidence.
+    let served = server::end(sandbox.agent(), lab.clock);
     // What the server says of its end explains more than a connection that broke.
     let measured = match (measured, served) {
         (Err(failure), Err(of_server)) if failure.class != FailureClass::Integrity => return Err(of_server),
@@ -126,16 +117,6 @@ fn seconds(time: Duration) -> u32 {
     u32::try_from(time.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
-/// Runs the server inside until it is told to end.
-fn serve(agent: &mut AgentChannel, lab: &Lab, life: Duration) -> Result<(), Failure> {
-    let (port, seconds) = (AGENT_PORT.to_string(), seconds(life).to_string());
-    let argv = ["/proc/self/exe", "net-serve", &port, &seconds].map(|word| word.as_bytes().to_vec()).to_vec();
-    let timeout_ms = u32::try_from(life.as_millis()).unwrap_or(u32::MAX);
-    let request = ExecRequest { id: 1, argv, env: Vec::new(), stdin: Vec::new(), timeout_ms, output_limit: 4096 };
-    let executed: Executed = agent.exec(&request, lab.clock.after(life + SERVER_GRACE))?;
-    executed.succeeded()
-}
-
 /// Both lines: to the sandbox, and over loopback.
 struct Line<'a> {
     network: &'a dyn Network,
@@ -153,32 +134,15 @@ struct Measured {
 }
 
 impl Line<'_> {
-    fn sandbox_by(&self, deadline: HostInstant) -> Result<TcpStream, Failure> {
-        let family = self.options.family;
-        unconnected("the sandbox", self.network.connect_when_ready(AGENT_PORT, family, deadline))
-    }
-
-    /// Waits until the server inside answers. It has been told to start, and nothing announces it.
-    fn wait_for_server(&self) -> Result<(), Failure> {
-        while !traffic::answers(self.sandbox_by(self.deadline)?, self.deadline) {
-            if self.deadline <= Clock.now() {
-                return Err(Failure::new(FailureClass::Timeout, "the server in the sandbox does not answer"));
-            }
-            std::thread::sleep(AGAIN);
-        }
-        Ok(())
-    }
-
     /// Every task over loopback first, then to the sandbox.
     fn each(&self, mut task: impl FnMut(TcpStream, &str) -> Result<(), Failure>) -> Result<(), Failure> {
         task(unconnected("loopback", self.control.connect(self.options.family, self.deadline))?, "control_")?;
-        task(self.sandbox_by(self.deadline)?, "")
+        task(unconnected("the sandbox", self.network.connect(AGENT_PORT, self.options.family, self.deadline))?, "")
     }
 
     fn measure(&self) -> Result<Measured, Failure> {
         let NetworkOptions { message_bytes, round_trips, rate_per_s, duration, bytes, .. } = *self.options;
         let mut measured = Measured::default();
-        self.wait_for_server()?;
         self.each(|stream, prefix| {
             let times = traffic::closed_loop(stream, message_bytes, round_trips, self.deadline)?;
             measured.distribution(prefix, "round_trip", &times);

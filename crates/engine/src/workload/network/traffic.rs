@@ -16,8 +16,6 @@ use std::time::Duration;
 const PIECE: usize = 64 << 10;
 /// Significant decimal digits of a latency: a quantile is off by at most 0.05 %.
 const DIGITS: u8 = 3;
-/// How long one try may take while the server is not known to be there.
-const ONE_TRY: Duration = Duration::from_secs(2);
 /// What a message is filled with behind its number.
 const FILLING: u8 = 0xa5;
 
@@ -152,21 +150,6 @@ pub(super) fn download(mut stream: TcpStream, bytes: u64, seed: u64, deadline: H
         }
     }
     Ok(bytes as f64 * 1e9 / Clock.now().ns_since(begin).max(1) as f64)
-}
-
-/// Whether the server answers: a connection alone does not say so, since whoever forwards it takes it before the sandbox.
-pub(super) fn answers(mut stream: TcpStream, deadline: HostInstant) -> bool {
-    let mut answer = [0];
-    let asked = ask(&mut stream, b'e', 0, 0, deadline.min(Clock.after(ONE_TRY)));
-    asked.is_ok() && stream.write_all(b"?").and_then(|()| stream.read_exact(&mut answer)).is_ok() && answer == *b"?"
-}
-
-/// Tells the server to end.
-pub(super) fn quit(mut stream: TcpStream, deadline: HostInstant) -> Result<(), Failure> {
-    ask(&mut stream, b'q', 0, 0, deadline)?;
-    let mut answer = [0];
-    stream.read_exact(&mut answer).map_err(|error| broken("receive", &error))?;
-    if answer == *b"q" { Ok(()) } else { Err(Failure::new(FailureClass::Protocol, "the server did not say goodbye")) }
 }
 
 /// Sends the 24 bytes that begin a connection.
