@@ -7,6 +7,8 @@
     reason = "a test that is skipped says why, and one that takes minutes says how far it is"
 )]
 
+mod guest_support;
+
 use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_core::failure::{Failure, FailureClass};
@@ -14,10 +16,9 @@ use isodyne_core::ledger::MilestoneName as M;
 use isodyne_core::probe::Probe;
 use isodyne_engine::backend::snapshot::{MemoryBackend, SnapshotKind, lay_over};
 use isodyne_engine::backend::{Launcher, Place, Sandbox, find};
-use isodyne_engine::image::{SetupOptions, setup};
 use isodyne_engine::lab::{Lab, LabOptions};
 use isodyne_engine::workload::{BootOptions, boot};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,8 +44,7 @@ struct Bench {
 fn bench(backend: BackendName) -> Option<Bench> {
     let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = tempfile::Builder::new().prefix("iso").tempdir().unwrap();
-    let kept = std::env::var_os("ISODYNE_TEST_CACHE").map(PathBuf::from);
-    let cache = kept.unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    let cache = guest_support::cache();
     let logs = directory.path().join("run/logs");
     std::fs::create_dir_all(&logs).unwrap();
     let number = BENCHES.fetch_add(1, Ordering::Relaxed);
@@ -56,9 +56,7 @@ fn bench(backend: BackendName) -> Option<Bench> {
         Probe::Available(found) if found.notes.iter().all(|note| note != "runs on /dev/kvm") => {
             Some("there is no KVM here".to_owned())
         }
-        Probe::Available(_) => {
-            setup(&cache, &SetupOptions::default(), &mut |_| {}).err().map(|error| error.to_string())
-        }
+        Probe::Available(_) => guest_support::cache_with_guest().is_none().then(|| "there is no guest".to_owned()),
     };
     if let Some(reason) = reason {
         eprintln!("SKIPPED: {backend}: {reason}");

@@ -2,6 +2,8 @@
 
 #![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
 
+mod guest_support;
+
 use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_core::failure::{Failure, FailureClass};
@@ -10,9 +12,8 @@ use isodyne_engine::backend::qemu::QemuBackend;
 use isodyne_engine::backend::{Backend, Launcher, Place, PrepareError, Sandbox};
 use isodyne_engine::channel::ExecRequest;
 use isodyne_engine::host::find_tool;
-use isodyne_engine::image::{SetupError, SetupOptions, setup};
 use isodyne_engine::lab::{Lab, LabOptions};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,19 +40,7 @@ fn bench() -> Option<Bench> {
         return None;
     }
     let directory = tempfile::tempdir().unwrap();
-    // The kernel stays between runs of the tests; everything else is new.
-    let kept = std::env::var_os("ISODYNE_TEST_CACHE").map(PathBuf::from);
-    let cache = kept.unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache"));
-    match setup(&cache, &SetupOptions::default(), &mut |_| {}) {
-        Ok(_) => {}
-        Err(
-            error @ (SetupError::Offline { .. } | SetupError::NoPackages { .. } | SetupError::NoKernelPackage { .. }),
-        ) => {
-            eprintln!("skipped: {error}");
-            return None;
-        }
-        Err(error) => panic!("{error}"),
-    }
+    let cache = guest_support::cache_with_guest()?;
     let logs = directory.path().join("run/logs");
     std::fs::create_dir_all(&logs).unwrap();
     let number = BENCHES.fetch_add(1, Ordering::Relaxed);

@@ -2,16 +2,16 @@
 
 #![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
 
+mod guest_support;
+
 use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_engine::backend::qemu::QemuBackend;
 use isodyne_engine::backend::{Backend, Place, PrepareError};
 use isodyne_engine::host::find_tool;
-use isodyne_engine::image::{SetupError, SetupOptions, setup};
 use isodyne_engine::lab::{Lab, LabOptions};
 use isodyne_engine::network::Family;
 use isodyne_engine::workload::{Attempt, NetworkOptions, network};
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// One sample on a machine with such a network; `None`, with the reason printed, where it cannot be.
@@ -21,18 +21,7 @@ fn measured(kind: &str, family: Family, number: u64) -> Option<Attempt> {
         return None;
     }
     let directory = tempfile::tempdir().unwrap();
-    // The kernel stays between runs of the tests; everything else is new.
-    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache");
-    match setup(&cache, &SetupOptions::default(), &mut |_| {}) {
-        Ok(_) => {}
-        Err(
-            error @ (SetupError::Offline { .. } | SetupError::NoPackages { .. } | SetupError::NoKernelPackage { .. }),
-        ) => {
-            eprintln!("skipped: {error}");
-            return None;
-        }
-        Err(error) => panic!("{error}"),
-    }
+    let cache = guest_support::cache_with_guest()?;
     let logs = directory.path().join("run/logs");
     std::fs::create_dir_all(&logs).unwrap();
     let run_id = format!("{:08x}", fastrand::u32(..));

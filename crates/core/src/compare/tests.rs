@@ -4,9 +4,8 @@ use super::*;
 use crate::cell::{BackendName, BenchmarkName, Cell};
 use crate::columns::{CellColumns, Phase, Row, RunColumns};
 use crate::factor::Factors;
-use crate::fingerprint::Fingerprint;
+use crate::gate::selfcheck::made_up::record as made_up;
 use crate::ledger::MilestoneName;
-use crate::plan::Plan;
 use crate::record::RunRecord;
 use crate::runner::Runner;
 use crate::sample::{Accuracy, Provenance};
@@ -45,34 +44,7 @@ pub(crate) fn run(variants: &[(Option<&str>, Vec<f64>)]) -> (RunRecord, RunColum
         cell.metrics.insert(HEADLINE.to_owned(), values.clone());
         columns.cells.insert(id, cell);
     }
-    let record = RunRecord {
-        schema: String::new(),
-        version: 1,
-        run_id: "made-up".to_owned(),
-        isodyne_version: "0".to_owned(),
-        created_at: String::new(),
-        command: Vec::new(),
-        plan: Plan::default(),
-        seed: 0,
-        cells,
-        skipped: Vec::new(),
-        backends: Vec::new(),
-        fingerprint: Fingerprint::default(),
-        tools: Vec::new(),
-        assets: Vec::new(),
-        signals: Vec::new(),
-        calibration: None,
-        imported: None,
-        shard: None,
-        merged_from: Vec::new(),
-        ended: Some(crate::record::RunEnd {
-            at: String::new(),
-            survivors: Vec::new(),
-            abandoned: Vec::new(),
-            stop: None,
-        }),
-    };
-    (record, columns)
+    (made_up(cells), columns)
 }
 
 /// Times around 100 ms that drift together, `more` added to each, with a little noise of their own.

@@ -413,20 +413,10 @@ pub const CONFLICTS: &[Conflict] = &[
         reason: "without ACPI a stock kernel cannot find the virtio devices of a microvm",
         hint: "leave `channel` at \"auto\" or \"serial\", or put the machines into plans of their own",
     },
-    Conflict {
-        backend: BackendName::Qemu,
-        one: ("machine", "microvm"),
-        other: ("network", "own"),
-        reason: "without ACPI a stock kernel cannot find the virtio devices of a microvm",
-        hint: "use `machine = \"q35\"` with a network, or put the machines into plans of their own",
-    },
-    Conflict {
-        backend: BackendName::Qemu,
-        one: ("machine", "microvm"),
-        other: ("network", "user"),
-        reason: "without ACPI a stock kernel cannot find the virtio devices of a microvm",
-        hint: "use `machine = \"q35\"` with a network, or put the machines into plans of their own",
-    },
+    microvm_without_network("own"),
+    microvm_without_network("user"),
+    serial_without_console(BackendName::Firecracker),
+    serial_without_console(BackendName::CloudHypervisor),
     Conflict {
         backend: BackendName::Process,
         one: ("isolation", "none"),
@@ -435,6 +425,28 @@ pub const CONFLICTS: &[Conflict] = &[
         hint: "leave `isolation` at \"auto\", or leave `network` at \"none\"",
     },
 ];
+
+/// For monitors with one serial port.
+const fn serial_without_console(backend: BackendName) -> Conflict {
+    Conflict {
+        backend,
+        one: ("channel", "serial"),
+        other: ("console", "full"),
+        reason: "the one serial port is the agent's",
+        hint: "leave `channel` at \"auto\" or \"vsock\", or leave `console` out",
+    }
+}
+
+/// A microVM of QEMU has no card.
+const fn microvm_without_network(kind: &'static str) -> Conflict {
+    Conflict {
+        backend: BackendName::Qemu,
+        one: ("machine", "microvm"),
+        other: ("network", kind),
+        reason: "without ACPI a stock kernel cannot find the virtio devices of a microvm",
+        hint: "use `machine = \"q35\"` with a network, or put the machines into plans of their own",
+    }
+}
 
 /// A key whose list of values makes cells.
 const fn factor(name: &'static str, kind: Kind, default: DefaultValue, doc: &'static str) -> Key {

@@ -4,7 +4,7 @@ use super::Application;
 use crate::backend::{Place, Step, text};
 use crate::lab::Lab;
 use crate::ownership::{Owned, Resource};
-use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::failure::Failure;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, makedev, mknodat};
 use rustix::mount::{MountFlags, mount};
 use std::ffi::CString;
@@ -82,11 +82,7 @@ impl SampleRoot {
     ) -> Result<Self, Failure> {
         let parts = Parts::of(place);
         let failed = |error: io::Error| {
-            let class = match error.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FailureClass::Enospc,
-                _ => FailureClass::Launch,
-            };
-            Failure::new(class, format!("failed to make the application's root: {error}"))
+            Failure::new(crate::backend::class_of(&error), format!("failed to make the application's root: {error}"))
         };
         let copy = |why: &str| {
             let copied = app.image.unpack_to(&parts.root);

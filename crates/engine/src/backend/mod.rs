@@ -9,7 +9,7 @@ use crate::lab::Lab;
 use crate::network::Network;
 use crate::workload::Attempt;
 use isodyne_core::cell::{BackendName, Cell};
-use isodyne_core::failure::Failure;
+use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::{MilestoneName, SignalName};
 use isodyne_core::probe::{Probe, Tool};
 use isodyne_core::record::Asset;
@@ -284,6 +284,14 @@ pub fn find(name: BackendName) -> Box<dyn Backend> {
 /// All backends, in the order of the documentation.
 pub fn all() -> Vec<Box<dyn Backend>> {
     BackendName::ALL.iter().map(|name| find(*name)).collect()
+}
+
+/// The class of a failure of the lab's own side of a launch: a full disk is one of its own.
+pub(crate) fn class_of(error: &std::io::Error) -> FailureClass {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => FailureClass::Enospc,
+        _ => FailureClass::Launch,
+    }
 }
 
 /// The text of a path in a description or argument list.

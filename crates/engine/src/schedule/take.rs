@@ -1,7 +1,7 @@
 //! Taking one sample: a fresh place, the host's state around it, the workload, and the clean-up.
 
 use super::Work;
-use crate::backend::Place;
+use crate::backend::{Place, class_of};
 use crate::host::contamination::{Before, OwnUsage};
 use crate::lab::Lab;
 use crate::ownership::{Resource, leak, name_prefix};
@@ -65,9 +65,7 @@ fn measure(lab: &Lab, work: &Work, ticket: &Ticket) -> (Attempt, Contamination, 
     let directory = lab.owner.own(Resource::Directory(place.directory.clone()));
     if let Err(error) = DirBuilder::new().mode(0o700).create(&place.directory) {
         let message = format!("cannot make {}: {error}", place.directory.display());
-        let class =
-            if error.kind() == std::io::ErrorKind::StorageFull { FailureClass::Enospc } else { FailureClass::Launch };
-        let failure = Some(Failure::new(class, message));
+        let failure = Some(Failure::new(class_of(&error), message));
         return (Attempt { failure, ..Attempt::default() }, Contamination::default(), Vec::new());
     }
     let before = Before::take(&lab.host);

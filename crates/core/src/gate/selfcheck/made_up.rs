@@ -67,7 +67,8 @@ pub(super) fn cell(variant: Option<&str>) -> Cell {
     }
 }
 
-fn record(cells: Vec<Cell>) -> RunRecord {
+/// A run of these cells that ended well, about which nothing else is known.
+pub(crate) fn record(cells: Vec<Cell>) -> RunRecord {
     RunRecord {
         schema: RUN_SCHEMA.to_owned(),
         version: RUN_VERSION,

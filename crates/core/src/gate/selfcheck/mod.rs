@@ -3,7 +3,7 @@
 //! [`simulate`] puts synthetic pairs through the whole gate; [`windows`] does the same with the samples of a real run
 //! whose variants are alike but for one that is known to be slower.
 
-mod made_up;
+pub(crate) mod made_up;
 mod many;
 mod naive;
 mod noise;

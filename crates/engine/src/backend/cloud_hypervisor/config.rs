@@ -1,7 +1,7 @@
 //! The factors of this backend, resolved: what is left open is decided here, and what cannot be is refused.
 
 use crate::backend::PrepareError;
-pub use crate::backend::vmm::factors::Console;
+pub use crate::backend::vmm::factors::{Channel, Console};
 use crate::backend::vmm::factors::{Reader, choices};
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::Factors;
@@ -9,16 +9,6 @@ use std::path::PathBuf;
 
 /// More virtual processors are refused by Cloud Hypervisor on x86-64.
 const CPUS_MOST: u64 = 254;
-
-choices! {
-    /// The way to the agent.
-    Channel {
-        /// The vsock, which ends in a unix socket.
-        Vsock = "vsock",
-        /// The serial port; the kernel then prints nothing.
-        Serial = "serial",
-    }
-}
 
 choices! {
     /// What guest memory is made of.
@@ -72,16 +62,7 @@ impl Config {
     /// [`PrepareError::Invalid`] names the key.
     pub fn from_factors(factors: &Factors) -> Result<Self, PrepareError> {
         let reader = Reader { backend: BackendName::CloudHypervisor, factors };
-        let own_kernel = reader.kernel();
-        let channel = match reader.choice_or_auto("channel")? {
-            None if own_kernel.is_some() => Channel::Serial,
-            other => other.unwrap_or(Channel::Vsock),
-        };
-        let console = match channel {
-            // The one serial port is the agent's.
-            Channel::Serial => Console::Off,
-            Channel::Vsock => reader.choice("console")?.unwrap_or(Console::Phases),
-        };
+        let (channel, console) = reader.channel_and_console()?;
         Ok(Self {
             memory_bytes: reader.memory_bytes()?,
             cpus: reader.cpus(CPUS_MOST)?,
@@ -89,10 +70,10 @@ impl Config {
             prefault: reader.flag("prefault", false),
             seccomp: reader.flag("seccomp", true),
             entropy: reader.flag("entropy", false),
-            balloon_bytes: factors.get("balloon").and_then(|value| value.as_bytes()).filter(|bytes| *bytes > 0),
+            balloon_bytes: reader.balloon_bytes(),
             channel,
             console,
-            own_kernel,
+            own_kernel: reader.kernel(),
             kernel: PathBuf::new(),
             initramfs: PathBuf::new(),
             modules: Vec::new(),

@@ -3,21 +3,19 @@
 use super::CloudHypervisorLauncher;
 use super::config::Channel;
 use super::requests::Paths;
-use super::sandbox::{CloudHypervisorSandbox, Parts};
+use super::sandbox::{CloudHypervisorSandbox, MONITOR};
+use crate::backend::Place;
 use crate::backend::oci::launcher::command;
-use crate::backend::vmm::api::{self, ApiCall};
-use crate::backend::vmm::console::{ConsoleLog, DebugPort};
+use crate::backend::vmm::api::ApiCall;
+use crate::backend::vmm::console::DebugPort;
 use crate::backend::vmm::logs::Logs;
+use crate::backend::vmm::machine::{Machine, Start};
 use crate::backend::vmm::{pipe, vsock, way::Way};
-use crate::backend::{Place, Stamp};
 use crate::channel::ConnectingTransport;
-use crate::clock::Clock;
-use crate::http::{Client, HttpError};
 use crate::lab::Lab;
-use crate::ownership::OwnedProcess;
-use crate::watch::{Source, Watcher};
-use isodyne_core::failure::{Failure, FailureClass};
-use isodyne_core::ledger::{MilestoneName, SignalName};
+use crate::watch::Source;
+use isodyne_core::failure::Failure;
+use isodyne_core::ledger::MilestoneName;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
@@ -32,16 +30,10 @@ pub(super) fn launch(
 ) -> Result<CloudHypervisorSandbox, Failure> {
     let logs = Logs::under(&place.log_prefix, "cloud-hypervisor");
     let paths = Paths::under(place);
-    let refused = |error: io::Error| {
-        let class = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FailureClass::Enospc,
-            _ => FailureClass::Launch,
-        };
-        Failure::new(class, format!("failed to make what Cloud Hypervisor needs: {error}"))
-    };
+    let refused = |error: io::Error| MONITOR.refused(&error);
     let pipe = |path: &Path| pipe::reader_at(path).map_err(refused);
     let mut sources: Vec<Box<dyn Source>> = vec![
-        Box::new(ConsoleLog::new(pipe(&paths.console)?, &logs.console, MilestoneName::Kernel).map_err(refused)?),
+        MONITOR.console(pipe(&paths.console)?, &logs)?,
         Box::new(DebugPort::new(pipe(&paths.debug)?, MilestoneName::Init, Some(b'I')).map_err(refused)?),
     ];
     let way = match launcher.config.channel {
@@ -60,43 +52,15 @@ pub(super) fn launch(
         .stdin(Stdio::null())
         .stdout(words.try_clone().map_err(refused)?)
         .stderr(words);
-    let watcher = Watcher::start(lab.clock, sources).map_err(refused)?;
-    let mut process =
-        lab.owner.spawn(command).map_err(|error| Failure::new(FailureClass::Launch, crate::backend::chain(&error)))?;
-    let channel = way.channel(&process, lab.clock).map_err(refused)?;
-    match converse(calls, &paths.api, &mut process, lab.clock) {
-        Ok((stamps, client)) => Ok(CloudHypervisorSandbox::new(Parts {
-            clock: lab.clock,
-            process,
-            client,
-            channel,
-            watcher: Some(watcher),
-            stamps,
-            logs,
-            memory_bytes: launcher.config.memory_bytes,
-        })),
-        Err(error) => Err(api::explain("Cloud Hypervisor", &error, &mut process, watcher, &logs, lab.clock)),
-    }
-}
-
-/// From the socket to the running guest.
-fn converse(
-    [make, run]: &[ApiCall; 2],
-    socket: &Path,
-    process: &mut OwnedProcess,
-    clock: Clock,
-) -> Result<(Vec<Stamp>, Client), HttpError> {
-    let deadline = clock.after(api::ANSWER_DEADLINE);
-    let mut client = api::connect(socket, process, clock, deadline)?;
-    let connected = clock.now();
-    let created = api::call(&mut client, make, deadline)?;
-    let booted = api::call(&mut client, run, deadline)?;
-    let stamp = |name, at, asked, signal| Stamp { name, at, asked, signal };
-    let stamps = vec![
-        stamp(MilestoneName::Spawned, process.spawned_at, Some(process.forked_at), SignalName::Exec),
-        stamp(MilestoneName::ApiReady, connected, None, SignalName::Notify),
-        stamp(MilestoneName::Configured, created.at, Some(created.asked), SignalName::Reply),
-        stamp(MilestoneName::Started, booted.at, Some(booted.asked), SignalName::Reply),
-    ];
-    Ok((stamps, client))
+    let start = Start {
+        monitor: MONITOR,
+        command,
+        socket: paths.api,
+        calls,
+        sources,
+        way,
+        logs,
+        memory_bytes: launcher.config.memory_bytes,
+    };
+    Ok(CloudHypervisorSandbox { machine: Machine::start(start, lab)? })
 }

@@ -2,11 +2,10 @@
 
 use crate::backend::snapshot::Restorer;
 use crate::backend::vmm::{api::ApiCall, guest, kvm, vsock};
-use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, program, text};
-use crate::host::inspect_tool;
-use crate::image::{self, Driver, Transport};
+use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, text};
+use crate::image::Transport;
 use crate::lab::Lab;
-use config::{Channel, Config};
+use config::Config;
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::failure::Failure;
 use isodyne_core::probe::{Capabilities, Probe, Tool};
@@ -33,30 +32,19 @@ impl Backend for CloudHypervisorBackend {
     }
 
     fn probe(&self, lab: &Lab) -> Probe {
-        let tool = inspect_tool(PROGRAM, &["--version"]);
-        let version = tool.as_ref().and_then(|tool| tool.version.clone());
-        let unavailable =
-            |reason: String, hint: &str| Probe::Unavailable { reason, hint: hint.to_owned(), version: version.clone() };
-        let missing = tool.is_none().then(|| format!("there is no `{PROGRAM}` on this host"));
-        if let Some((reason, hint)) = kvm::trouble(lab.host.kvm()) {
-            let reason = [Some(reason.to_owned()), missing].into_iter().flatten().collect::<Vec<_>>().join("; ");
-            return unavailable(reason, hint);
-        }
-        let Some(tool) = tool else { return unavailable(missing.unwrap_or_default(), INSTALL_HINT) };
+        let tool = match kvm::find_monitor(lab, PROGRAM, INSTALL_HINT) {
+            Ok(tool) => tool,
+            Err(unavailable) => return *unavailable,
+        };
         let notes = std::iter::once("runs on /dev/kvm".to_owned()).chain(guest::missing_note(lab)).collect();
+        let version = tool.version.clone();
         let version = version.map(|line| line.strip_prefix("cloud-hypervisor ").unwrap_or(&line).to_owned());
         Probe::Available(Capabilities { version, accuracy: kvm::accuracy(lab), tools: vec![tool], notes })
     }
 
     fn prepare(&self, cell: &Cell, lab: &Lab) -> Result<Box<dyn Launcher>, PrepareError> {
         crate::application::Application::refuse(cell)?;
-        let unavailable = |reason: String, hint: &str| PrepareError::Unavailable { reason, hint: hint.to_owned() };
-        if let Some((reason, hint)) = kvm::trouble(lab.host.kvm()) {
-            return Err(unavailable(reason.to_owned(), hint));
-        }
-        let Some(tool) = program::stated(cell)?.or_else(|| inspect_tool(PROGRAM, &["--version"])) else {
-            return Err(unavailable(format!("there is no `{PROGRAM}` on this host"), INSTALL_HINT));
-        };
+        let tool = kvm::monitor_of(cell, lab, PROGRAM, INSTALL_HINT)?;
         let mut config = Config::from_factors(&cell.factors)?;
         let assets = boot_from(&mut config, lab)?;
         Ok(Box::new(CloudHypervisorLauncher { config, tool, assets, accuracy: kvm::accuracy(lab) }))
@@ -68,14 +56,8 @@ fn boot_from(config: &mut Config, lab: &Lab) -> Result<Vec<Asset>, PrepareError>
     let guest = guest::guest_for(lab, BackendName::CloudHypervisor, config.own_kernel.as_deref())?;
     // An ELF is entered by PVH and needs no unpacking; a bzImage is taken as well.
     config.kernel = guest.pvh_elf.clone().unwrap_or_else(|| guest.image.clone());
-    let mut drivers = Vec::new();
-    drivers.extend((config.channel == Channel::Vsock).then_some(Driver::Vsock));
-    drivers.extend(config.entropy.then_some(Driver::Entropy));
-    drivers.extend(config.balloon_bytes.map(|_| Driver::Balloon));
-    let initramfs = guest.initramfs(Transport::Pci, &drivers).map_err(|error| PrepareError::Unavailable {
-        reason: format!("the guest lacks a driver: {}", image::chain(&error)),
-        hint: "use `channel = \"serial\"` without devices, or the kernel of `isodyne setup`".to_owned(),
-    })?;
+    let (entropy, balloon) = (config.entropy, config.balloon_bytes.is_some());
+    let initramfs = guest::initramfs_for(&guest, Transport::Pci, config.channel, entropy, balloon)?;
     config.initramfs.clone_from(&initramfs.path);
     config.modules.clone_from(&initramfs.modules);
     Ok(guest.assets(&initramfs, guest.pvh_elf.is_some()))

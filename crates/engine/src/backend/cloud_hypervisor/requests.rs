@@ -1,10 +1,10 @@
 //! The exact command line and API requests, from a resolved configuration. Pure, golden-tested, and checked against Cloud
 //! Hypervisor's own description of its API.
 
-use super::config::{Channel, Config, HugePages};
+use super::config::{Config, HugePages};
 use crate::backend::vmm::api::ApiCall;
 use crate::backend::vmm::command_line::{self, AgentWords};
-use crate::backend::vmm::factors::Console;
+use crate::backend::vmm::factors::{Channel, Console};
 use crate::backend::vmm::vsock::{AGENT_CHANNEL, GUEST_CID};
 use crate::backend::{Place, text};
 use serde_json::json;

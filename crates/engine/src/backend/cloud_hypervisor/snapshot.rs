@@ -3,8 +3,8 @@
 use super::CloudHypervisorLauncher;
 use super::config::Channel;
 use super::sandbox::CloudHypervisorSandbox;
-use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotKind, Snapshots, Taken, files_of};
-use crate::backend::vmm::api::{self, ApiCall};
+use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotKind, Snapshots, Taken};
+use crate::backend::vmm::api::ApiCall;
 use crate::backend::{Place, Sandbox, text};
 use crate::lab::Lab;
 use isodyne_core::failure::{Failure, FailureClass};
@@ -48,15 +48,7 @@ impl Snapshots for CloudHypervisorSandbox {
             let message = "Cloud Hypervisor writes whole snapshots only";
             return Err(Failure::new(FailureClass::Launch, message));
         }
-        let client = self.client();
-        let mut call = |call: &ApiCall| {
-            api::call(client, call, deadline).map_err(|error| api::failure("Cloud Hypervisor", &error))
-        };
-        let paused = call(&pause())?;
-        let written = call(&create(directory))?;
-        let resumed = if resume_after { Some(call(&resume())?.at) } else { None };
-        let files = files_of(directory);
-        Ok(Taken { asked: paused.asked, paused: paused.at, written: written.at, resumed, hello_again: false, files })
+        self.machine.keep([pause(), create(directory)], resume_after.then(resume), directory, deadline)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::version::{Feature, Version};
 use crate::backend::PrepareError;
-pub use crate::backend::vmm::factors::Console;
+pub use crate::backend::vmm::factors::{Channel, Console};
 use crate::backend::vmm::factors::{Reader, choices};
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::Factors;
@@ -18,16 +18,6 @@ choices! {
         Api = "api",
         /// In one file that it reads at its start.
         File = "file",
-    }
-}
-
-choices! {
-    /// The way to the agent.
-    Channel {
-        /// Firecracker's vsock, which ends in a unix socket.
-        Vsock = "vsock",
-        /// The serial port, which is Firecracker's own standard input and output; the kernel then prints nothing.
-        Serial = "serial",
     }
 }
 
@@ -95,16 +85,7 @@ impl Config {
     /// [`PrepareError::Invalid`] names the key.
     pub fn from_factors(factors: &Factors, version: Version) -> Result<Self, PrepareError> {
         let reader = Reader { backend: BackendName::Firecracker, factors };
-        let channel = match reader.choice_or_auto("channel")? {
-            None if reader.kernel().is_some() => Channel::Serial,
-            other => other.unwrap_or(Channel::Vsock),
-        };
-        let stated_console = reader.choice("console")?;
-        let console = match (channel, stated_console) {
-            // The one serial port is the agent's.
-            (Channel::Serial, _) => Console::Off,
-            (Channel::Vsock, stated) => stated.unwrap_or(Console::Phases),
-        };
+        let (channel, console) = reader.channel_and_console()?;
         let config = Self {
             version,
             setup: reader.choice("setup")?.unwrap_or(Setup::Api),
@@ -118,7 +99,7 @@ impl Config {
             seccomp: reader.flag("seccomp", true),
             jailer: reader.flag("jailer", false),
             entropy: reader.flag("entropy", false),
-            balloon_bytes: factors.get("balloon").and_then(|value| value.as_bytes()).filter(|bytes| *bytes > 0),
+            balloon_bytes: reader.balloon_bytes(),
             boot_timer: reader.flag("boot_timer", true),
             channel,
             console,
@@ -200,6 +181,7 @@ mod tests {
             ("memory", &[("memory", FactorValue::Bytes(129 << 20)), ("huge_pages", says("2M"))]),
             ("cpu_template", &[("cpu_template", says("T9"))]),
             ("cmdline", &[("cmdline", says("a\nb"))]),
+            ("console", &[("channel", says("serial")), ("console", says("full"))]),
         ];
         for (key, stated) in cases {
             let error = config(stated, NEWEST).unwrap_err().to_string();

@@ -56,11 +56,10 @@ impl Jail {
         let root = self.root(place);
         let inside = Paths::inside(&root);
         let refused = |path: &Path, error: std::io::Error| {
-            let class = match error.kind() {
-                std::io::ErrorKind::StorageFull => FailureClass::Enospc,
-                _ => FailureClass::Launch,
-            };
-            Failure::new(class, format!("failed to put {} into the jail: {error}", path.display()))
+            Failure::new(
+                crate::backend::class_of(&error),
+                format!("failed to put {} into the jail: {error}", path.display()),
+            )
         };
         std::fs::create_dir_all(&root).map_err(|error| refused(&root, error))?;
         let file_system = rustix::fs::statvfs(&root).map_err(|errno| refused(&root, errno.into()))?;

@@ -3,11 +3,11 @@
 use crate::backend::snapshot::Restorer;
 use crate::backend::vmm::api::ApiCall;
 use crate::backend::vmm::{guest, kvm};
-use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, program, text};
+use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, text};
 use crate::host::inspect_tool;
-use crate::image::{self, Driver, Transport};
+use crate::image::Transport;
 use crate::lab::Lab;
-use config::{Channel, Config, Setup};
+use config::{Config, Setup};
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::failure::Failure;
 use isodyne_core::probe::{Capabilities, Probe, Tool};
@@ -41,19 +41,15 @@ impl Backend for FirecrackerBackend {
     }
 
     fn probe(&self, lab: &Lab) -> Probe {
-        let tool = inspect_tool(PROGRAM, &["--version"]);
-        let version = tool.as_ref().and_then(|tool| tool.version.clone());
-        let unavailable =
-            |reason: String, hint: &str| Probe::Unavailable { reason, hint: hint.to_owned(), version: version.clone() };
-        let missing = tool.is_none().then(|| format!("there is no `{PROGRAM}` on this host"));
-        if let Some((reason, hint)) = kvm::trouble(lab.host.kvm()) {
-            let reason = [Some(reason.to_owned()), missing].into_iter().flatten().collect::<Vec<_>>().join("; ");
-            return unavailable(reason, hint);
-        }
-        let Some(tool) = tool else { return unavailable(missing.unwrap_or_default(), INSTALL_HINT) };
-        let parsed = version.as_deref().and_then(Version::parse);
-        let Some(parsed) = parsed.filter(|version| *version >= Version::OLDEST) else {
-            return unavailable(format!("its version is unknown or older than {}", Version::OLDEST), INSTALL_HINT);
+        let tool = match kvm::find_monitor(lab, PROGRAM, INSTALL_HINT) {
+            Ok(tool) => tool,
+            Err(unavailable) => return *unavailable,
+        };
+        let version = match driven(&tool) {
+            Ok(version) => format!("{version} ({})", tool.version.as_deref().unwrap_or_default()),
+            Err(reason) => {
+                return Probe::Unavailable { reason, hint: INSTALL_HINT.to_owned(), version: tool.version };
+            }
         };
         let jailer = inspect_tool(JAILER, &["--version"]);
         let mut notes = vec!["runs on /dev/kvm".to_owned()];
@@ -63,31 +59,28 @@ impl Backend for FirecrackerBackend {
             (None, _) => "jailer: not on this host".to_owned(),
         });
         notes.extend(guest::missing_note(lab));
-        let version = Some(format!("{parsed} ({})", version.unwrap_or_default()));
         let tools = std::iter::once(tool).chain(jailer).collect();
-        Probe::Available(Capabilities { version, accuracy: kvm::accuracy(lab), tools, notes })
+        Probe::Available(Capabilities { version: Some(version), accuracy: kvm::accuracy(lab), tools, notes })
     }
 
     fn prepare(&self, cell: &Cell, lab: &Lab) -> Result<Box<dyn Launcher>, PrepareError> {
         crate::application::Application::refuse(cell)?;
-        let unavailable = |reason: String, hint: &str| PrepareError::Unavailable { reason, hint: hint.to_owned() };
-        if let Some((reason, hint)) = kvm::trouble(lab.host.kvm()) {
-            return Err(unavailable(reason.to_owned(), hint));
-        }
-        let Some(tool) = program::stated(cell)?.or_else(|| inspect_tool(PROGRAM, &["--version"])) else {
-            return Err(unavailable(format!("there is no `{PROGRAM}` on this host"), INSTALL_HINT));
-        };
-        let version = tool.version.as_deref().and_then(Version::parse).filter(|version| *version >= Version::OLDEST);
-        let Some(version) = version else {
-            let said = tool.version.as_deref().unwrap_or("nothing");
-            let reason = format!("{} says `{said}`; {} or newer is driven", tool.path, Version::OLDEST);
-            return Err(unavailable(reason, INSTALL_HINT));
-        };
+        let tool = kvm::monitor_of(cell, lab, PROGRAM, INSTALL_HINT)?;
+        let version =
+            driven(&tool).map_err(|reason| PrepareError::Unavailable { reason, hint: INSTALL_HINT.to_owned() })?;
         let mut config = Config::from_factors(&cell.factors, version)?;
         let jailer = if config.jailer { Some(jailer(lab)?) } else { None };
         let assets = boot_from(&mut config, cell, lab)?;
         Ok(Box::new(FirecrackerLauncher { config, tool, jailer, assets, accuracy: kvm::accuracy(lab) }))
     }
+}
+
+/// The program's version, if it is one that is driven.
+fn driven(tool: &Tool) -> Result<Version, String> {
+    let said = tool.version.as_deref().unwrap_or("nothing");
+    Version::parse(said)
+        .filter(|version| *version >= Version::OLDEST)
+        .ok_or_else(|| format!("{} says `{said}`; {} or newer is driven", tool.path, Version::OLDEST))
 }
 
 fn jailer(lab: &Lab) -> Result<Tool, PrepareError> {
@@ -116,14 +109,8 @@ fn boot_from(config: &mut Config, cell: &Cell, lab: &Lab) -> Result<Vec<Asset>, 
         }
     };
     let transport = if config.pci { Transport::Pci } else { Transport::Mmio };
-    let mut drivers = Vec::new();
-    drivers.extend((config.channel == Channel::Vsock).then_some(Driver::Vsock));
-    drivers.extend(config.entropy.then_some(Driver::Entropy));
-    drivers.extend(config.balloon_bytes.map(|_| Driver::Balloon));
-    let initramfs = guest.initramfs(transport, &drivers).map_err(|error| PrepareError::Unavailable {
-        reason: format!("the guest lacks a driver: {}", image::chain(&error)),
-        hint: "use `channel = \"serial\"` without devices, or the kernel of `isodyne setup`".to_owned(),
-    })?;
+    let (entropy, balloon) = (config.entropy, config.balloon_bytes.is_some());
+    let initramfs = guest::initramfs_for(&guest, transport, config.channel, entropy, balloon)?;
     config.initramfs.clone_from(&initramfs.path);
     config.modules.clone_from(&initramfs.modules);
     Ok(guest.assets(&initramfs, guest.pvh_elf.is_some()))

@@ -1,10 +1,11 @@
 //! The exact command line and API requests, from a resolved configuration. Pure, golden-tested, and checked against
 //! Firecracker's own description of its API.
 
-use super::config::{Channel, Config, HugePages};
+use super::config::{Config, HugePages};
 use super::version::{Feature, Version};
 use crate::backend::vmm::api::ApiCall;
 use crate::backend::vmm::command_line::{self, AgentWords};
+use crate::backend::vmm::factors::Channel;
 use crate::backend::vmm::vsock::{AGENT_CHANNEL, GUEST_CID};
 use crate::backend::{Place, text};
 use serde_json::{Map, Value, json};
@@ -135,6 +136,11 @@ pub fn configure(config: &Config, paths: &Paths, agent_patience_s: u32) -> Vec<A
 /// The request that starts it.
 pub fn start() -> ApiCall {
     ApiCall::put("/actions", json!({ "action_type": "InstanceStart" }))
+}
+
+/// The request that presses the keys which end a guest with a keyboard driver.
+pub fn control_alt_delete() -> ApiCall {
+    ApiCall::put("/actions", json!({ "action_type": "SendCtrlAltDel" }))
 }
 
 /// The text of a configuration file.

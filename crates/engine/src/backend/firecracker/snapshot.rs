@@ -5,8 +5,8 @@ use super::config::Channel;
 use super::requests::Paths;
 use super::sandbox::FirecrackerSandbox;
 use super::userfault::PageServer;
-use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotKind, Snapshots, Taken, files_of};
-use crate::backend::vmm::api::{self, ApiCall};
+use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotKind, Snapshots, Taken};
+use crate::backend::vmm::api::ApiCall;
 use crate::backend::{Place, Sandbox};
 use crate::lab::Lab;
 use isodyne_core::failure::{Failure, FailureClass};
@@ -73,16 +73,11 @@ impl Snapshots for FirecrackerSandbox {
         deadline: HostInstant,
     ) -> Result<Taken, Failure> {
         let files = SnapshotFiles::of(directory);
-        let client = self.client();
-        let mut call =
-            |call: &ApiCall| api::call(client, call, deadline).map_err(|error| api::failure("Firecracker", &error));
-        let paused = call(&change_state("Paused"))?;
-        let written = call(&create(&files, kind))?;
-        let resumed = if resume { Some(call(&change_state("Resumed"))?.at) } else { None };
+        let calls = [change_state("Paused"), create(&files, kind)];
+        let taken = self.machine.keep(calls, resume.then(|| change_state("Resumed")), directory, deadline)?;
         // Firecracker resets every connection of a guest that it has kept.
-        self.channel().begin_anew();
-        let files = files_of(directory);
-        Ok(Taken { asked: paused.asked, paused: paused.at, written: written.at, resumed, hello_again: true, files })
+        self.machine.agent().begin_anew();
+        Ok(Taken { hello_again: true, ..taken })
     }
 }
 

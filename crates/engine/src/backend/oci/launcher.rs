@@ -94,12 +94,7 @@ impl Runtime {
     pub(super) fn write_bundle(&self, place: &Place, config: &str) -> Result<(), Failure> {
         let write = |path: PathBuf, result: std::io::Result<()>| {
             result.map_err(|error| {
-                let class = if error.kind() == std::io::ErrorKind::StorageFull {
-                    FailureClass::Enospc
-                } else {
-                    FailureClass::Launch
-                };
-                Failure::new(class, format!("failed to write {}: {error}", path.display()))
+                Failure::new(crate::backend::class_of(&error), format!("failed to write {}: {error}", path.display()))
             })
         };
         let file = place.directory.join("config.json");

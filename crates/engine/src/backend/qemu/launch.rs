@@ -51,11 +51,7 @@ pub(super) fn launch(config: &Config, argv: &[String], place: &Place, lab: &Lab)
         make_disk(disk, place)?;
     }
     let prepared = prepare(config, argv, &logs, tap).map_err(|error| {
-        let class = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FailureClass::Enospc,
-            _ => FailureClass::Launch,
-        };
-        Failure::new(class, format!("failed to make what QEMU needs: {error}"))
+        Failure::new(crate::backend::class_of(&error), format!("failed to make what QEMU needs: {error}"))
     })?;
     let Prepared { command, inherited, qmp, agent, sources } = prepared;
     let refused = |error: &io::Error| Failure::new(FailureClass::Launch, format!("the host refused: {error}"));

@@ -99,6 +99,32 @@ impl Reader<'_> {
         Ok(line.to_owned())
     }
 
+    /// `balloon`: bytes that the guest gives back at its start; `None` for no balloon.
+    pub fn balloon_bytes(&self) -> Option<u64> {
+        self.factors.get("balloon").and_then(|value| value.as_bytes()).filter(|bytes| *bytes > 0)
+    }
+
+    /// `channel` and `console` of a monitor with a vsock and one serial port. A kernel of one's own, of whose modules
+    /// nothing is known, is reached by the serial port; that is then the agent's, and the kernel prints nothing.
+    ///
+    /// # Errors
+    /// [`PrepareError::Invalid`].
+    pub fn channel_and_console(&self) -> Result<(Channel, Console), PrepareError> {
+        let channel = match self.choice_or_auto("channel")? {
+            None if self.kernel().is_some() => Channel::Serial,
+            other => other.unwrap_or(Channel::Vsock),
+        };
+        let console = match (channel, self.choice("console")?) {
+            (Channel::Serial, Some(Console::Full)) => {
+                let message = "the one serial port is the agent's";
+                return Err(self.invalid("console", message, "use `channel = \"vsock\"`, or leave `console` out"));
+            }
+            (Channel::Serial, _) => Console::Off,
+            (Channel::Vsock, stated) => stated.unwrap_or(Console::Phases),
+        };
+        Ok((channel, console))
+    }
+
     /// `kernel`: the guest's kernel, if it is not the one of `isodyne setup`.
     pub fn kernel(&self) -> Option<PathBuf> {
         self.word("kernel").map(PathBuf::from)
@@ -133,5 +159,15 @@ choices! {
         Full = "full",
         /// Nothing: no milestone `kernel`, and no word of a panic.
         Off = "off",
+    }
+}
+
+choices! {
+    /// The way to the agent, for a monitor with a vsock and one serial port.
+    Channel {
+        /// The monitor's vsock, which ends in a unix socket.
+        Vsock = "vsock",
+        /// The serial port; the kernel then prints nothing.
+        Serial = "serial",
     }
 }

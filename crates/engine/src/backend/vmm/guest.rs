@@ -1,7 +1,8 @@
 //! The guest of a cell: the one of `isodyne setup`, or one with a kernel that the user names.
 
+use super::factors::Channel;
 use crate::backend::PrepareError;
-use crate::image::{self, GuestAssets};
+use crate::image::{self, Driver, GuestAssets, Initramfs, Transport};
 use crate::lab::Lab;
 use isodyne_core::cell::BackendName;
 use std::path::Path;
@@ -27,6 +28,25 @@ pub fn guest_for(lab: &Lab, backend: BackendName, kernel: Option<&Path>) -> Resu
         Ok(None) => Err(unavailable("there is no guest kernel in the cache".to_owned())),
         Err(error) => Err(unavailable(image::chain(&error))),
     }
+}
+
+/// The initramfs for a machine with these devices.
+///
+/// # Errors
+/// [`PrepareError::Unavailable`] if the kernel has no driver for one of them.
+pub fn initramfs_for(
+    guest: &GuestAssets,
+    transport: Transport,
+    channel: Channel,
+    entropy: bool,
+    balloon: bool,
+) -> Result<Initramfs, PrepareError> {
+    let devices = [(channel == Channel::Vsock, Driver::Vsock), (entropy, Driver::Entropy), (balloon, Driver::Balloon)];
+    let drivers: Vec<Driver> = devices.into_iter().filter_map(|(there, driver)| there.then_some(driver)).collect();
+    guest.initramfs(transport, &drivers).map_err(|error| PrepareError::Unavailable {
+        reason: format!("the guest lacks a driver: {}", image::chain(&error)),
+        hint: "use `channel = \"serial\"` without devices, or the kernel of `isodyne setup`".to_owned(),
+    })
 }
 
 /// A note for `doctor` if there is no guest yet. A look at the index only: digests are checked when a cell is prepared.

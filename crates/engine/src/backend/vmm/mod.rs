@@ -10,6 +10,7 @@ pub mod first_sign;
 pub mod guest;
 pub mod kvm;
 pub mod logs;
+pub mod machine;
 pub mod pipe;
 pub mod usage;
 pub mod vsock;

@@ -1,0 +1,28 @@
+//! What the tests of machines share: a cache with a guest kernel.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use isodyne_engine::image::{SetupError, SetupOptions, setup};
+use std::path::PathBuf;
+
+/// The cache, which stays between runs of the tests; `ISODYNE_TEST_CACHE` names another one.
+pub fn cache() -> PathBuf {
+    let named = std::env::var_os("ISODYNE_TEST_CACHE").map(PathBuf::from);
+    named.unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache"))
+}
+
+/// The cache with a guest in it, or, with the reason printed, nothing where no kernel is to be had.
+#[allow(clippy::print_stderr, reason = "a test that is skipped says why")]
+pub fn cache_with_guest() -> Option<PathBuf> {
+    let cache = cache();
+    match setup(&cache, &SetupOptions::default(), &mut |_| {}) {
+        Ok(_) => Some(cache),
+        Err(
+            error @ (SetupError::Offline { .. } | SetupError::NoPackages { .. } | SetupError::NoKernelPackage { .. }),
+        ) => {
+            eprintln!("skipped: {error}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
