@@ -74,11 +74,7 @@ impl<'a> PairSums<'a> {
         let mut high = Bound { value: f64::INFINITY, count: self.len(), ends: vec![u32::MAX; self.left.len()] };
         if high.count > limit {
             let (least, greatest) = (self.left.first()? + self.right.first()?, self.left.last()? + self.right.last()?);
-            low = self.bound(least);
-            high.value = greatest;
-        }
-        if low.count >= from {
-            return Some([low.value, if low.count >= to { low.value } else { self.select(to)? }]);
+            (low.value, high.value) = (predecessor(least), greatest);
         }
         let mut guesses = Guesses::new(ranks, self.len(), limit);
         let mut step = 0_u32;
@@ -183,8 +179,9 @@ struct Guesses {
 impl Guesses {
     fn new(ranks: [u64; 2], sums: u64, limit: u64) -> Self {
         let elements = limit.isqrt().max(1);
-        // Each element stands for 1/k of its side; what it misses is 1/k of the sums at most, and k such errors even out.
-        let margin = sums as f64 / (elements as f64).powf(1.5);
+        // Each element stands for 1/k of its side; what it misses is half of 1/k of the sums at most, and k such errors
+        // even out. A bracket that is found to be small enough needs no further count.
+        let margin = (0.5 * sums as f64 / (elements as f64).powf(1.5)).min(limit as f64 / 2.5);
         Self { ranks, elements: elements as usize, margin, left: GUESSES, found: Vec::new() }
     }
 
@@ -198,7 +195,8 @@ impl Guesses {
         if sums.sketch.is_empty() {
             let [left, right] = [sums.left, sums.right].map(|side| spaced(side, self.elements));
             let pair = |row: usize| if sums.unordered { &right[row..] } else { &right[..] };
-            let of_row = |(row, left): (usize, &f64)| pair(row).iter().map(|right| key(left + right)).collect::<Vec<_>>();
+            let of_row =
+                |(row, left): (usize, &f64)| pair(row).iter().map(|right| key(left + right)).collect::<Vec<_>>();
             sums.sketch = left.iter().enumerate().flat_map(of_row).collect();
         }
         let sketch = &mut sums.sketch;
@@ -231,14 +229,14 @@ fn from_key(key: i64) -> f64 {
     f64::from_bits(bits.cast_unsigned())
 }
 
-/// The next larger floating-point number.
+/// The next larger number. Both zeros are one: there is no number between them.
 fn successor(value: f64) -> f64 {
-    from_key(key(value).saturating_add(1))
+    from_key(key(value + 0.0).saturating_add(1))
 }
 
-/// The next smaller floating-point number.
+/// The next smaller number.
 fn predecessor(value: f64) -> f64 {
-    from_key(key(value).saturating_sub(1))
+    -successor(-value)
 }
 
 #[cfg(test)]
@@ -263,6 +261,9 @@ mod tests {
         assert!(values.windows(2).all(|pair| key(pair[0]) < key(pair[1])));
         assert!(values.iter().all(|value| from_key(key(*value)).to_bits() == value.to_bits()));
         assert_eq!(successor(1.0), 1.0 + f64::EPSILON);
+        for zero in [0.0, -0.0] {
+            assert!(predecessor(zero) < zero && zero < successor(zero));
+        }
     }
 
     #[test]
