@@ -17,6 +17,7 @@ mod applet;
 mod exec;
 mod init;
 mod link;
+mod net_reach;
 mod net_serve;
 mod options;
 mod output;
@@ -64,7 +65,7 @@ pub fn run(arguments: &[&CStr], environment: &[&CStr]) -> u8 {
         init::run(environment);
     }
     complain(
-        "usage: isodyne-agent serve --channel SPEC [--patience SECONDS] | net-serve PORT [SECONDS] | echo | cat | sleep | true | false",
+        "usage: isodyne-agent serve --channel SPEC [--patience SECONDS] | net-serve PORT [SECONDS] | net-reach SECONDS CARD|- ADDRESS… | echo | cat | sleep | true | false",
     );
     2
 }

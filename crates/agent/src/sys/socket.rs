@@ -77,7 +77,18 @@ pub(crate) fn connect(address: &Address) -> Result<Fd> {
 
 /// Begins to connect and does not wait; [`connected`] says what came of it.
 pub(crate) fn begin_connect(address: &Address) -> Result<Fd> {
+    begin_connect_by(address, None)
+}
+
+/// As [`begin_connect`], by this network card if one is named: then also where no route leads to the address.
+pub(crate) fn begin_connect_by(address: &Address, card: Option<&[u8]>) -> Result<Fd> {
     let fd = socket(address.family(), net::SOCK_STREAM | k::O_NONBLOCK, 0)?;
+    if let Some(card) = card {
+        // SAFETY: the kernel reads the name.
+        unsafe {
+            call!(__NR_setsockopt, fd.number(), net::SOL_SOCKET, net::SO_BINDTODEVICE, card.as_ptr(), card.len())
+        }?;
+    }
     let encoded = address.encode()?;
     // SAFETY: the kernel reads the address.
     match unsafe { call!(__NR_connect, fd.number(), encoded.as_ptr(), encoded.len()) } {
@@ -87,17 +98,20 @@ pub(crate) fn begin_connect(address: &Address) -> Result<Fd> {
 }
 
 /// Whether a connection that was begun is there; not yet is no error.
+///
+/// The error is read behind the look: one that came in between would make an attempt that has failed look like one that
+/// has ended well, since both end the waiting.
 pub(crate) fn connected(fd: &Fd) -> Result<bool> {
+    let mut interests = [super::poll::interest(fd, super::poll::WRITABLE)];
+    if !super::poll::wait(&mut interests, super::poll::Moment::now())? {
+        return Ok(false);
+    }
     let (mut error, mut length) = (0_u32, 4_u32);
     // SAFETY: the kernel writes one number and its length.
     let answer =
         unsafe { call!(__NR_getsockopt, fd.number(), net::SOL_SOCKET, net::SO_ERROR, &raw mut error, &raw mut length) };
     answer?;
-    if error != 0 {
-        return Err(Errno(error));
-    }
-    let mut interests = [super::poll::interest(fd, super::poll::WRITABLE)];
-    super::poll::wait(&mut interests, super::poll::Moment::now())
+    if error == 0 { Ok(true) } else { Err(Errno(error)) }
 }
 
 /// Binds and listens for one connection; `accept` does not block.
