@@ -1,7 +1,7 @@
 //! Twenty real sandboxes with networks at a time, containers and machines: each tries to reach every other one from its
 //! inside, none answers, and nothing is left.
 //!
-//! `ISODYNE_TEST_MACHINES` says how many of the twenty are QEMU's (4 if it is not set: they boot slowly without KVM).
+//! `ISODYNE_TEST_MACHINES` says how many of the twenty are QEMU's (2 if it is not set: they boot slowly without KVM).
 
 #![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
 
@@ -40,7 +40,7 @@ enum Said {
 /// How many of the sandboxes are machines.
 fn machines() -> usize {
     let stated = std::env::var("ISODYNE_TEST_MACHINES").ok().and_then(|text| text.parse().ok());
-    stated.unwrap_or(4).min(SANDBOXES)
+    stated.unwrap_or(2).min(SANDBOXES)
 }
 
 fn launcher(backend: BackendName, lab: &Lab) -> Option<Box<dyn Launcher>> {
@@ -86,7 +86,8 @@ fn live(launcher: &dyn Launcher, lab: &Lab, place: &Place, tasks: &Receiver<Vec<
     let port = AGENT_PORT.to_string();
     let argv = words(&["/proc/self/exe", "net-serve", &port, "600"]);
     sandbox.agent().start_app(&StartRequest { argv, ..StartRequest::default() }, until()).expect("a server");
-    let listens = AwaitRequest { id: 0, condition: Condition::Line(port.into_bytes()), timeout_ms: 60_000, period_us: 0 };
+    let listens =
+        AwaitRequest { id: 0, condition: Condition::Line(port.into_bytes()), timeout_ms: 60_000, period_us: 0 };
     assert_eq!(sandbox.agent().await_app(&listens, until()).expect("an answer").reply.outcome, AwaitOutcome::Met);
     say.send((at, Said::Ready(sandbox.network().expect("a network")))).expect("somebody listens");
     while let Ok(task) = tasks.recv() {
@@ -129,7 +130,13 @@ fn labs_ends() -> BTreeMap<String, Counters> {
         let [cards, snmp] = texts.join().expect("no panic");
         let lab = cards.lines().find_map(|line| line.trim().strip_prefix("lab0:"))?;
         let card_frames = lab.split_ascii_whitespace().nth(1)?.parse().ok()?;
-        Some((name, Counters { card_frames, packets: [counter(&snmp, "Ip: ", "InReceives"), counter(&snmp, "Tcp: ", "InSegs")] }))
+        Some((
+            name,
+            Counters {
+                card_frames,
+                packets: [counter(&snmp, "Ip: ", "InReceives"), counter(&snmp, "Tcp: ", "InSegs")],
+            },
+        ))
     };
     namespaces.filter_map(read).collect()
 }
@@ -158,10 +165,14 @@ fn twenty_real_sandboxes_at_a_time_cannot_reach_each_other() {
     std::fs::create_dir(&logs).expect("a directory");
     let run_id = format!("{:08x}", fastrand::u32(..));
     let guest = find_tool("qemu-system-x86_64").and_then(|_| guest_support::cache_with_guest());
+    let began = std::time::Instant::now();
+    let phase = |word: &str| eprintln!("{word}: {:.1} s", began.elapsed().as_secs_f64());
     let (with_machines, cache) = (guest.is_some(), guest.unwrap_or_else(guest_support::cache));
-    let lab = Lab::open(LabOptions { run_id: &run_id, session: 0, logs: &logs, cache: &cache, guardian: None }).expect("a lab");
+    let lab = Lab::open(LabOptions { run_id: &run_id, session: 0, logs: &logs, cache: &cache, guardian: None })
+        .expect("a lab");
     let launchers = launchers(&lab, with_machines);
     assert_eq!(launchers.len(), SANDBOXES);
+    phase("prepared");
     let names: Vec<String> = (0..SANDBOXES).map(|number| format!("{}-{number}", name_prefix(&run_id))).collect();
 
     std::thread::scope(|scope| {
@@ -216,6 +227,7 @@ fn twenty_real_sandboxes_at_a_time_cannot_reach_each_other() {
         };
         assert_eq!(strangers(0).len(), 2 * (SANDBOXES - 1), "an address of each family");
 
+        phase("ready");
         let before = labs_ends();
         assert_eq!(before.len(), SANDBOXES, "every sandbox has a lab's end of its own");
         // By its routes, and then out by its card, whatever the routes say.
@@ -227,6 +239,7 @@ fn twenty_real_sandboxes_at_a_time_cannot_reach_each_other() {
                 }
             }
         }
+        phase("tried");
         let tried = labs_ends();
         for (namespace, counters) in &before {
             assert_eq!(tried[namespace].packets, counters.packets, "a packet came that was meant for another");
@@ -251,9 +264,11 @@ fn twenty_real_sandboxes_at_a_time_cannot_reach_each_other() {
             let grown = std::array::from_fn(|at| control[namespace].packets[at] - counters.packets[at]);
             assert_eq!(grown, [1, 2], "one segment of each family, of this sandbox alone");
         }
+        phase("control");
         drop((networks, tasks));
         assert!(all().iter().all(|said| matches!(said, Said::Gone)));
     });
+    phase("gone");
     drop(launchers);
     assert!(labs_ends().is_empty());
     assert_eq!(lab.close(), Vec::<String>::new());

@@ -220,7 +220,21 @@ impl Interface {
         wanted[20..].copy_from_slice(&request[16..20]);
         let fd = socket(net::AF_INET6, net::SOCK_DGRAM, 0)?;
         // SAFETY: the request is as large as the kernel's structure, and this call only reads it.
-        unsafe { fd.ioctl(ioctl::SIOCSIFADDR, &mut wanted) }.map(drop)
+        unsafe { fd.ioctl(ioctl::SIOCSIFADDR, &mut wanted) }?;
+        if self.gateway.is_none() {
+            return Ok(());
+        }
+        // Who has a way out by IPv4 has it by IPv6, where the host has one: the gateway is the first of its subnet.
+        let first = Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX) | 1);
+        // The kernel's in6_rtmsg: destination, source, gateway; the way's kind and lengths are zero; metric, and behind the
+        // space for what is not used flags and the interface's number.
+        let mut route = [0_u8; 80];
+        route[32..48].copy_from_slice(&first.octets());
+        route[56..60].copy_from_slice(&1024_u32.to_ne_bytes());
+        route[72..76].copy_from_slice(&u32::from(RTF_UP | RTF_GATEWAY).to_ne_bytes());
+        route[76..].copy_from_slice(&request[16..20]);
+        // SAFETY: as above.
+        unsafe { fd.ioctl(ioctl::SIOCADDRT, &mut route) }.map(drop)
     }
 
     /// A request of 40 bytes that begins with the interface's name of up to 15 bytes and a zero byte.
@@ -240,9 +254,11 @@ fn internet(address: [u8; 4]) -> [u8; 16] {
     bytes
 }
 
+/// The route is there, and leads by a gateway.
+const RTF_UP: u16 = 1;
+const RTF_GATEWAY: u16 = 2;
+
 fn add_default_route(fd: &Fd, gateway: Ipv4Addr) -> Result<()> {
-    const RTF_UP: u16 = 1;
-    const RTF_GATEWAY: u16 = 2;
     // The kernel's rtentry on machines of 64 bits: destination, gateway and mask behind the first 8 bytes, then flags.
     let mut route = [0_u8; 120];
     route[8..24].copy_from_slice(&internet([0; 4]));

@@ -12,7 +12,7 @@ use crate::channel::{AgentChannel, FdTransport};
 use crate::clock::Clock;
 use crate::image::app::{ImageError, OverlayKind, overlay};
 use crate::lab::Lab;
-use crate::network::{self, Network, NetworkKind, OwnNetwork, UserNetwork};
+use crate::network::{self, Network, NetworkKind, OwnNetwork, PasstNetwork, UserNetwork};
 use crate::ownership::OwnedProcess;
 use crate::watch::{Source, Watcher};
 use isodyne_core::failure::{Failure, FailureClass};
@@ -32,25 +32,43 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 /// The ends that the child inherits are made above the numbers they get there.
 const LOWEST_SPARE_DESCRIPTOR: RawFd = 256;
 
-/// Starts one machine. Nothing is left running if this fails.
-pub(super) fn launch(config: &Config, argv: &[String], place: &Place, lab: &Lab) -> Result<QemuSandbox, Failure> {
-    let logs = Logs::under(&place.log_prefix, "qemu");
-    let (network, tap): (Option<Arc<dyn Network>>, _) = match config.network {
+/// A machine's network, and what QEMU is to inherit for it: a descriptor, and the number it gets there.
+type Card = (Option<Arc<dyn Network>>, Option<(OwnedFd, RawFd)>);
+
+/// Makes the network. Before t0.
+fn make_network(config: &Config, passt: &str, place: &Place, lab: &Lab) -> Result<Card, Failure> {
+    Ok(match config.network {
         NetworkKind::None => (None, None),
         NetworkKind::User => (Some(Arc::new(UserNetwork::of(&place.name))), None),
+        NetworkKind::Passt => {
+            let (network, socket) = PasstNetwork::start(passt, &place.name, &place.log("passt"), lab)?;
+            (Some(Arc::new(network)), Some((socket, descriptor::PASST)))
+        }
         NetworkKind::Own { nat } => {
             let mut network = OwnNetwork::for_machine(&place.name).map_err(network::refused)?;
             if nat {
                 network.reach_out(&place.name, &lab.owner).map_err(network::refused)?;
             }
-            let tap = network.take_tap();
+            let tap = network.take_tap().map(|tap| (tap, descriptor::TAP));
             (Some(Arc::new(network)), tap)
         }
-    };
+    })
+}
+
+/// Starts one machine. Nothing is left running if this fails.
+pub(super) fn launch(
+    config: &Config,
+    argv: &[String],
+    passt: &str,
+    place: &Place,
+    lab: &Lab,
+) -> Result<QemuSandbox, Failure> {
+    let logs = Logs::under(&place.log_prefix, "qemu");
+    let (network, card) = make_network(config, passt, place, lab)?;
     if let Some(disk) = &config.disk {
         make_disk(disk, place)?;
     }
-    let prepared = prepare(config, argv, &logs, tap).map_err(|error| {
+    let prepared = prepare(config, argv, &logs, card).map_err(|error| {
         Failure::new(crate::backend::class_of(&error), format!("failed to make what QEMU needs: {error}"))
     })?;
     let Prepared { command, inherited, qmp, agent, sources } = prepared;
@@ -95,7 +113,7 @@ struct Prepared {
 }
 
 /// Makes logs, socket pairs and the command. Before t0.
-fn prepare(config: &Config, argv: &[String], logs: &Logs, tap: Option<OwnedFd>) -> io::Result<Prepared> {
+fn prepare(config: &Config, argv: &[String], logs: &Logs, card: Option<(OwnedFd, RawFd)>) -> io::Result<Prepared> {
     let mut inherited = Vec::new();
     let mut numbers: Vec<(RawFd, RawFd)> = Vec::new();
     let mut pair = |number: RawFd| -> io::Result<OwnedFd> {
@@ -115,10 +133,10 @@ fn prepare(config: &Config, argv: &[String], logs: &Logs, tap: Option<OwnedFd>) 
         sources.push(Box::new(DebugPort::new(pair(descriptor::FIRMWARE)?, MilestoneName::Firmware, None)?));
     }
 
-    if let Some(tap) = tap {
-        let tap = rustix::io::fcntl_dupfd_cloexec(&tap, LOWEST_SPARE_DESCRIPTOR)?;
-        numbers.push((tap.as_raw_fd(), descriptor::TAP));
-        inherited.push(tap);
+    if let Some((card, number)) = card {
+        let card = rustix::io::fcntl_dupfd_cloexec(&card, LOWEST_SPARE_DESCRIPTOR)?;
+        numbers.push((card.as_raw_fd(), number));
+        inherited.push(card);
     }
 
     let log = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&logs.monitor)?;
