@@ -200,6 +200,7 @@ impl Interface {
         request[16..18].copy_from_slice(&UP.to_ne_bytes());
         // SAFETY: as above.
         unsafe { fd.ioctl(ioctl::SIOCSIFFLAGS, &mut request) }?;
+        self.gateway.map_or(Ok(()), greet)?;
         if let Some((address, prefix)) = self.v6 {
             self.add_v6(&fd, address, prefix)?;
         }
@@ -252,6 +253,17 @@ fn internet(address: [u8; 4]) -> [u8; 16] {
     bytes[..2].copy_from_slice(&(net::AF_INET as u16).to_ne_bytes());
     bytes[4..8].copy_from_slice(&address);
     bytes
+}
+
+/// Sends a byte to nobody's port on the gateway. Who speaks for a network (passt does) learns from a guest's first frame
+/// where the guest is, and a guest without DHCP would be silent until it is spoken to.
+fn greet(gateway: Ipv4Addr) -> Result<()> {
+    const DISCARD: u16 = 9;
+    let fd = socket(net::AF_INET, net::SOCK_DGRAM, 0)?;
+    let encoded = Address::Tcp(SocketAddr::new(gateway.into(), DISCARD)).encode()?;
+    // SAFETY: the kernel reads the address; nothing is sent by this.
+    unsafe { call!(__NR_connect, fd.number(), encoded.as_ptr(), encoded.len()) }?;
+    fd.write(&[0]).map(drop)
 }
 
 /// The route is there, and leads by a gateway.
