@@ -14,7 +14,7 @@ const RUNS: usize = 20;
 fn names(directory: &str) -> BTreeSet<String> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| !(name.starts_with('i') && name.contains('-')) && !name.starts_with("veth")).collect()
+    names.filter(|name| !(name.starts_with("veth") || name.starts_with('i') && name.contains('-'))).collect()
 }
 
 /// What of a run is in the host's network: cards, routes, and where the programs are there rules.
