@@ -44,6 +44,49 @@ fn backends(bench: &Bench) -> Vec<&'static str> {
     std::iter::repeat_n("qemu", machines).chain(others).take(RUNS).collect()
 }
 
+/// Runs `network` on a backend in an environment that a shell makes first.
+fn run_within(bench: &Bench, environment: &str, backend: &str) -> Finished {
+    let own = format!("backend.{backend}.network=own");
+    let isodyne = bench.isodyne(&["run", "network", "--on", backend, "--set", &own, "-n", "1", "--out", backend]);
+    let words = |command: &Command| {
+        let arguments = command.get_args().map(|word| word.to_os_string());
+        std::iter::once(command.get_program().to_os_string()).chain(arguments).collect::<Vec<_>>()
+    };
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", environment, "sh"]).args(words(&isodyne)).stdin(Stdio::null());
+    shell.current_dir(isodyne.get_current_dir().expect("a directory"));
+    shell.envs(isodyne.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    Finished::of(&shell.output().expect("a shell"))
+}
+
+#[test]
+#[allow(clippy::print_stderr, reason = "a test that is skipped says why")]
+fn without_the_rights_a_run_says_which_and_what_to_do() {
+    let can = |script: &str| Command::new("/bin/sh").args(["-c", script]).stderr(Stdio::null()).status();
+    let without_rights = "exec setpriv --bounding-set -net_admin \"$@\"";
+    let without_device = "mount -t tmpfs none /dev/net && exec \"$@\"";
+    if !can("setpriv --bounding-set -net_admin true && unshare --mount mount -t tmpfs none /dev/net")
+        .is_ok_and(|status| status.success())
+    {
+        eprintln!("skipped: this takes root, setpriv, unshare and /dev/net");
+        return;
+    }
+    let bench = Bench::new();
+    let refused = run_within(&bench, without_rights, "process");
+    assert_eq!(refused.code, 4, "{}\n{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains("CAP_NET_ADMIN") && refused.stderr.contains("--privileged"), "{}", refused.stderr);
+
+    if bench.run(&["setup"]).code != 0 {
+        eprintln!("skipped: no guest for QEMU");
+        return;
+    }
+    let unshared = format!("exec unshare --mount sh -c '{without_device}' sh \"$@\"");
+    let refused = run_within(&bench, &unshared, "qemu");
+    assert_eq!(refused.code, 4, "{}\n{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains("/dev/net/tun"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("network = \"user\""), "{}", refused.stderr);
+}
+
 /// Machines boot slowly without KVM, and every run of Podman makes a store of its own.
 fn samples(backend: &str) -> &'static str {
     if matches!(backend, "qemu" | "podman") { "1" } else { "2" }

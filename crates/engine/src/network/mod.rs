@@ -98,7 +98,14 @@ impl NetworkKind {
             "none" => Ok(Self::None),
             "user" => Ok(Self::User),
             "passt" => Ok(Self::Passt),
-            "own" if lab.host.root => Ok(Self::Own { nat }),
+            "own" if lab.host.root => match Namespace::create() {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(PrepareError::Unavailable {
+                    reason: error.to_string(),
+                    hint: format!("give the lab these capabilities (a container: `--privileged`), or {rootless}"),
+                }),
+                // Any other refusal is of this moment: a sample that meets it says so.
+                _ => Ok(Self::Own { nat }),
+            },
             "own" => Err(PrepareError::Unavailable {
                 reason: "a network of its own takes network namespaces, which takes root".to_owned(),
                 hint: format!("run as root, or {rootless}"),

@@ -7,7 +7,8 @@ use crate::host::inspect_tool;
 use crate::image::app::{OverlayKind, overlay};
 use crate::image::{self, Driver, GuestAssets, SetupError, Transport};
 use crate::lab::Lab;
-use crate::network::{NetworkKind, passt_argv};
+use crate::network::{NetworkKind, OwnNetwork, passt_argv};
+use crate::ownership::name_prefix;
 use config::{Accelerator, Channel, Config, DiskConfig, Entry, Machine, Wish};
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::failure::Failure;
@@ -63,7 +64,13 @@ impl Backend for QemuBackend {
         };
         let guest = guest::guest_for(lab, BackendName::Qemu, wish.kernel.as_deref())?;
         // Once more with what this host has: the wish knows the words only.
-        NetworkKind::of(cell, lab, "use `network = \"user\"`")?;
+        if let NetworkKind::Own { .. } = NetworkKind::of(cell, lab, "use `network = \"user\"`")? {
+            let trial = OwnNetwork::for_machine(&format!("{}-trial-qemu", name_prefix(&lab.run_id)));
+            trial.map_err(|error| PrepareError::Unavailable {
+                reason: error.to_string(),
+                hint: "use `network = \"user\"`, which takes neither root nor a tap".to_owned(),
+            })?;
+        }
         let passt = if wish.network == NetworkKind::Passt { Some(passt(&tool)?) } else { None };
         let app = Application::of(cell, lab)?;
         if app.is_some() && wish.machine == Machine::Microvm {
