@@ -316,7 +316,12 @@ fn traffic_of_every_container_backend_is_measured_and_proved() {
 fn traffic_over_a_bridge_of_dockers_is_measured_and_proved() {
     let test = "traffic_over_a_bridge_of_dockers_is_measured_and_proved";
     let on = [(BackendName::Docker, "bridge")];
-    traffic_is_measured_and_proved(test, &on, &[Family::V4, Family::V6], "network bridge i");
+    let switch = || std::fs::read_to_string("/proc/sys/net/ipv6/conf/all/forwarding").unwrap_or_default();
+    let before = switch();
+    // Docker would switch the host's forwarding on for IPv6: the lab never has it do so.
+    let families = if before.trim() == "1" { vec![Family::V4, Family::V6] } else { vec![Family::V4] };
+    traffic_is_measured_and_proved(test, &on, &families, "network bridge i");
+    assert_eq!(switch(), before, "the host's own switches stay as they are");
 }
 
 #[test]

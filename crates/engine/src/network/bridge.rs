@@ -15,18 +15,17 @@ pub struct BridgeNetwork {
 }
 
 impl BridgeNetwork {
-    /// The bridge of a sandbox by its name alone, for a description.
-    pub fn of(name: &str) -> Self {
-        Self { card: uplink::card_of(name), subnet: Subnet::of(name), has_v6: true }
+    /// The bridge of a sandbox by its name alone, for a description; with IPv6 beside IPv4, or without.
+    pub fn of(name: &str, has_v6: bool) -> Self {
+        Self { card: uplink::card_of(name), subnet: Subnet::of(name), has_v6 }
     }
 
     /// The bridge of a sandbox, on a subnet that no route of this host overlaps at this moment.
     ///
     /// # Errors
     /// The host's, or that no subnet is free.
-    pub fn choose(name: &str) -> io::Result<Self> {
-        let has_v6 = std::path::Path::new("/proc/sys/net/ipv6").is_dir();
-        Ok(Self { subnet: uplink::free_subnet(name)?, has_v6, ..Self::of(name) })
+    pub fn choose(name: &str, has_v6: bool) -> io::Result<Self> {
+        Ok(Self { subnet: uplink::free_subnet(name)?, ..Self::of(name, has_v6) })
     }
 
     /// The name of the bridge's own card: the leak check knows it as the run's.
@@ -50,7 +49,7 @@ impl Network for BridgeNetwork {
         let address: IpAddr = match family {
             Family::V4 => self.subnet.guest_v4().into(),
             Family::V6 if self.has_v6 => self.subnet.guest_v6().into(),
-            Family::V6 => return Err(io::Error::new(io::ErrorKind::Unsupported, "this host has no IPv6")),
+            Family::V6 => return Err(io::Error::new(io::ErrorKind::Unsupported, "the bridge has no IPv6")),
         };
         connect((address, port), deadline)
     }
@@ -70,11 +69,12 @@ mod tests {
 
     #[test]
     fn a_bridge_has_the_runs_name_and_a_subnet_of_each_family() {
-        let bridge = BridgeNetwork::of("isodyne-7f3a-12");
+        let bridge = BridgeNetwork::of("isodyne-7f3a-12", true);
         assert_eq!(bridge.card(), "i7f3a-c");
         let subnets = bridge.subnets();
         assert_eq!(subnets.len(), 2);
         assert!(subnets[0].0.ends_with("/30") && subnets[1].0.starts_with("fd") && subnets[1].0.ends_with("::/64"));
+        assert_eq!(BridgeNetwork::of("isodyne-7f3a-12", false).subnets().len(), 1);
         assert!(subnets[0].1 != subnets[0].2 && bridge.addresses() == [subnets[0].2, subnets[1].2]);
     }
 }

@@ -51,6 +51,12 @@ pub(super) fn check() -> Result<(), PrepareError> {
     })
 }
 
+/// Whether the host forwards IPv6. (Docker switches it on by itself for a network with IPv6, which can take a host's own
+/// routes from it: so the lab asks for IPv6 only where it is on.)
+pub(crate) fn forwards_v6() -> bool {
+    is_on(FORWARDING_V6)
+}
+
 fn is_on(switch: &str) -> bool {
     std::fs::read_to_string(switch).is_ok_and(|text| text.trim() == "1")
 }
@@ -73,7 +79,7 @@ pub(super) fn create(name: &str, lab: &Namespace, owner: &Owner) -> io::Result<U
         nft::masquerade("isodyne", Family::V4, None)?;
         std::fs::write(FORWARDING, "1")
     })?;
-    let has_v6 = is_on(FORWARDING_V6);
+    let has_v6 = forwards_v6();
     if has_v6 {
         create_v6(name, subnet, lab)?;
     }

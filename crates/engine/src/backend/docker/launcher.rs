@@ -32,8 +32,8 @@ pub(super) struct DockerLauncher {
     pub(super) image: Arc<Image>,
     pub(super) memory_bytes: Option<u64>,
     pub(super) run_id: String,
-    /// Whether each container is on a bridge of its own; else it has loopback alone.
-    pub(super) bridge: bool,
+    /// Whether each container is on a bridge of its own, and then whether the bridge has IPv6; else it has loopback alone.
+    pub(super) bridge: Option<bool>,
 }
 
 impl DockerLauncher {
@@ -51,10 +51,8 @@ impl DockerLauncher {
 
     /// Makes the container's bridge. Before t0.
     fn make_bridge(&self, name: &str, lab: &Lab) -> Result<Option<(BridgeNetwork, Owned)>, Failure> {
-        if !self.bridge {
-            return Ok(None);
-        }
-        let bridge = BridgeNetwork::choose(name).map_err(network::refused)?;
+        let Some(has_v6) = self.bridge else { return Ok(None) };
+        let bridge = BridgeNetwork::choose(name, has_v6).map_err(network::refused)?;
         let socket = self.daemon.socket.clone();
         let guard = lab.owner.own(Resource::DockerNetwork { socket, name: name.to_owned() });
         let body = api::network(name, &self.run_id, &bridge).to_string();
@@ -93,7 +91,7 @@ impl Launcher for DockerLauncher {
         let request =
             |call: String, body: Option<Value>| Step::Request { socket: text(&self.daemon.socket), call, body };
         let name = place.name.as_str();
-        let bridge = self.bridge.then(|| BridgeNetwork::of(name));
+        let bridge = self.bridge.map(|has_v6| BridgeNetwork::of(name, has_v6));
         let body = self.body(name, &config::serve(place.agent_patience_s), bridge.as_ref());
         let bring = self.image.calls.iter().map(|call| request(call.clone(), None));
         let network = bridge.map(|bridge| {
@@ -180,7 +178,7 @@ impl Launcher for DockerLauncher {
 pub(super) fn trial(daemon: &Daemon, lab: &Lab) -> Result<(), String> {
     let image = image::of_run(daemon, lab)?;
     let launcher =
-        DockerLauncher { daemon: daemon.clone(), image, memory_bytes: None, run_id: lab.run_id.clone(), bridge: false };
+        DockerLauncher { daemon: daemon.clone(), image, memory_bytes: None, run_id: lab.run_id.clone(), bridge: None };
     let name = format!("{}-trial-docker", crate::ownership::name_prefix(&lab.run_id));
     let guard = lab.owner.own(launcher.resource(&name));
     let outcome = try_once(&launcher, &name).map_err(|error| failed(&error).message);
@@ -210,7 +208,7 @@ fn try_once(launcher: &DockerLauncher, name: &str) -> Result<i64, HttpError> {
 mod tests {
     use super::*;
 
-    fn launcher(bridge: bool) -> DockerLauncher {
+    fn launcher(bridge: Option<bool>) -> DockerLauncher {
         let asset = Asset { role: "image".into(), name: "x".into(), sha256: String::new(), size_bytes: 0 };
         DockerLauncher {
             daemon: Daemon::for_tests("/var/run/docker.sock", "cgroupfs"),
@@ -238,13 +236,13 @@ mod tests {
 
     #[test]
     fn the_calls_are_exact() {
-        let description = launcher(false).describe(&place());
+        let description = launcher(None).describe(&place());
         insta::assert_snapshot!(serde_json::to_string_pretty(&description).unwrap());
     }
 
     #[test]
     fn a_bridge_is_made_before_its_container() {
-        let steps = launcher(true).describe(&place()).steps;
+        let steps = launcher(Some(true)).describe(&place()).steps;
         let calls: Vec<(&str, &Value)> = steps
             .iter()
             .filter_map(|step| match step {

@@ -16,6 +16,7 @@ use super::{Backend, Launcher, PrepareError};
 use crate::application::Application;
 use crate::http::HttpError;
 use crate::lab::Lab;
+use crate::network::uplink;
 use api::Daemon;
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::probe::{Capabilities, Probe};
@@ -101,6 +102,13 @@ impl Backend for DockerBackend {
             return Err(unavailable((
                 "the daemon is rootless: its bridges are in a network namespace that the lab is not in".to_owned(),
                 "measure a daemon that runs as root, or leave `network` at \"none\"".to_owned(),
+            )));
+        }
+        let bridge = bridge.then(uplink::forwards_v6);
+        if bridge == Some(false) && cell.factors.get("family").and_then(|value| value.as_text()) == Some("ipv6") {
+            return Err(unavailable((
+                "the host does not forward IPv6, and Docker would switch that on for a bridge with IPv6".to_owned(),
+                "run `sysctl net.ipv6.conf.all.forwarding=1` if that is wanted, or use `family = \"ipv4\"`".to_owned(),
             )));
         }
         let app = Application::of(cell, lab)?;
