@@ -59,7 +59,8 @@ impl Network for BridgeNetwork {
     }
 
     fn describe(&self) -> String {
-        format!("network bridge {}, subnet {}", self.card, self.subnet)
+        let subnets: Vec<String> = self.subnets().into_iter().map(|(subnet, _, _)| subnet).collect();
+        format!("network bridge {}, subnet {}", self.card, subnets.join(" "))
     }
 }
 
@@ -74,7 +75,9 @@ mod tests {
         let subnets = bridge.subnets();
         assert_eq!(subnets.len(), 2);
         assert!(subnets[0].0.ends_with("/30") && subnets[1].0.starts_with("fd") && subnets[1].0.ends_with("::/64"));
-        assert_eq!(BridgeNetwork::of("isodyne-7f3a-12", false).subnets().len(), 1);
+        let plain = BridgeNetwork::of("isodyne-7f3a-12", false);
+        assert_eq!((plain.subnets().len(), plain.describe().contains("::/64")), (1, false));
+        assert!(bridge.describe().ends_with("::/64"), "{}", bridge.describe());
         assert!(subnets[0].1 != subnets[0].2 && bridge.addresses() == [subnets[0].2, subnets[1].2]);
     }
 }
