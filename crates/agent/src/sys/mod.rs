@@ -3,6 +3,7 @@
 pub(crate) mod file;
 pub(crate) mod machine;
 pub(crate) mod poll;
+pub(crate) mod port;
 pub(crate) mod process;
 mod raw;
 pub(crate) mod socket;
