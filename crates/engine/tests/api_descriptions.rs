@@ -163,6 +163,7 @@ fn cloud_hypervisor_understands_every_request() {
         ("cpus", FactorValue::Count(2)),
         ("huge_pages", FactorValue::Text("reserved".to_owned())),
         ("prefault", FactorValue::Flag(true)),
+        ("pin", FactorValue::Text("0,1".to_owned())),
         ("entropy", FactorValue::Flag(true)),
         ("balloon", FactorValue::Bytes(16 << 20)),
         ("channel", FactorValue::Text("serial".to_owned())),

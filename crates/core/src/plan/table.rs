@@ -217,6 +217,7 @@ const QEMU: &[Key] = &[
     ),
     GUEST_MEMORY,
     factor("cpus", Kind::Count { min: 1, max: 64 }, DefaultValue::Count(1), "The guest's processors."),
+    PIN,
     factor("cpu", Kind::Text, DefaultValue::Absent("QEMU's own choice for the accelerator"), "The processor model."),
     kernel("The guest's kernel (bzImage or ELF): a path relative to the working directory, or `build:NAME`."),
     factor(
@@ -249,6 +250,13 @@ const GUEST_MEMORY: Key = factor(
     Kind::Bytes { min: 16 * MIB, max: 16 * TIB },
     DefaultValue::Bytes(128 * MIB),
     "The guest's memory.",
+);
+
+const PIN: Key = factor(
+    "pin",
+    Kind::Text,
+    DefaultValue::Absent("they run anywhere"),
+    "The host's processors that the guest's run on, in their order (`0,1`, `2-3`), or one for all of them.",
 );
 
 const GUEST_CMDLINE: Key = factor(
@@ -294,6 +302,7 @@ const FIRECRACKER: &[Key] = &[
     ),
     GUEST_MEMORY,
     factor("cpus", Kind::Count { min: 1, max: 32 }, DefaultValue::Count(1), "The guest's processors."),
+    PIN,
     factor("smt", Kind::Flag, DefaultValue::Flag(false), "Two processors are threads of one core."),
     factor(
         "cpu_template",
@@ -336,6 +345,7 @@ const CLOUD_HYPERVISOR: &[Key] = &[
     program("`cloud-hypervisor` in PATH"),
     GUEST_MEMORY,
     factor("cpus", Kind::Count { min: 1, max: 254 }, DefaultValue::Count(1), "The guest's processors."),
+    PIN,
     factor(
         "huge_pages",
         Kind::Choice(&["none", "transparent", "reserved"]),

@@ -161,6 +161,13 @@ pub enum Step {
         /// The body, if there is one.
         body: Option<serde_json::Value>,
     },
+    /// A thread that runs a virtual processor, kept on one processor of the host.
+    Pin {
+        /// The guest's processor, from 0.
+        virtual_processor: usize,
+        /// The host's.
+        processor: usize,
+    },
 }
 
 /// A milestone with absolute stamps.

@@ -3,6 +3,7 @@
 use crate::backend::PrepareError;
 pub use crate::backend::vmm::factors::{Channel, Console};
 use crate::backend::vmm::factors::{Reader, choices};
+use crate::backend::vmm::pin::Pin;
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::Factors;
 use std::path::PathBuf;
@@ -29,6 +30,8 @@ pub struct Config {
     pub memory_bytes: u64,
     /// `cpus`.
     pub cpus: u64,
+    /// `pin`.
+    pub pin: Option<Pin>,
     /// `huge_pages`.
     pub huge_pages: HugePages,
     /// `prefault`: all of the guest's memory is made at its start.
@@ -63,9 +66,11 @@ impl Config {
     pub fn from_factors(factors: &Factors) -> Result<Self, PrepareError> {
         let reader = Reader { backend: BackendName::CloudHypervisor, factors };
         let (channel, console) = reader.channel_and_console()?;
+        let cpus = reader.cpus(CPUS_MOST)?;
         Ok(Self {
             memory_bytes: reader.memory_bytes()?,
-            cpus: reader.cpus(CPUS_MOST)?,
+            cpus,
+            pin: Pin::from_factors(reader, cpus)?,
             huge_pages: reader.choice("huge_pages")?.unwrap_or(HugePages::Transparent),
             prefault: reader.flag("prefault", false),
             seccomp: reader.flag("seccomp", true),

@@ -9,7 +9,7 @@ use crate::backend::oci::launcher::command;
 use crate::backend::vmm::api::ApiCall;
 use crate::backend::vmm::console::DebugPort;
 use crate::backend::vmm::logs::Logs;
-use crate::backend::vmm::machine::{Machine, Start};
+use crate::backend::vmm::machine::{Machine, Pinning, Start};
 use crate::backend::vmm::{pipe, vsock, way::Way};
 use crate::channel::ConnectingTransport;
 use crate::lab::Lab;
@@ -61,6 +61,7 @@ pub(super) fn launch(
         way,
         logs,
         memory_bytes: launcher.config.memory_bytes,
+        pinning: Pinning::of(launcher.config.pin.as_ref(), Pinning::ByMonitor),
     };
     Ok(CloudHypervisorSandbox { machine: Machine::start(start, lab)? })
 }

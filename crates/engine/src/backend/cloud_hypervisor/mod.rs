@@ -1,7 +1,7 @@
 //! Cloud Hypervisor: a virtual machine on KVM, driven over its API.
 
 use crate::backend::snapshot::Restorer;
-use crate::backend::vmm::{api::ApiCall, guest, kvm, vsock};
+use crate::backend::vmm::{api::ApiCall, guest, kvm, pin::Pin, vsock};
 use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, text};
 use crate::image::Transport;
 use crate::lab::Lab;
@@ -46,6 +46,7 @@ impl Backend for CloudHypervisorBackend {
         crate::application::Application::refuse(cell)?;
         let tool = kvm::monitor_of(cell, lab, PROGRAM, INSTALL_HINT)?;
         let mut config = Config::from_factors(&cell.factors)?;
+        Pin::check(config.pin.as_ref())?;
         let assets = boot_from(&mut config, lab)?;
         Ok(Box::new(CloudHypervisorLauncher { config, tool, assets, accuracy: kvm::accuracy(lab) }))
     }

@@ -73,8 +73,13 @@ pub fn create(config: &Config, agent_patience_s: u32) -> ApiCall {
         (Channel::Vsock, Console::Off) => json!({ "mode": "Null" }),
         (Channel::Vsock, _) => json!({ "mode": "File", "file": name::CONSOLE }),
     };
+    let mut cpus = json!({ "boot_vcpus": config.cpus, "max_vcpus": config.cpus });
+    if let Some(pin) = &config.pin {
+        let place = |(number, processor)| json!({ "vcpu": number, "host_cpus": [processor] });
+        cpus["affinity"] = pin.processors().iter().enumerate().map(place).collect();
+    }
     let mut machine = json!({
-        "cpus": { "boot_vcpus": config.cpus, "max_vcpus": config.cpus },
+        "cpus": cpus,
         "memory": memory,
         "payload": {
             "kernel": config.kernel,
@@ -135,11 +140,13 @@ pub fn kernel_command_line(config: &Config, agent_patience_s: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::vmm::pin::Pin;
 
     fn config() -> Config {
         Config {
             memory_bytes: 128 << 20,
             cpus: 1,
+            pin: None,
             huge_pages: HugePages::Transparent,
             prefault: false,
             seccomp: true,
@@ -178,6 +185,7 @@ mod tests {
     fn a_machine_with_everything() {
         let config = Config {
             cpus: 2,
+            pin: Some(Pin::each_on(&[1, 0])),
             huge_pages: HugePages::Reserved,
             prefault: true,
             seccomp: false,

@@ -4,6 +4,7 @@ use super::version::{Feature, Version};
 use crate::backend::PrepareError;
 pub use crate::backend::vmm::factors::{Channel, Console};
 use crate::backend::vmm::factors::{Reader, choices};
+use crate::backend::vmm::pin::Pin;
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::Factors;
 use std::path::PathBuf;
@@ -46,6 +47,8 @@ pub struct Config {
     pub cpus: u64,
     /// `smt`.
     pub smt: bool,
+    /// `pin`.
+    pub pin: Option<Pin>,
     /// `huge_pages`.
     pub huge_pages: HugePages,
     /// `cpu_template`: a static template's name.
@@ -86,11 +89,13 @@ impl Config {
     pub fn from_factors(factors: &Factors, version: Version) -> Result<Self, PrepareError> {
         let reader = Reader { backend: BackendName::Firecracker, factors };
         let (channel, console) = reader.channel_and_console()?;
+        let cpus = reader.cpus(CPUS_MOST)?;
         let config = Self {
             version,
             setup: reader.choice("setup")?.unwrap_or(Setup::Api),
             memory_bytes: reader.memory_bytes()?,
-            cpus: reader.cpus(CPUS_MOST)?,
+            cpus,
+            pin: Pin::from_factors(reader, cpus)?,
             smt: reader.flag("smt", false),
             huge_pages: reader.choice("huge_pages")?.unwrap_or(HugePages::None),
             cpu_template: reader.word("cpu_template").map(str::to_owned),

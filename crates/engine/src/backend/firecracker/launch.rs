@@ -3,14 +3,14 @@
 use super::FirecrackerLauncher;
 use super::config::Channel;
 use super::jail::own;
-use super::requests::Paths;
+use super::requests::{self, Paths};
 use super::sandbox::{FirecrackerSandbox, MONITOR};
 use super::userfault::PageServer;
 use crate::backend::oci::launcher::command;
 use crate::backend::vmm::api::ApiCall;
 use crate::backend::vmm::console::LogLines;
 use crate::backend::vmm::logs::Logs;
-use crate::backend::vmm::machine::{Machine, Start};
+use crate::backend::vmm::machine::{Machine, Pinning, Start};
 use crate::backend::vmm::{pipe, vsock, way::Way};
 use crate::backend::{Place, class_of, text};
 use crate::channel::FdTransport;
@@ -84,6 +84,7 @@ pub(super) fn launch_with(
         way,
         logs,
         memory_bytes: launcher.config.memory_bytes,
+        pinning: Pinning::of(launcher.config.pin.as_ref(), |pin| Pinning::ByLab(pin, requests::instance())),
     };
     let machine = Machine::start(start, lab)?;
     Ok(FirecrackerSandbox { machine, metrics: (paths.metrics, place.log("metrics")), pages })

@@ -2,7 +2,7 @@
 
 use crate::backend::snapshot::Restorer;
 use crate::backend::vmm::api::ApiCall;
-use crate::backend::vmm::{guest, kvm};
+use crate::backend::vmm::{guest, kvm, pin::Pin};
 use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, text};
 use crate::host::inspect_tool;
 use crate::image::Transport;
@@ -69,6 +69,7 @@ impl Backend for FirecrackerBackend {
         let version =
             driven(&tool).map_err(|reason| PrepareError::Unavailable { reason, hint: INSTALL_HINT.to_owned() })?;
         let mut config = Config::from_factors(&cell.factors, version)?;
+        Pin::check(config.pin.as_ref())?;
         let jailer = if config.jailer { Some(jailer(lab)?) } else { None };
         let assets = boot_from(&mut config, cell, lab)?;
         Ok(Box::new(FirecrackerLauncher { config, tool, jailer, assets, accuracy: kvm::accuracy(lab) }))
@@ -178,7 +179,8 @@ impl Launcher for FirecrackerLauncher {
         let steps = file
             .into_iter()
             .chain([Step::Run { argv: self.argv(place) }])
-            .chain(calls.iter().map(|call| call.step(&socket)));
+            .chain(calls.iter().map(|call| call.step(&socket)))
+            .chain(self.config.pin.iter().flat_map(Pin::steps));
         Description { steps: steps.collect() }
     }
 

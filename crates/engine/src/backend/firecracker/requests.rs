@@ -138,6 +138,11 @@ pub fn start() -> ApiCall {
     ApiCall::put("/actions", json!({ "action_type": "InstanceStart" }))
 }
 
+/// The request that asks for the machine's state.
+pub fn instance() -> ApiCall {
+    ApiCall::get("/")
+}
+
 /// The request that presses the keys which end a guest with a keyboard driver.
 pub fn control_alt_delete() -> ApiCall {
     ApiCall::put("/actions", json!({ "action_type": "SendCtrlAltDel" }))

@@ -8,6 +8,7 @@ fn config() -> Config {
         setup: Setup::Api,
         memory_bytes: 128 << 20,
         cpus: 1,
+        pin: None,
         smt: false,
         huge_pages: HugePages::None,
         cpu_template: None,

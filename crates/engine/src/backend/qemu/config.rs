@@ -4,6 +4,7 @@ use crate::backend::PrepareError;
 pub use crate::backend::vmm::factors::Console;
 use crate::backend::vmm::factors::{Reader, choices};
 use crate::backend::vmm::kvm::trouble;
+use crate::backend::vmm::pin::Pin;
 use crate::image::app::OverlayMethod;
 use crate::network::NetworkKind;
 use isodyne_core::cell::BackendName;
@@ -90,6 +91,8 @@ pub struct Wish {
     pub memory_bytes: u64,
     /// `cpus`.
     pub cpus: u64,
+    /// `pin`.
+    pub pin: Option<Pin>,
     /// `cpu`.
     pub cpu: Option<String>,
     /// `kernel`.
@@ -117,6 +120,8 @@ pub struct Config {
     pub memory_bytes: u64,
     /// The number of processors.
     pub cpus: u64,
+    /// Where they run.
+    pub pin: Option<Pin>,
     /// The processor's model, if it is not the default.
     pub cpu: Option<String>,
     /// The way to the agent.
@@ -195,11 +200,13 @@ impl Wish {
         if cpu.as_ref().is_some_and(|model| model.starts_with('-') || model.chars().any(|c| c.is_control())) {
             return Err(reader.invalid("cpu", "it is not the name of a model", "see `qemu-system-x86_64 -cpu help`"));
         }
+        let cpus = reader.cpus(255)?;
         Ok(Self {
             machine,
             accelerator: accelerator(reader.choice_or_auto("accel")?, kvm)?,
             memory_bytes: reader.memory_bytes()?,
-            cpus: reader.cpus(255)?,
+            cpus,
+            pin: Pin::from_factors(reader, cpus)?,
             cpu,
             kernel: reader.kernel(),
             channel,

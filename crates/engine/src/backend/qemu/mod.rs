@@ -1,7 +1,7 @@
 //! QEMU: a virtual machine on an emulated PC or a minimal machine, by KVM or by translation, driven over QMP.
 
 use crate::application::{self, Application};
-use crate::backend::vmm::{guest, kvm};
+use crate::backend::vmm::{guest, kvm, pin::Pin};
 use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, program, text};
 use crate::host::inspect_tool;
 use crate::image::app::{OverlayKind, overlay};
@@ -19,6 +19,7 @@ use isodyne_core::sample::Accuracy;
 pub mod arguments;
 pub mod config;
 mod launch;
+mod processors;
 pub mod qmp;
 mod sandbox;
 
@@ -58,6 +59,7 @@ impl Backend for QemuBackend {
 
     fn prepare(&self, cell: &Cell, lab: &Lab) -> Result<Box<dyn Launcher>, PrepareError> {
         let wish = Wish::from_factors(&cell.factors, lab.host.kvm())?;
+        Pin::check(wish.pin.as_ref())?;
         let Some(tool) = program::stated(cell)?.or_else(|| inspect_tool(PROGRAM, &["--version"])) else {
             let reason = format!("there is no `{PROGRAM}` on this host");
             return Err(PrepareError::Unavailable { reason, hint: INSTALL_HINT.to_owned() });
@@ -165,6 +167,7 @@ fn resolve(wish: Wish, guest: &GuestAssets, has_disk: bool) -> Result<(Config, V
         accelerator: wish.accelerator,
         memory_bytes: wish.memory_bytes,
         cpus: wish.cpus,
+        pin: wish.pin,
         cpu: wish.cpu,
         channel: wish.channel,
         console: wish.console,
@@ -209,7 +212,12 @@ impl Launcher for QemuLauncher {
             path: text(&arguments::disk_path(&place.directory)),
             content: format!("[{} over {}]", disk.method.name(), disk.base.display()),
         }));
-        steps.extend([Step::Run { argv }, request("qmp_capabilities"), request("cont")]);
+        steps.extend([Step::Run { argv }, request("qmp_capabilities")]);
+        if let Some(pin) = &self.config.pin {
+            steps.push(request(processors::QUESTION));
+            steps.extend(pin.steps());
+        }
+        steps.push(request("cont"));
         Description { steps }
     }
 

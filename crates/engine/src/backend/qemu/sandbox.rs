@@ -1,6 +1,7 @@
 //! A live machine.
 
 use crate::backend::qemu::config::Config;
+use crate::backend::qemu::processors;
 use crate::backend::qemu::qmp::QmpClient;
 use crate::backend::vmm::end::{diagnose, end, patience_after};
 use crate::backend::vmm::first_sign::started_by_first_sign;
@@ -77,16 +78,11 @@ impl QemuSandbox {
     /// CPU time of the virtual processors so far, by the threads that QEMU names.
     fn processor_threads_ns(&mut self) -> Option<u64> {
         let deadline = self.clock.after(QUESTION_DEADLINE);
-        let answer = self.qmp.execute("query-cpus-fast", deadline).ok()?;
-        // Under TCG several processors may share one thread; it counts once.
-        let processors: BTreeSet<u64> =
-            answer.as_array()?.iter().map(|cpu| cpu.get("thread-id")?.as_u64()).collect::<Option<_>>()?;
+        // A thread that several processors share counts once.
+        let processors: BTreeSet<u32> = processors::threads(&mut self.qmp, deadline).ok()?.into_iter().collect();
         let threads = accounting::threads(self.process.pid());
-        let times: Vec<u64> = threads
-            .iter()
-            .filter(|thread| processors.contains(&u64::from(thread.tid)))
-            .map(|thread| thread.cpu_ns)
-            .collect();
+        let times: Vec<u64> =
+            threads.iter().filter(|thread| processors.contains(&thread.tid)).map(|thread| thread.cpu_ns).collect();
         (times.len() == processors.len()).then(|| times.iter().sum())
     }
 }

@@ -11,6 +11,7 @@ pub mod guest;
 pub mod kvm;
 pub mod logs;
 pub mod machine;
+pub mod pin;
 pub mod pipe;
 pub mod usage;
 pub mod vsock;
