@@ -22,6 +22,7 @@ step boot ./isodyne run boot --on "$on" -n "${ISODYNE_NESTED_SAMPLES:-5}" --set 
 ./isodyne show "$ISODYNE_RESULTS/boot" --json >"$ISODYNE_RESULTS/boot.json"
 # One at a time: every test wants the whole of two slow processors.
 step microvm ./microvm --test-threads=1 --nocapture
+step microvm_network ./microvm_network --test-threads=1 --nocapture
 step qemu_boot ./qemu_boot --test-threads=1 without_init what_qemu_refuses
 left=$(ps | grep -E 'firecracker|cloud-hyper|qemu-system|isodyne' | grep -v -e grep -e run.sh)
 [ -z "$left" ] || { echo "left running: $left"; failed="$failed leftovers"; }
