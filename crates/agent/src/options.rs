@@ -159,7 +159,7 @@ impl<'a> BootOptions<'a> {
                 b"net" => match parse_interface(value) {
                     Some(interface) => options.interfaces.push(interface),
                     None => {
-                        crate::complain("isodyne.net takes IF,ADDRESS/LENGTH[,GATEWAY[,ADDRESS6/LENGTH[,NEIGHBOUR]]]")
+                        crate::complain("isodyne.net takes IF,ADDRESS/LENGTH[,GATEWAY[,ADDRESS6/LENGTH[,NEIGHBOUR]]]");
                     }
                 },
                 b"end" => match value {
