@@ -16,13 +16,16 @@ use isodyne_core::probe::Probe;
 use isodyne_engine::application::Application;
 use isodyne_engine::backend::snapshot::{MemoryBackend, SnapshotKind};
 use isodyne_engine::backend::{Launcher, Place, PrepareError, Sandbox, find};
+use isodyne_engine::channel::ExecRequest;
 use isodyne_engine::lab::{Lab, LabOptions};
 use isodyne_engine::network::Family;
 use isodyne_engine::workload::{Attempt, BootOptions, NetworkOptions, boot, network};
-use std::io::ErrorKind;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// A nested machine whose processor is emulated boots in a minute when its host is busy.
@@ -154,6 +157,27 @@ impl Bench {
         assert!(attempt.proofs.iter().any(|proof| proof.starts_with("network own, subnet 10.")));
     }
 
+    /// A machine whose agent has said hello.
+    fn live(&self, launcher: &dyn Launcher) -> (Place, Box<dyn Sandbox>) {
+        let place = self.place();
+        let launched = launcher.launch(&place, self.lab());
+        let mut sandbox = launched.unwrap_or_else(|failure| panic!("{failure}\n{}", self.words(&place)));
+        self.greet(sandbox.as_mut(), &place);
+        (place, sandbox)
+    }
+
+    fn greet(&self, sandbox: &mut dyn Sandbox, place: &Place) {
+        let hello = sandbox.agent().hello(self.lab().clock.after(PATIENCE));
+        hello.unwrap_or_else(|failure| panic!("{}\n{}", sandbox.diagnose(failure), self.words(place)));
+    }
+
+    fn ends(&self, mut sandbox: Box<dyn Sandbox>, place: &Place) {
+        let stopped = sandbox.stop(self.lab().clock.after(Duration::from_secs(60)));
+        assert!(stopped.gone.is_some() && stopped.survivors.is_empty(), "{stopped:?}");
+        drop(sandbox);
+        std::fs::remove_dir_all(&place.directory).unwrap();
+    }
+
     fn has_jailer(&self) -> bool {
         let found = self.backend == BackendName::Firecracker && isodyne_engine::host::find_tool("jailer").is_some();
         if !found && self.backend == BackendName::Firecracker {
@@ -178,15 +202,64 @@ fn machines_answer_on_a_network_of_their_own() {
     }
 }
 
+/// A service on all addresses of the host that two requests of the agent's `mmds` can be made to; gives who made them.
+fn service() -> (u16, JoinHandle<Vec<IpAddr>>) {
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answers = ["HTTP/1.1 200 \r\nContent-Length: 1\r\n\r\nT", "HTTP/1.1 200 \r\nContent-Length: 5\r\n\r\nhello"];
+    let answer = move |answer: &str| {
+        let (mut stream, peer) = listener.accept().unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        assert!(lines.map(Result::unwrap).take_while(|line| !line.is_empty()).count() >= 1);
+        stream.write_all(answer.as_bytes()).unwrap();
+        peer.ip()
+    };
+    (port, std::thread::spawn(move || answers.map(answer).to_vec()))
+}
+
+/// The host's address on the card that lets a sandbox of this run out, and the other one's there.
+fn uplink(run_id: &str) -> (Ipv4Addr, Ipv4Addr) {
+    let routes = std::fs::read_to_string("/proc/net/route").unwrap();
+    let line = routes.lines().find(|line| line.starts_with(&format!("i{run_id}-")));
+    let subnet = u32::from_str_radix(line.unwrap().split_whitespace().nth(1).unwrap(), 16).unwrap().swap_bytes();
+    (Ipv4Addr::from(subnet + 1), Ipv4Addr::from(subnet + 2))
+}
+
+fn fetch(sandbox: &mut dyn Sandbox, address: &str, bench: &Bench) -> (bool, Vec<u8>) {
+    let request = ExecRequest {
+        id: 3,
+        argv: ["/proc/self/exe", "mmds", address].map(|word| word.as_bytes().to_vec()).to_vec(),
+        env: Vec::new(),
+        stdin: Vec::new(),
+        timeout_ms: 60_000,
+        output_limit: 4096,
+    };
+    let executed = sandbox.agent().exec(&request, bench.lab().clock.after(PATIENCE)).unwrap();
+    (executed.succeeded().is_ok(), executed.reply.stdout)
+}
+
 #[test]
 fn machines_reach_out_when_asked_to_and_nothing_of_it_is_left() {
     for backend in MONITORS {
         let Some(bench) = bench(backend) else { continue };
-        let stated = [own(), ("nat", YES)];
-        match find(backend).prepare(&bench.cell(BenchmarkName::Network, &stated), bench.lab()) {
-            Err(PrepareError::Unavailable { reason, .. }) => eprintln!("SKIPPED: {reason}"),
-            _ => bench.answers(Family::V4, &stated[1..]),
-        }
+        let launcher =
+            match find(backend).prepare(&bench.cell(BenchmarkName::Boot, &[own(), ("nat", YES)]), bench.lab()) {
+                Ok(launcher) => launcher,
+                Err(PrepareError::Unavailable { reason, .. }) => {
+                    eprintln!("SKIPPED: {reason}");
+                    continue;
+                }
+                Err(error) => panic!("{error}"),
+            };
+        let (place, mut sandbox) = bench.live(launcher.as_ref());
+        let (port, served) = service();
+        let (host, lab) = uplink(&bench.lab().run_id);
+        let fetched = fetch(sandbox.as_mut(), &format!("{host}:{port}"), &bench);
+        assert_eq!(fetched, (true, b"hello".to_vec()), "{}", bench.words(&place));
+        // What leaves has the lab's address, and the guest's own is nowhere to be seen.
+        assert_eq!(served.join().unwrap(), [lab, lab]);
+        eprintln!("{backend}: {host} was reached from {:?} as {lab}", sandbox.network().unwrap().addresses());
+        bench.ends(sandbox, &place);
     }
 }
 
@@ -254,14 +327,9 @@ fn a_machine_comes_back_with_its_addresses_in_a_namespace_of_its_own() {
             }
             network.addresses()
         };
-        let greet = |sandbox: &mut dyn Sandbox, place: &Place| {
-            let hello = sandbox.agent().hello(deadline());
-            hello.unwrap_or_else(|failure| panic!("{}\n{}", sandbox.diagnose(failure), bench.words(place)));
-        };
-        let place = bench.place();
-        let mut sandbox =
-            launcher.launch(&place, bench.lab()).unwrap_or_else(|failure| panic!("{failure}\n{}", bench.words(&place)));
-        greet(sandbox.as_mut(), &place);
+        let (place, mut sandbox) = bench.live(launcher.as_ref());
+        // An address for documentation: without NAT there is no way out, and nobody is waited for.
+        assert!(!fetch(sandbox.as_mut(), "192.0.2.1", &bench).0);
         let addresses = reached(sandbox.as_ref(), &place);
         let directory = bench.directory.path().join("snapshot");
         std::fs::create_dir_all(&directory).unwrap();
@@ -273,11 +341,10 @@ fn a_machine_comes_back_with_its_addresses_in_a_namespace_of_its_own() {
         let place = bench.place();
         let restored = restorer.restore(&directory, MemoryBackend::File, &place, bench.lab());
         let mut sandbox = restored.unwrap_or_else(|failure| panic!("{failure}\n{}", bench.words(&place)));
-        greet(sandbox.as_mut(), &place);
+        bench.greet(sandbox.as_mut(), &place);
         assert_eq!(reached(sandbox.as_ref(), &place), addresses);
         eprintln!("{backend}: back with {addresses:?}");
-        drop(sandbox);
-        std::fs::remove_dir_all(&place.directory).unwrap();
+        bench.ends(sandbox, &place);
 
         std::fs::remove_file(directory.join("network")).unwrap();
         let refused = restorer.restore(&directory, MemoryBackend::File, &bench.place(), bench.lab()).err().unwrap();
