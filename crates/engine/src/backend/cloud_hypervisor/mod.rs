@@ -49,7 +49,7 @@ impl Backend for CloudHypervisorBackend {
         let tool = kvm::monitor_of(cell, lab, PROGRAM, INSTALL_HINT)?;
         let mut config = Config::from_factors(&cell.factors)?;
         // Once more with what this host has: the factors are words only.
-        NetworkKind::of(cell, lab, "leave `network` out")?;
+        card::check(cell, lab)?;
         let mut found = Vec::new();
         if let Some(app) = Application::of(cell, lab)? {
             let (disk, asset) = DiskConfig::of(&app, OverlayKind::Raw, lab)?;

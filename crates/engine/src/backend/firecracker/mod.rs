@@ -74,7 +74,7 @@ impl Backend for FirecrackerBackend {
         let mut config = Config::from_factors(&cell.factors, version)?;
         let jailer = if config.jailer { Some(jailer(lab)?) } else { None };
         // Once more with what this host has: the factors are words only.
-        NetworkKind::of(cell, lab, "leave `network` out")?;
+        card::check(cell, lab)?;
         let mut found = Vec::new();
         if let Some(path) = cell.factors.get("mmds").and_then(|value| value.as_text()).filter(|path| !path.is_empty()) {
             let (document, asset) = metadata::read(Path::new(path))?;

@@ -1,10 +1,11 @@
 //! The network card of a machine whose monitor knows its tap by a name: the monitor runs in the namespace that the tap is
 //! in, and so every machine's tap can have the same name. A snapshot that comes back in another namespace finds it again.
 
-use crate::backend::Place;
+use crate::backend::{Place, PrepareError};
 use crate::lab::Lab;
 use crate::network::{self, NetworkKind, OwnNetwork, Subnet};
-use crate::ownership::OwnedProcess;
+use crate::ownership::{OwnedProcess, name_prefix};
+use isodyne_core::cell::Cell;
 use isodyne_core::failure::{Failure, FailureClass};
 use std::fs::File;
 use std::io::Read;
@@ -16,6 +17,21 @@ use std::sync::Arc;
 const KEPT: &str = "network";
 /// No sandbox has a longer name.
 const NAME_MOST: u64 = 255;
+
+/// Says why a cell cannot have the network that it asks for on this host, if so: tried once.
+///
+/// # Errors
+/// As [`NetworkKind::of`], and [`PrepareError::Unavailable`] without a usable `/dev/net/tun`.
+pub fn check(cell: &Cell, lab: &Lab) -> Result<(), PrepareError> {
+    if let NetworkKind::Own { .. } = NetworkKind::of(cell, lab, "leave `network` out")? {
+        let name = format!("{}-trial-{}", name_prefix(&lab.run_id), cell.backend);
+        OwnNetwork::for_monitor(Subnet::of(&name)).map_err(|error| PrepareError::Unavailable {
+            reason: error.to_string(),
+            hint: "leave `network` out, or use qemu with `network = \"user\"`".to_owned(),
+        })?;
+    }
+    Ok(())
+}
 
 /// The network of a new machine; `None` for `none`.
 ///
