@@ -42,7 +42,7 @@ if [ ! -e "$guest/complete" ]; then
         cd "$guest/debs"
         apt-get -q -y -o Debug::NoLocking=1 -o Dir::State::status="$guest/nothing-installed" \
             -o Dir::Cache::archives="$guest/debs/" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
-            -o APT::Install-Recommends=false --download-only install qemu-system-x86 busybox-static kmod
+            -o APT::Install-Recommends=false --download-only install qemu-system-x86 busybox-static kmod e2fsprogs
         apt-get -q download "$image"
     ) >"$guest/apt.log" 2>&1 || {
         tail -n 5 "$guest/apt.log" >&2
@@ -94,7 +94,7 @@ fi
 profile=${ISODYNE_NESTED_PROFILE:-release}
 cd "$project"
 cargo build --locked --profile "$profile" --bin isodyne
-suites="microvm microvm_devices microvm_failures qemu_boot"
+suites="microvm microvm_network microvm_devices microvm_failures qemu_boot"
 # shellcheck disable=SC2046 # a list of words is meant
 cargo test --locked --profile "$profile" -p isodyne-engine $(printf -- '--test %s ' $suites) --no-run \
     --message-format=json >"$lab/tests.json"

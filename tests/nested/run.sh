@@ -24,6 +24,7 @@ step boot ./isodyne run boot --on "$on" -n "${ISODYNE_NESTED_SAMPLES:-5}" --set 
 ./isodyne show "$ISODYNE_RESULTS/boot" --json >"$ISODYNE_RESULTS/boot.json"
 # One at a time: every test wants the whole of two slow processors.
 step microvm ./microvm --test-threads=1 --nocapture
+step microvm_network ./microvm_network --test-threads=1 --nocapture
 step failures ./microvm_failures --test-threads=1 --nocapture
 step devices ./microvm_devices --test-threads=1 --nocapture
 # Once more where there are huge pages: what was refused without them must boot.

@@ -85,6 +85,9 @@ impl Bench {
             logs,
             memory_bytes: 128 << 20,
             pinning,
+            network: None,
+            joins: false,
+            disk: None,
         };
         Machine::start(start, self.lab())
     }
@@ -273,7 +276,7 @@ fn real_firecracker(bench: &Bench, place: &Place) -> Option<(Command, Vec<ApiCal
     let config = Config { initramfs: kernel.clone(), kernel, ..config };
     let paths = requests::Paths::under(place, &config);
     std::fs::write(&paths.metrics, "").unwrap();
-    let mut calls = requests::configure(&config, &paths, 30);
+    let mut calls = requests::configure(&config, &paths, place);
     calls.push(requests::start());
     // Without a log of its own it writes to where the bench looks.
     let arguments = requests::arguments(&config, &requests::Paths { log: "/dev/stderr".into(), ..paths }, &place.name);
@@ -321,7 +324,7 @@ fn a_real_cloud_hypervisor_without_kvm_says_so_in_one_line() {
     let argv = requests::argv(&config, &program.to_string_lossy(), &paths);
     let mut command = Command::new(&argv[0]);
     command.args(&argv[1..]);
-    let failure = bench.fails(command, &[requests::create(&config, 30), requests::boot()]);
+    let failure = bench.fails(command, &[requests::create(&config, &bench.place()), requests::boot()]);
     assert!(failure.class == FailureClass::Launch && failure.message.contains("hypervisor interface"), "{failure}");
     assert!(!failure.message.contains('\n'), "{failure}");
 }

@@ -339,6 +339,14 @@ const FIRECRACKER: &[Key] = &[
     GUEST_CONSOLE,
     ENTROPY,
     BALLOON,
+    OWN_NETWORK,
+    NAT,
+    factor(
+        "mmds",
+        Kind::Path,
+        DefaultValue::Absent("no metadata"),
+        "With `network = \"own\"`: a JSON file that the guest finds in Firecracker's metadata service (MMDS V2).",
+    ),
 ];
 
 const CLOUD_HYPERVISOR: &[Key] = &[
@@ -360,6 +368,8 @@ const CLOUD_HYPERVISOR: &[Key] = &[
     GUEST_CONSOLE,
     ENTROPY,
     BALLOON,
+    OWN_NETWORK,
+    NAT,
 ];
 
 /// A kernel that is not the one of the setup.

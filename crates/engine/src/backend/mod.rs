@@ -204,6 +204,14 @@ pub trait Sandbox: Send {
         AppRoot::Own { how: String::new() }
     }
 
+    /// Shows, after the measured time, that what the backend gives the guest has arrived; what was shown, one line each.
+    ///
+    /// # Errors
+    /// A classed failure if it has not: the sample is not valid then.
+    fn prove(&mut self, _deadline: HostInstant) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+
     /// What the sandbox has used so far, by metric name (`peak_memory_bytes`, `cpu_ns`, `vmm_cpu_ns`, …). A value that
     /// cannot be had is absent. Called once, after the work and before `stop`.
     fn usage(&mut self) -> Vec<(String, f64)>;

@@ -1,11 +1,11 @@
 //! The factors of this backend, resolved: what is left open is decided here, and what cannot be is refused.
 
 use crate::backend::PrepareError;
+pub use crate::backend::vmm::disk::DiskConfig;
 pub use crate::backend::vmm::factors::Console;
 use crate::backend::vmm::factors::{Reader, choices};
 use crate::backend::vmm::kvm::trouble;
 use crate::backend::vmm::pin::Pin;
-use crate::image::app::OverlayMethod;
 use crate::network::NetworkKind;
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::Factors;
@@ -140,22 +140,6 @@ pub struct Config {
     pub network: NetworkKind,
     /// The disk with a user's own application.
     pub disk: Option<DiskConfig>,
-}
-
-/// A disk: each sample has one of its own over the base.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DiskConfig {
-    /// What is never written to.
-    pub base: PathBuf,
-    /// How a sample's disk is made of it here.
-    pub method: OverlayMethod,
-}
-
-impl DiskConfig {
-    /// The format of a sample's disk, as QEMU calls it.
-    pub fn format(&self) -> &'static str {
-        if self.method == OverlayMethod::Qcow2 { "qcow2" } else { "raw" }
-    }
 }
 
 impl Wish {

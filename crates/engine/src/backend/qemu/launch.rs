@@ -1,18 +1,18 @@
 //! Starting QEMU: descriptors first, then the process, then the conversation that lets the guest run.
 
-use crate::backend::qemu::arguments::{descriptor, disk_path};
-use crate::backend::qemu::config::{Config, DiskConfig};
+use crate::backend::qemu::arguments::descriptor;
+use crate::backend::qemu::config::Config;
 use crate::backend::qemu::processors;
 use crate::backend::qemu::qmp::{QmpClient, QmpError};
 use crate::backend::qemu::sandbox::QemuSandbox;
 use crate::backend::vmm::console::{ConsoleLog, DebugPort};
 use crate::backend::vmm::diagnose::last_words;
+use crate::backend::vmm::disk;
 use crate::backend::vmm::logs::{Logs, tail};
 use crate::backend::vmm::pin::Pin;
 use crate::backend::{Place, Stamp};
 use crate::channel::{AgentChannel, FdTransport};
 use crate::clock::Clock;
-use crate::image::app::{ImageError, OverlayKind, overlay};
 use crate::lab::Lab;
 use crate::network::{self, Network, NetworkKind, OwnNetwork, PasstNetwork, UserNetwork};
 use crate::ownership::OwnedProcess;
@@ -68,7 +68,7 @@ pub(super) fn launch(
     let logs = Logs::under(&place.log_prefix, "qemu");
     let (network, card) = make_network(config, passt, place, lab)?;
     if let Some(disk) = &config.disk {
-        make_disk(disk, place)?;
+        disk.make(&disk::path(&place.directory))?;
     }
     let prepared = prepare(config, argv, &logs, card).map_err(|error| {
         Failure::new(crate::backend::class_of(&error), format!("failed to make what QEMU needs: {error}"))
@@ -90,21 +90,6 @@ pub(super) fn launch(
     };
     let channel = AgentChannel::new(Box::new(transport), lab.clock);
     Ok(QemuSandbox::new(lab.clock, process, qmp, channel, watcher, stamps, logs, config, network))
-}
-
-/// Makes the sample's own disk. Before t0.
-fn make_disk(disk: &DiskConfig, place: &Place) -> Result<(), Failure> {
-    let refused = |class, why: String| Failure::new(class, format!("the application's disk cannot be made: {why}"));
-    let made = overlay(&disk.base, &disk_path(&place.directory), OverlayKind::RawOrQcow2).map_err(|error| {
-        let full = matches!(&error, ImageError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull);
-        let class = if full { FailureClass::Enospc } else { FailureClass::Launch };
-        refused(class, crate::backend::chain(&error))
-    })?;
-    if made.method != disk.method {
-        let why = format!("this host gives {} now, and gave {} before", made.method.name(), disk.method.name());
-        return Err(refused(FailureClass::Launch, why));
-    }
-    Ok(())
 }
 
 struct Prepared {

@@ -1,10 +1,10 @@
 //! QEMU: a virtual machine on an emulated PC or a minimal machine, by KVM or by translation, driven over QMP.
 
-use crate::application::{self, Application};
-use crate::backend::vmm::{guest, kvm, pin::Pin};
-use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, program, text};
+use crate::application::Application;
+use crate::backend::vmm::{disk, guest, kvm, pin::Pin};
+use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, program};
 use crate::host::inspect_tool;
-use crate::image::app::{OverlayKind, overlay};
+use crate::image::app::OverlayKind;
 use crate::image::{self, Driver, GuestAssets, SetupError, Transport};
 use crate::lab::Lab;
 use crate::network::{NetworkKind, OwnNetwork, passt_argv};
@@ -82,7 +82,7 @@ impl Backend for QemuBackend {
                 hint: "use `machine = \"q35\"` with [app]".to_owned(),
             });
         }
-        let disk = app.as_ref().map(|app| disk(app, lab)).transpose()?;
+        let disk = app.as_ref().map(|app| DiskConfig::of(app, OverlayKind::RawOrQcow2, lab)).transpose()?;
         let (base, disk_asset) = disk.unzip();
         let (mut config, mut assets) = resolve(wish, &guest, base.is_some())?;
         config.disk = base;
@@ -120,16 +120,6 @@ fn accuracy(accelerator: Accelerator, lab: &Lab) -> Accuracy {
         Accelerator::Tcg => Accuracy::Tcg,
         Accelerator::Kvm => kvm::accuracy(lab),
     }
-}
-
-/// The base of the application's disks, and how they are made of it on this host: tried once.
-fn disk(app: &Application, lab: &Lab) -> Result<(DiskConfig, Asset), PrepareError> {
-    let (base, asset) = app.base_disk(lab)?;
-    let trial = lab.scratch.join("trial.disk");
-    let made = overlay(&base, &trial, OverlayKind::RawOrQcow2).map_err(application::refused);
-    // It goes with the scratch directory in any case.
-    let _ = std::fs::remove_file(&trial);
-    Ok((DiskConfig { base, method: made?.method }, asset))
 }
 
 /// Brings the wish and the guest together.
@@ -208,10 +198,7 @@ impl Launcher for QemuLauncher {
         let argv = arguments::argv(&self.config, &self.tool.path, place);
         let mut steps = self.config.network.steps(&place.name);
         steps.extend(self.passt.iter().map(|tool| Step::Run { argv: passt_argv(&tool.path, &place.name) }));
-        steps.extend(self.config.disk.as_ref().map(|disk| Step::Write {
-            path: text(&arguments::disk_path(&place.directory)),
-            content: format!("[{} over {}]", disk.method.name(), disk.base.display()),
-        }));
+        steps.extend(self.config.disk.as_ref().map(|disk| disk.step(&disk::path(&place.directory))));
         steps.extend([Step::Run { argv }, request("qmp_capabilities")]);
         if let Some(pin) = &self.config.pin {
             steps.push(request(processors::QUESTION));

@@ -1,19 +1,23 @@
 //! A live machine of a monitor that has a control API: its start, its signs, its use, its snapshots and its end.
 
 use super::api::{self, ApiCall};
+use super::card;
 use super::console::ConsoleLog;
+use super::disk;
 use super::end::{diagnose, end, patience_after};
 use super::first_sign::started_by_first_sign;
-use super::logs::Logs;
+use super::logs::{Logs, tail};
 use super::pin::{Pin, threads_numbered};
 use super::usage::{threads_named, usage};
 use super::way::Way;
 use crate::backend::snapshot::{Taken, files_of};
-use crate::backend::{Stamp, Stopped, class_of};
+use crate::backend::{AppRoot, Stamp, Stopped, class_of};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
 use crate::http::{Client, HttpError};
+use crate::image::app::OverlayMethod;
 use crate::lab::Lab;
+use crate::network::{Network, OwnNetwork};
 use crate::ownership::OwnedProcess;
 use crate::watch::{Source, Watcher};
 use isodyne_core::failure::{Failure, FailureClass};
@@ -23,6 +27,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The answer to the request that ends the monitor.
@@ -77,6 +82,12 @@ pub struct Start<'a> {
     pub memory_bytes: u64,
     /// Where its virtual processors run.
     pub pinning: Pinning<'a>,
+    /// The network of its card, if it has one.
+    pub network: Option<Arc<OwnNetwork>>,
+    /// Whether the program joins the network's namespace by itself.
+    pub joins: bool,
+    /// How the disk of the application was made, if there is one.
+    pub disk: Option<OverlayMethod>,
 }
 
 /// Who pins virtual processors.
@@ -111,6 +122,8 @@ pub struct Machine {
     memory_bytes: u64,
     /// How long the guest may have run anywhere before it was pinned.
     unpinned_ns: Option<u64>,
+    network: Option<Arc<OwnNetwork>>,
+    disk: Option<OverlayMethod>,
 }
 
 impl Machine {
@@ -119,11 +132,17 @@ impl Machine {
     /// # Errors
     /// A classed failure with the monitor's own words.
     pub fn start(start: Start<'_>, lab: &Lab) -> Result<Self, Failure> {
-        let Start { monitor, command, socket, calls, sources, way, logs, memory_bytes, pinning } = start;
+        let Start { monitor, command, socket, calls, sources, way, logs, memory_bytes, pinning, network, joins, disk } =
+            start;
         let refused = |error: io::Error| monitor.refused(&error);
         let watcher = Watcher::start(lab.clock, sources).map_err(refused)?;
-        let spawned = lab.owner.spawn(command);
-        let mut process = spawned.map_err(|error| Failure::new(FailureClass::Launch, crate::backend::chain(&error)))?;
+        let mut process = match &network {
+            Some(network) if !joins => card::spawn_inside(network, command, lab)?,
+            _ => {
+                let spawned = lab.owner.spawn(command);
+                spawned.map_err(|error| Failure::new(FailureClass::Launch, crate::backend::chain(&error)))?
+            }
+        };
         let channel = way.channel(&process, lab.clock).map_err(refused)?;
         let (stamps, mut client) = match converse(calls, &socket, &mut process, lab.clock) {
             Ok(started) => started,
@@ -150,6 +169,8 @@ impl Machine {
             logs,
             memory_bytes,
             unpinned_ns,
+            network,
+            disk,
         })
     }
 
@@ -171,6 +192,16 @@ impl Machine {
         &mut self.channel
     }
 
+    /// The power of being connected to.
+    pub fn network(&self) -> Option<Arc<dyn Network>> {
+        self.network.clone().map(|network| network as Arc<dyn Network>)
+    }
+
+    /// Where a user's own application finds its root.
+    pub fn app_root(&self) -> AppRoot {
+        disk::app_root(self.disk)
+    }
+
     /// What monitor and guest have used, by metric name.
     pub fn usage(&self) -> Vec<(String, f64)> {
         let pid = self.process.pid();
@@ -185,6 +216,8 @@ impl Machine {
         if exit.is_some() {
             self.finish_watching();
         }
+        let failure =
+            if self.disk.is_some() { disk::without_disk(failure, &tail(&self.logs.console)) } else { failure };
         let failure = diagnose(self.monitor.name, failure, exit, &self.logs);
         // A monitor that reads its configuration behind its socket can end of it after it has been connected to.
         let never_ran = self.stamps().iter().all(|stamp| stamp.name < MilestoneName::Started);
