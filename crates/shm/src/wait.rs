@@ -68,11 +68,27 @@ pub enum WaitError {
     Bell(u32),
 }
 
+/// How long a side waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// When all is over, by the clock of [`System`].
+    pub deadline_ns: u64,
+    /// How long the other side may take for one step.
+    pub patience_ns: u64,
+}
+
+impl Limits {
+    /// The end of a wait that begins at this moment.
+    fn end(&self, begin_ns: u64) -> u64 {
+        begin_ns.saturating_add(self.patience_ns).min(self.deadline_ns)
+    }
+}
+
 /// So many looks lie between two looks at the clock.
 const LOOKS: u32 = 1 << 12;
 
 impl Waiting<'_> {
-    /// Looks until there is something, at most until the deadline; one last look comes after it.
+    /// Looks until there is something, as long as the limits allow; one last look comes after that.
     ///
     /// # Errors
     /// If nothing came in time, or the bell failed.
@@ -80,9 +96,11 @@ impl Waiting<'_> {
     pub fn until<T>(
         &self,
         system: &impl System,
-        deadline_ns: u64,
+        limits: Limits,
         mut look: impl FnMut() -> Option<T>,
     ) -> Result<T, WaitError> {
+        // The clock is not looked at before a wait has become long: in an agent that is a system call.
+        let mut end = None;
         loop {
             match *self {
                 Self::Spin => {
@@ -119,12 +137,14 @@ impl Waiting<'_> {
                     if let Some(found) = look() {
                         return Ok(found);
                     }
-                    if let Woken::Failed(number) = bell.wait(armed, deadline_ns) {
+                    let end = *end.get_or_insert_with(|| limits.end(system.now_ns()));
+                    if let Woken::Failed(number) = bell.wait(armed, end) {
                         return Err(WaitError::Bell(number));
                     }
                 }
             }
-            if system.now_ns() >= deadline_ns {
+            let now = system.now_ns();
+            if now >= *end.get_or_insert_with(|| limits.end(now)) {
                 return look().ok_or(WaitError::TimedOut);
             }
         }
