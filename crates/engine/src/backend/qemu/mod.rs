@@ -17,6 +17,7 @@ use isodyne_core::sample::Accuracy;
 
 pub mod arguments;
 pub mod config;
+pub mod ivshmem;
 mod launch;
 pub mod qmp;
 mod sandbox;
