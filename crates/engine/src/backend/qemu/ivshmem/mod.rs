@@ -4,6 +4,7 @@
 //! is the client: the host takes part as a peer like any other, on our server or on a stranger's.
 
 pub mod client;
+pub mod config;
 pub mod memory;
 mod message;
 mod peers;
@@ -12,6 +13,7 @@ pub mod server;
 mod socket;
 
 pub use client::{Bell, Client, ClientError};
+pub use config::DeviceConfig;
 pub use memory::{MappedMemory, SealedMemory};
 pub use peers::Reason;
 pub use server::{Report, Server, ServerOptions};
