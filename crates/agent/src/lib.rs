@@ -22,6 +22,7 @@ mod options;
 mod output;
 mod program;
 mod serve;
+mod shm_device;
 mod shm_peer;
 mod sys;
 

@@ -1,5 +1,6 @@
 //! What `shm-peer` is told.
 
+use crate::shm_device::Mapping;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -24,6 +25,10 @@ pub(super) enum WaitingName {
 pub(super) enum Place {
     /// A file, mapped shared.
     File(Vec<u8>),
+    /// The device's memory.
+    Plain(Mapping),
+    /// The device's memory, and its interrupts to and from the peer of this number.
+    Doorbell(Mapping, u16),
     /// The third descriptor that comes through the socket.
     Socket,
 }
@@ -69,6 +74,13 @@ impl Options {
             "region" => {
                 self.region = match value.strip_prefix("file:").filter(|path| !path.is_empty()) {
                     Some(path) => Place::File(path.as_bytes().to_vec()),
+                    None if value.starts_with("plain:") => {
+                        Place::Plain(Mapping::parse(value.strip_prefix("plain:")?.as_bytes())?)
+                    }
+                    None if value.starts_with("doorbell:") => {
+                        let (mapping, host) = value.strip_prefix("doorbell:")?.split_once(':')?;
+                        Place::Doorbell(Mapping::parse(mapping.as_bytes())?, host.parse().ok()?)
+                    }
                     None if value == "socket" => Place::Socket,
                     None => return None,
                 }
@@ -118,6 +130,9 @@ mod tests {
         assert_eq!(options.region, Place::File(b"/x".to_vec()));
         assert_eq!((options.waiting, options.processor, options.deadline_ms), (WaitingName::Poll(10_000), Some(1), 9));
         assert_eq!((options.task.trips, options.lie), (7, Some(Lie::FlipBit)));
+        assert_eq!(parse("region=plain:uncached").unwrap().region, Place::Plain(Mapping::Uncached));
+        let doorbell = parse("region=doorbell:write-combining:3").unwrap().region;
+        assert_eq!(doorbell, Place::Doorbell(Mapping::WriteCombining, 3));
         assert_eq!(parse("socket=/y waiting=eventfd").unwrap().region, Place::Socket);
     }
 
@@ -126,6 +141,8 @@ mod tests {
         for (words, told) in [
             ("waiting=spin", "it takes region"),
             ("region=file:", "not understood"),
+            ("region=plain:cached", "not understood"),
+            ("region=doorbell:uncached", "not understood"),
             ("region=file:/x waiting=nap", "`waiting=nap` is not understood"),
             ("region=file:/x waiting=poll:9999999999", "not understood"),
             ("region=file:/x slots=0", "`slots` takes a number from 1 to 1024"),

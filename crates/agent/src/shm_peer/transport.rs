@@ -2,6 +2,7 @@
 
 use super::bells::{EventBell, FutexBell};
 use super::options::{Place, WaitingName};
+use crate::shm_device::{self, Device, Mapping};
 use crate::sys::file::{self, Access, Fd};
 use crate::sys::poll::{Moment, pause_us};
 use crate::sys::shared;
@@ -10,6 +11,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use core::cell::RefCell;
+use isodyne_shm::copy::CopyBy;
 use isodyne_shm::region::Region;
 use isodyne_shm::wait::Bell;
 
@@ -22,6 +24,8 @@ pub(super) struct Transport {
     /// How the processor treats the mapping, as far as is known.
     pub(super) mapping: &'static str,
     events: RefCell<Option<EventBell>>,
+    /// The device's line to the other side.
+    doorbell: Option<shm_device::Line>,
 }
 
 impl Transport {
@@ -35,7 +39,7 @@ impl Transport {
                 let bell = self.events.take().ok_or("event counters come through a socket: give socket=PATH")?;
                 Some(Box::new(bell))
             }
-            WaitingName::Doorbell => return Err("this memory has no doorbell".into()),
+            WaitingName::Doorbell => Some(Box::new(self.doorbell.ok_or("this memory has no doorbell")?)),
             _ => None,
         })
     }
@@ -59,6 +63,10 @@ pub(super) fn open(place: &Place, socket: Option<&[u8]>, needed: usize, deadline
     let file = match place {
         Place::File(path) => patiently(until, || long_enough(file::open_bytes(path, Access::ReadWrite)?, needed))
             .map_err(|errno| format!("{}: {errno}", String::from_utf8_lossy(path)))?,
+        Place::Plain(mapping) => return device(&shm_device::open_plain(*mapping)?, None, needed),
+        Place::Doorbell(mapping, host) => {
+            return device(&shm_device::open_doorbell(*mapping)?, Some(*host), needed);
+        }
         Place::Socket => memory.ok_or("no memory came through the socket")?,
     };
     let found = shared::length(&file).map_err(|errno| format!("the memory's length: {errno}"))?;
@@ -68,7 +76,20 @@ pub(super) fn open(place: &Place, socket: Option<&[u8]>, needed: usize, deadline
     let mapping = shared::map(&file, found).map_err(|errno| format!("the memory cannot be mapped: {errno}"))?;
     // SAFETY: mapped for the rest of the process, and reached through this region only.
     let region = unsafe { Region::from_raw(mapping.base, mapping.length) }.ok_or("the mapping is not aligned")?;
-    Ok(Transport { region, mapping: "write-back", events: RefCell::new(events) })
+    Ok(Transport { region, mapping: "write-back", events: RefCell::new(events), doorbell: None })
+}
+
+/// A device's memory.
+fn device(device: &Device, host: Option<u16>, needed: usize) -> Result<Transport, String> {
+    let found = device.region.len();
+    if found < needed {
+        return Err(format!("the device's memory has {found} B, and the task takes {needed} B"));
+    }
+    // Wide accesses, since each may be a transaction of its own; and writes that may be held back are let go.
+    let region = device.region.copying_by(CopyBy::Vectors);
+    let region = region.holding_back_writes(device.mapping == Mapping::WriteCombining);
+    let doorbell = host.and_then(|host| Some(device.doorbell?.bell(host, 0)));
+    Ok(Transport { region, mapping: device.mapping.name(), events: RefCell::new(None), doorbell })
 }
 
 /// Tries again until it is there.

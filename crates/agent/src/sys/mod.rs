@@ -1,5 +1,6 @@
 //! System calls without a C library: thin, typed, and each with its reason to be safe.
 
+pub(crate) mod device;
 pub(crate) mod file;
 pub(crate) mod machine;
 pub(crate) mod poll;

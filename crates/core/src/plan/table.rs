@@ -142,6 +142,12 @@ const SHM: &[Key] = &[
          machine has its device.",
     ),
     factor(
+        "mapping",
+        Kind::Choice(&["uncached", "write-combining", "write-back"]),
+        DefaultValue::Text("uncached"),
+        "How a machine's guest maps the device's memory; a mapping that cannot be had fails the sample.",
+    ),
+    factor(
         "cores",
         Kind::Text,
         DefaultValue::Text("auto"),
@@ -312,6 +318,31 @@ const QEMU: &[Key] = &[
          QEMU's own network stack with a forwarded port (`user`).",
     ),
     NAT,
+    factor(
+        "ivshmem",
+        Kind::Choice(&["none", "plain", "doorbell"]),
+        DefaultValue::Text("none"),
+        "A device that shares memory with the host: memory alone (`plain`), or with interrupts both ways (`doorbell`).",
+    ),
+    factor(
+        "ivshmem_size",
+        Kind::Bytes { min: 4 * KIB, max: 64 * GIB },
+        DefaultValue::Bytes(16 * MIB),
+        "The device's memory, a power of two.",
+    ),
+    factor(
+        "ivshmem_vectors",
+        Kind::Count { min: 1, max: 64 },
+        DefaultValue::Count(1),
+        "With `ivshmem = \"doorbell\"`: interrupts that a peer can tell apart.",
+    ),
+    factor(
+        "ivshmem_server",
+        Kind::Path,
+        DefaultValue::Absent("a server of the sandbox's own"),
+        "With `ivshmem = \"doorbell\"`: the socket of a server that is there already, to which other guests may be \
+         connected.",
+    ),
 ];
 
 const GUEST_MEMORY: Key = factor(

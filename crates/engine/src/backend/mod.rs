@@ -15,6 +15,7 @@ use isodyne_core::probe::{Probe, Tool};
 use isodyne_core::record::Asset;
 use isodyne_core::sample::{Accuracy, Provenance};
 use isodyne_core::unit::HostInstant;
+use shared_memory::SharedMemory;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub mod process;
 pub(crate) mod program;
 pub mod qemu;
 pub mod scripted;
+pub mod shared_memory;
 pub mod snapshot;
 pub mod vmm;
 
@@ -200,6 +202,11 @@ pub trait Sandbox: Send {
 
     /// The power of being connected to; `None` for a sandbox without a network.
     fn network(&self) -> Option<Arc<dyn Network>> {
+        None
+    }
+
+    /// The power of sharing memory; `None` for a sandbox that shares none with the host.
+    fn shared_memory(&self) -> Option<Arc<SharedMemory>> {
         None
     }
 

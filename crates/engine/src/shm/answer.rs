@@ -1,7 +1,8 @@
 //! The answering side of a session on this host, for `isodyne shm peer`.
 
 use super::ask::failure;
-use super::{Bells, HostSystem, WaitingMode, stay_on, thread_cpu_ns};
+use super::{Bells, HostSystem, WaitingMode, thread_cpu_ns};
+use crate::calibrate::pin::stay_on;
 use crate::clock::Clock;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;

@@ -1,6 +1,7 @@
 //! The asking side of a session, in a thread of its own that stays on its processor.
 
-use super::{Bells, HostSystem, Record, WaitingMode, stay_on};
+use super::{Bells, HostSystem, Record, WaitingMode};
+use crate::calibrate::pin::stay_on;
 use crate::clock::Clock;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;

@@ -102,14 +102,3 @@ fn thread_cpu_ns() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     (time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64)
 }
-
-/// Keeps the calling thread, which must be one that ends with its measurement, on one processor.
-fn stay_on(processor: usize) -> Result<(), String> {
-    let mut set = rustix::thread::CpuSet::new();
-    if processor >= rustix::thread::CpuSet::MAX_CPU {
-        return Err(format!("there is no processor {processor}"));
-    }
-    set.set(processor);
-    rustix::thread::sched_setaffinity(None, &set)
-        .map_err(|errno| format!("a thread cannot be pinned to processor {processor}: {errno}"))
-}

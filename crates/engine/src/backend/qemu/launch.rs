@@ -50,7 +50,15 @@ pub(super) fn launch(config: &Config, argv: &[String], place: &Place, lab: &Lab)
     if let Some(disk) = &config.disk {
         make_disk(disk, place)?;
     }
-    let prepared = prepare(config, argv, &logs, tap).map_err(|error| {
+    let (shared, device) = match &config.ivshmem {
+        None => (None, None),
+        Some(device) => {
+            let (shared, end) = device.open(lab.clock)?;
+            (Some(Arc::new(shared)), Some(end))
+        }
+    };
+    let given = [(tap, descriptor::TAP), (device, descriptor::IVSHMEM)];
+    let prepared = prepare(config, argv, &logs, given).map_err(|error| {
         Failure::new(crate::backend::class_of(&error), format!("failed to make what QEMU needs: {error}"))
     })?;
     let Prepared { command, inherited, qmp, agent, sources } = prepared;
@@ -68,7 +76,7 @@ pub(super) fn launch(config: &Config, argv: &[String], place: &Place, lab: &Lab)
         Err(error) => return Err(explain(&error, &mut process, &logs, lab.clock)),
     };
     let channel = AgentChannel::new(Box::new(transport), lab.clock);
-    Ok(QemuSandbox::new(lab.clock, process, qmp, channel, watcher, stamps, logs, config, network))
+    Ok(QemuSandbox::new(lab.clock, process, qmp, channel, watcher, stamps, logs, config, network, shared))
 }
 
 /// Makes the sample's own disk. Before t0.
@@ -95,7 +103,12 @@ struct Prepared {
 }
 
 /// Makes logs, socket pairs and the command. Before t0.
-fn prepare(config: &Config, argv: &[String], logs: &Logs, tap: Option<OwnedFd>) -> io::Result<Prepared> {
+fn prepare(
+    config: &Config,
+    argv: &[String],
+    logs: &Logs,
+    given: [(Option<OwnedFd>, RawFd); 2],
+) -> io::Result<Prepared> {
     let mut inherited = Vec::new();
     let mut numbers: Vec<(RawFd, RawFd)> = Vec::new();
     let mut pair = |number: RawFd| -> io::Result<OwnedFd> {
@@ -115,10 +128,11 @@ fn prepare(config: &Config, argv: &[String], logs: &Logs, tap: Option<OwnedFd>) 
         sources.push(Box::new(DebugPort::new(pair(descriptor::FIRMWARE)?, MilestoneName::Firmware, None)?));
     }
 
-    if let Some(tap) = tap {
-        let tap = rustix::io::fcntl_dupfd_cloexec(&tap, LOWEST_SPARE_DESCRIPTOR)?;
-        numbers.push((tap.as_raw_fd(), descriptor::TAP));
-        inherited.push(tap);
+    for (end, number) in given {
+        let Some(end) = end else { continue };
+        let end = rustix::io::fcntl_dupfd_cloexec(&end, LOWEST_SPARE_DESCRIPTOR)?;
+        numbers.push((end.as_raw_fd(), number));
+        inherited.push(end);
     }
 
     let log = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&logs.monitor)?;

@@ -14,9 +14,11 @@ use isodyne_core::failure::Failure;
 use isodyne_core::probe::{Capabilities, Probe, Tool};
 use isodyne_core::record::Asset;
 use isodyne_core::sample::Accuracy;
+use ivshmem::DeviceConfig;
 
 pub mod arguments;
 pub mod config;
+pub mod ivshmem;
 mod launch;
 pub mod qmp;
 mod sandbox;
@@ -123,11 +125,13 @@ fn resolve(wish: Wish, guest: &GuestAssets, has_disk: bool) -> Result<(Config, V
     // A kernel that the user named has the driver built in, or its guest cannot be reached.
     drivers.extend((wish.network != NetworkKind::None && wish.kernel.is_none()).then_some(Driver::Network));
     drivers.extend((has_disk && wish.kernel.is_none()).then_some(Driver::Block));
+    let interrupts = wish.ivshmem.as_ref().is_some_and(DeviceConfig::has_interrupts);
+    drivers.extend((interrupts && wish.kernel.is_none()).then_some(Driver::Vfio));
     let initramfs = guest.initramfs(Transport::Pci, &drivers).map_err(|error| PrepareError::Unavailable {
         reason: image::chain(&error),
         hint: match error {
             SetupError::Drivers { .. } => {
-                "leave `channel`, `network` and [app] alone, or run `isodyne setup` with the distribution's kernel"
+                "leave `channel`, `network`, `ivshmem` and [app] alone, or run `isodyne setup` with the distribution's kernel"
             }
             _ => guest::SETUP_HINT,
         }
@@ -147,6 +151,7 @@ fn resolve(wish: Wish, guest: &GuestAssets, has_disk: bool) -> Result<(Config, V
         command_line: wish.command_line,
         network: wish.network,
         disk: None,
+        ivshmem: wish.ivshmem,
     };
     let assets = guest.assets(&initramfs, pvh_elf.is_some());
     Ok((config, assets))
