@@ -77,6 +77,11 @@ impl Distribution {
         self.sum_ns
     }
 
+    /// The buckets that are not empty: from, to, count.
+    pub fn buckets(&self) -> Vec<[u64; 3]> {
+        self.histogram.buckets().map(|bucket| [bucket.from, bucket.to, bucket.count]).collect()
+    }
+
     /// A quantile.
     pub fn quantile_ns(&self, q: f64) -> Option<u64> {
         self.histogram.quantile(q)

@@ -61,7 +61,7 @@ impl Record {
         if !self.trips.is_empty() {
             self.trips.metrics("round_trip", metrics);
             let all = self.trips.len() + u64::from(self.warmup);
-            metrics.insert("ask_cpu_per_round_trip_ns".to_owned(), self.trips_cpu_ns as f64 / all as f64);
+            metrics.insert("ask_cpu_per_trip_ns".to_owned(), self.trips_cpu_ns as f64 / all as f64);
         }
         if !self.received.is_empty() {
             self.received.metrics("received", metrics);

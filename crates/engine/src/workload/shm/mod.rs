@@ -162,7 +162,7 @@ impl Session<'_> {
         let metrics = &mut attempt.metrics;
         let trips = f64::from(self.options.task.trips.max(1));
         if let Some((cpu_ns, wall_ns)) = said.trips {
-            metrics.insert("answer_cpu_per_round_trip_ns".to_owned(), cpu_ns as f64 / trips);
+            metrics.insert("answer_cpu_per_trip_ns".to_owned(), cpu_ns as f64 / trips);
             if wall_ns > 0 {
                 metrics.insert("answer_cpu_ratio".to_owned(), cpu_ns as f64 / wall_ns as f64);
             }
