@@ -161,6 +161,32 @@ fn a_guest_maps_plain_memory_every_way_that_its_kernel_has() {
     bench.stop(sandbox);
 }
 
+#[test]
+fn memory_above_4_gib_can_be_mapped_write_back() {
+    let Some(bench) = bench("d") else { return };
+    // So much does not fit below, where the firmware has everything uncached.
+    let mut sandbox = bench.boot(1, &[("ivshmem", says("plain")), ("ivshmem_size", FactorValue::Bytes(1 << 30))]);
+    let shared = sandbox.shared_memory().unwrap();
+    shared.region().store_u64(NONCE, 6).unwrap();
+    shared.region().store_u64(LAST_WORD, 7).unwrap();
+    let said = trial(sandbox.as_mut(), &["plain", "write-back"]).unwrap();
+    assert_eq!((said["mapping"].as_str(), said["mapping_is_seen"].as_str()), ("write-back", "true"), "{said:?}");
+    assert_eq!(shared.region().load_u64(ANSWER), Some(!6));
+    bench.stop(sandbox);
+}
+
+#[test]
+fn without_an_iommu_it_is_said_what_is_missing() {
+    let Some(bench) = bench("e") else { return };
+    let mut sandbox = bench.boot(1, &[("ivshmem", says("doorbell")), ("cmdline", says("intel_iommu=off"))]);
+    let (code, reason) = trial(sandbox.as_mut(), &["doorbell", "uncached"]).unwrap_err();
+    assert!(code == 3 && reason.contains("no IOMMU"), "{code} {reason}");
+    // Its memory is there all the same.
+    sandbox.shared_memory().unwrap().region().store_u64(LAST_WORD, 1).unwrap();
+    trial(sandbox.as_mut(), &["plain", "uncached"]).unwrap();
+    bench.stop(sandbox);
+}
+
 /// CPU time of the process of this run that runs a machine.
 fn machine_cpu_ns(bench: &Bench) -> u64 {
     let mark = format!("ISODYNE_RUN={}", bench.lab().run_id);
@@ -176,8 +202,7 @@ fn machine_cpu_ns(bench: &Bench) -> u64 {
 fn a_guest_sleeps_until_the_host_rings_and_rings_back() {
     let Some(bench) = bench("b") else { return };
     let size = FactorValue::Bytes(SIZE);
-    let factors =
-        [("ivshmem", says("doorbell")), ("ivshmem_size", size), ("ivshmem_vectors", FactorValue::Count(2))];
+    let factors = [("ivshmem", says("doorbell")), ("ivshmem_size", size), ("ivshmem_vectors", FactorValue::Count(2))];
     let mut sandbox = bench.boot(1, &factors);
     let shared = sandbox.shared_memory().unwrap();
     let host_id = shared.host_id().unwrap();

@@ -46,7 +46,8 @@ impl Doorbell {
         let events = handle.events()?;
         let mut doorbell = Self { handle, registers, events, own: 0 };
         let own = doorbell.read(OWN).map_err(|errno| said("own number", errno))?;
-        doorbell.own = u16::try_from(own).map_err(|_| String::from("the device has no number: its server has not answered"))?;
+        doorbell.own =
+            u16::try_from(own).map_err(|_| String::from("the device has no number: its server has not answered"))?;
         Ok(doorbell)
     }
 

@@ -36,9 +36,13 @@ fn parse(list: &[u8], address: u64) -> Option<Mapping> {
         }
         let has = |word| before.contains(word) || after.contains(word);
         // `uncached-minus` is uncached as long as the machine's own ranges do not say better, which QEMU's do not.
-        [("uncached", Mapping::Uncached), ("write-combining", Mapping::WriteCombining), ("write-back", Mapping::WriteBack)]
-            .into_iter()
-            .find_map(|(word, mapping)| has(word).then_some(mapping))
+        [
+            ("uncached", Mapping::Uncached),
+            ("write-combining", Mapping::WriteCombining),
+            ("write-back", Mapping::WriteBack),
+        ]
+        .into_iter()
+        .find_map(|(word, mapping)| has(word).then_some(mapping))
     })
 }
 

@@ -87,8 +87,7 @@ fn parse_resource(text: &[u8], index: usize) -> Option<Resource> {
     let mut numbers = line.split(|byte| *byte == b' ').map(hexadecimal);
     let (start, end, flags) = (numbers.next()??, numbers.next()??, numbers.next()??);
     let length = usize::try_from(end.checked_sub(start)?.checked_add(1)?).ok()?;
-    (start > 0 && flags & MEMORY != 0)
-        .then_some(Resource { start, length, prefetchable: flags & PREFETCHABLE != 0 })
+    (start > 0 && flags & MEMORY != 0).then_some(Resource { start, length, prefetchable: flags & PREFETCHABLE != 0 })
 }
 
 fn hexadecimal(text: &[u8]) -> Option<u64> {

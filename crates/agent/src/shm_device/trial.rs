@@ -23,7 +23,8 @@ const LAST_WORD: usize = 192;
 
 /// Runs it; gives its exit code, 3 where the device cannot be had.
 pub(crate) fn run(arguments: &[&[u8]]) -> u8 {
-    let (Some(kind), Some(mapping)) = (arguments.first(), arguments.get(1).and_then(|name| Mapping::parse(name))) else {
+    let (Some(kind), Some(mapping)) = (arguments.first(), arguments.get(1).and_then(|name| Mapping::parse(name)))
+    else {
         complain(USAGE);
         return 2;
     };

@@ -54,9 +54,9 @@ pub(super) struct Handle {
 pub(super) fn take(function: &Function) -> Result<Handle, String> {
     const CONTAINER: &[u8] = b"/dev/vfio/vfio";
     let container = file::open_bytes(CONTAINER, Access::ReadWrite).map_err(|errno| match errno {
-        Errno::NOENT | Errno::NODEV => {
-            String::from("the guest's kernel has no VFIO (vfio, vfio_iommu_type1, vfio_pci): the device's interrupts cannot be had")
-        }
+        Errno::NOENT | Errno::NODEV => String::from(
+            "the guest's kernel has no VFIO (vfio, vfio_iommu_type1, vfio_pci): the device's interrupts cannot be had",
+        ),
         errno => format!("/dev/vfio/vfio: {errno}"),
     })?;
     let link = device::link_target(&function.path("iommu_group")).map_err(|_| {

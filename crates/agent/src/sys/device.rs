@@ -51,8 +51,7 @@ pub(crate) fn link_target(path: &[u8]) -> Result<Vec<u8>> {
     let path = CString::new(path).map_err(|_| Errno::NOENT)?;
     let mut target = alloc::vec![0; 1024];
     // SAFETY: the path ends in a zero byte, and the kernel writes at most the buffer's length.
-    let length =
-        unsafe { call!(__NR_readlinkat, k::AT_FDCWD, path.as_ptr(), target.as_mut_ptr(), target.len()) }?;
+    let length = unsafe { call!(__NR_readlinkat, k::AT_FDCWD, path.as_ptr(), target.as_mut_ptr(), target.len()) }?;
     target.truncate(length);
     Ok(target)
 }

@@ -269,10 +269,8 @@ mod tests {
             let error = wish(&both, KvmState::Absent).unwrap_err().to_string();
             assert!(error.starts_with("backend.qemu.ivshmem: ") && error.contains(machine), "{error}");
         }
-        for (key, value) in [
-            ("ivshmem_size", FactorValue::Bytes(3 << 20)),
-            ("ivshmem_vectors", FactorValue::Count(65)),
-        ] {
+        for (key, value) in [("ivshmem_size", FactorValue::Bytes(3 << 20)), ("ivshmem_vectors", FactorValue::Count(65))]
+        {
             let error = wish(&[("ivshmem", says("doorbell")), (key, value)], KvmState::Absent).unwrap_err();
             assert!(error.to_string().starts_with(&format!("backend.qemu.{key}: ")), "{error}");
         }

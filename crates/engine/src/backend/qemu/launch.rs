@@ -103,7 +103,12 @@ struct Prepared {
 }
 
 /// Makes logs, socket pairs and the command. Before t0.
-fn prepare(config: &Config, argv: &[String], logs: &Logs, given: [(Option<OwnedFd>, RawFd); 2]) -> io::Result<Prepared> {
+fn prepare(
+    config: &Config,
+    argv: &[String],
+    logs: &Logs,
+    given: [(Option<OwnedFd>, RawFd); 2],
+) -> io::Result<Prepared> {
     let mut inherited = Vec::new();
     let mut numbers: Vec<(RawFd, RawFd)> = Vec::new();
     let mut pair = |number: RawFd| -> io::Result<OwnedFd> {

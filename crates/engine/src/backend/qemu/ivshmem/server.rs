@@ -3,10 +3,10 @@
 //! One thread waits for all peers, never for one. A peer has nothing to say: one that sends a byte is put out, and so is
 //! one that does not take what it is sent.
 
+use super::VECTORS_MOST;
 use super::memory::SealedMemory;
 use super::peers::{Peers, Reason};
 use super::socket::SocketFile;
-use super::VECTORS_MOST;
 use crate::clock::Clock;
 use isodyne_core::unit::HostInstant;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -226,7 +226,14 @@ impl Service {
         let came: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
         Some(Ready {
             woken: came.first().is_some_and(|flags| !flags.is_empty()),
-            peers: came.iter().skip(1).take(peers).copied().enumerate().filter(|(_, flags)| !flags.is_empty()).collect(),
+            peers: came
+                .iter()
+                .skip(1)
+                .take(peers)
+                .copied()
+                .enumerate()
+                .filter(|(_, flags)| !flags.is_empty())
+                .collect(),
             knocked: came.get(peers + 1).is_some_and(|flags| !flags.is_empty()),
         })
     }
