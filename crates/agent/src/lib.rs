@@ -23,6 +23,7 @@ mod output;
 mod program;
 mod serve;
 mod shm_device;
+mod shm_peer;
 mod sys;
 
 pub mod freestanding;
@@ -65,7 +66,7 @@ pub fn run(arguments: &[&CStr], environment: &[&CStr]) -> u8 {
         init::run(environment);
     }
     complain(
-        "usage: isodyne-agent serve --channel SPEC [--patience SECONDS] | net-serve PORT [SECONDS] | echo | cat | sleep | true | false",
+        "usage: isodyne-agent serve --channel SPEC [--patience SECONDS] | net-serve PORT [SECONDS] | shm-peer KEY=VALUE... | echo | cat | sleep | true | false",
     );
     2
 }

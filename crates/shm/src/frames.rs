@@ -140,6 +140,8 @@ impl<'a, 'b, S: System> Sender<'a, 'b, S> {
     }
 
     fn announce(&mut self, frame: u64, slot: &Slot<'_>) -> Result<(), Fault> {
+        // The frame itself before its words.
+        self.peer.region.let_go();
         slot.set(SLOT_NUMBER, frame);
         slot.set(SLOT_LENGTH, self.ring.frame_bytes as u64);
         slot.set(SLOT_KEY, self.key(frame));
@@ -272,6 +274,7 @@ pub fn answer<S: System>(peer: &Peer<'_, S>, ring: Ring, frames: u64, copy: &mut
             return Err(Fault::Length { frame, seen: length });
         }
         let acknowledge = || {
+            peer.region.let_go();
             tail.store(frame, Ordering::Release);
             peer.notify(step)
         };

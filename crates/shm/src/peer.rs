@@ -36,6 +36,7 @@ impl<'a, S: System> Peer<'a, S> {
         self.word(ASK_TASK)?.store(task, Ordering::Relaxed);
         self.word(ASK_SESSION)?.store(session, Ordering::Relaxed);
         self.word(ASK_MAGIC)?.store(MAGIC, Ordering::Release);
+        self.region.let_go();
         let answered = self.word(ANSWER_SESSION)?;
         let came = || (answered.load(Ordering::Acquire) == session).then_some(());
         self.meet(came)?;
@@ -43,6 +44,7 @@ impl<'a, S: System> Peer<'a, S> {
             return Err(Fault::OtherTask);
         }
         self.word(ASK_GO)?.store(session, Ordering::Release);
+        self.region.let_go();
         Ok(())
     }
 
@@ -63,6 +65,7 @@ impl<'a, S: System> Peer<'a, S> {
             if own.load(Ordering::Relaxed) != number {
                 own_task.store(task, Ordering::Relaxed);
                 own.store(number, Ordering::Release);
+                self.region.let_go();
             }
             (go.load(Ordering::Acquire) == number).then_some(())
         };
@@ -104,6 +107,7 @@ impl<'a, S: System> Peer<'a, S> {
 
     #[inline]
     pub(crate) fn notify(&self, step: Step) -> Result<(), Fault> {
+        self.region.let_go();
         self.waiting.notify().map_err(|error| Fault::of_wait(step, error))
     }
 }

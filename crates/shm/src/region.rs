@@ -14,6 +14,7 @@ pub struct Region<'m> {
     base: NonNull<u8>,
     length: usize,
     copy_by: CopyBy,
+    holds_back: bool,
     mapping: PhantomData<&'m [AtomicU32]>,
 }
 
@@ -30,13 +31,33 @@ impl<'m> Region<'m> {
     /// them may exist meanwhile, but to atomics.
     pub unsafe fn from_raw(base: *mut u8, length: usize) -> Option<Self> {
         let base = NonNull::new(base).filter(|base| base.addr().get() % 64 == 0)?;
-        Some(Self { base, length, copy_by: CopyBy::default(), mapping: PhantomData })
+        Some(Self { base, length, copy_by: CopyBy::default(), holds_back: false, mapping: PhantomData })
     }
 
     /// The same region with its copies done another way.
     #[must_use]
     pub fn copying_by(self, copy_by: CopyBy) -> Self {
         Self { copy_by, ..self }
+    }
+
+    /// The same region on a mapping whose writes the processor may hold back (write-combining), or not.
+    #[must_use]
+    pub fn holding_back_writes(self, holds_back: bool) -> Self {
+        Self { holds_back, ..self }
+    }
+
+    /// Lets go of writes that are held back.
+    #[inline]
+    pub fn let_go(&self) {
+        #[cfg(target_arch = "x86_64")]
+        if self.holds_back {
+            // SAFETY: the instruction orders stores, and touches nothing.
+            unsafe { core::arch::x86_64::_mm_sfence() };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        if self.holds_back {
+            core::sync::atomic::fence(Ordering::SeqCst);
+        }
     }
 
     /// Bytes.

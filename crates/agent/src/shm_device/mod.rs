@@ -9,7 +9,7 @@ mod pci;
 pub(crate) mod trial;
 mod vfio;
 
-pub(crate) use doorbell::Doorbell;
+pub(crate) use doorbell::{Doorbell, Line};
 
 use crate::sys::device;
 use crate::sys::file::{self, Access};

@@ -6,6 +6,7 @@ pub(crate) mod machine;
 pub(crate) mod poll;
 pub(crate) mod process;
 mod raw;
+pub(crate) mod shared;
 pub(crate) mod socket;
 
 use core::fmt;

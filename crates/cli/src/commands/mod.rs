@@ -19,5 +19,6 @@ pub mod report;
 pub mod run;
 pub mod selfcheck;
 pub mod setup;
+pub mod shm;
 pub mod show;
 pub mod trend;

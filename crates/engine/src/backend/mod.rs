@@ -94,6 +94,12 @@ pub trait Launcher: Send + Sync {
         None
     }
 
+    /// The path inside the sandbox of the directory [`shared_directory`], if host and sandbox share one for the benchmark
+    /// `shm`.
+    fn shared_inside(&self, _place: &Place) -> Option<PathBuf> {
+        None
+    }
+
     /// What stands between the sandbox and the hardware.
     fn accuracy(&self) -> Accuracy;
 
@@ -129,6 +135,11 @@ impl Place {
         name.push(format!(".{kind}.log"));
         name.into()
     }
+}
+
+/// The directory on the host's tmpfs that is shared with a sandbox. The benchmark makes it before the launch.
+pub fn shared_directory(place: &Place) -> PathBuf {
+    Path::new("/dev/shm").join(&place.name)
 }
 
 /// What a launcher would do, for `--dry-run`, `run.json` and golden tests.
