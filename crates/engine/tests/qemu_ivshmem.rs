@@ -274,6 +274,11 @@ fn two_guests_and_the_host_are_peers_of_one_server() {
         (asleep.join().unwrap(), awake.join().unwrap())
     });
     assert_ne!(said.0["own"], said.1["own"]);
+    // On a server with others each side knows the guest that came with it.
+    let own = [&first, &second].map(|sandbox| {
+        sandbox.shared_memory().unwrap().bell(None, 0, Clock.after(PATIENCE)).unwrap().other().to_string()
+    });
+    assert_eq!(own, [said.0["own"].clone(), said.1["own"].clone()]);
     drop(shared);
     bench.stop(first);
     bench.stop(second);
