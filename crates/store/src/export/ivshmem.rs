@@ -64,7 +64,9 @@ fn lines(
     }
     let mut notes = Vec::new();
     if cells > 1 {
-        notes.push(format!("the lines of {cells} cells follow each other, and nothing tells them apart: choose one with --cell"));
+        notes.push(format!(
+            "the lines of {cells} cells follow each other, and nothing tells them apart: choose one with --cell"
+        ));
     }
     if failed > 0 {
         notes.push(format!("{failed} failed samples are left out: a failure has no time"));
