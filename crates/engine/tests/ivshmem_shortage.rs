@@ -22,7 +22,7 @@ fn a_shortage_of_descriptors_passes() {
     let waiting: Vec<OwnedFd> =
         (0..2).map(|_| socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap()).collect();
     let before = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: Some(64), ..before.clone() }).unwrap();
+    setrlimit(Resource::Nofile, Rlimit { current: Some(64), ..before }).unwrap();
     let mut filler = Vec::new();
     while let Ok(copy) = waiting[0].try_clone() {
         filler.push(copy);

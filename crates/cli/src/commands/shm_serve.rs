@@ -64,7 +64,8 @@ fn show(report: &Report, as_json: bool, output: &Output) -> Result<Exit, Trouble
             "put_out": put_out, "refused": refused, "shortages": shortages,
         }));
     }
-    let mut text = format!("{joined} peers came, {left} went, {put_out_count} were put out, {refused} found no place\n");
+    let mut text =
+        format!("{joined} peers came, {left} went, {put_out_count} were put out, {refused} found no place\n");
     text.extend(put_out.map(|(peer, reason)| format!("  peer {peer} was put out: {reason}\n")));
     output.data(&text)
 }
