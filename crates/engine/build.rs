@@ -33,7 +33,9 @@ fn main() -> ExitCode {
 
 fn build() -> Result<(), Box<dyn Error>> {
     let workspace = variable("CARGO_MANIFEST_DIR")?.join("../..").canonicalize()?;
-    for input in ["crates/agent", "crates/proto/src", "crates/proto/Cargo.toml", "Cargo.toml", "Cargo.lock"] {
+    let crates =
+        ["crates/agent", "crates/proto/src", "crates/proto/Cargo.toml", "crates/shm/src", "crates/shm/Cargo.toml"];
+    for input in crates.iter().chain(&["Cargo.toml", "Cargo.lock"]) {
         println!("cargo::rerun-if-changed={}", workspace.join(input).display());
     }
     println!("cargo::rerun-if-changed=build.rs");

@@ -11,12 +11,13 @@ use toml::{Table, Value};
 /// Which crates a crate may use, in builds and tests alike. A crate that is not listed is an error.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("proto", &[]),
+    ("shm", &[]),
     ("core", &[]),
-    ("agent", &["proto"]),
-    ("engine", &["core", "proto"]),
+    ("agent", &["proto", "shm"]),
+    ("engine", &["core", "proto", "shm"]),
     ("store", &["core"]),
     ("report", &["core"]),
-    ("cli", &["core", "proto", "agent", "engine", "store", "report"]),
+    ("cli", &["core", "proto", "shm", "agent", "engine", "store", "report"]),
 ];
 
 /// What the pure crate must not touch: files, network, processes, environment, clocks, threads, terminals.

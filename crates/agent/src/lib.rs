@@ -24,6 +24,8 @@ mod options;
 mod output;
 mod program;
 mod serve;
+mod shm_device;
+mod shm_peer;
 mod sys;
 
 pub mod freestanding;
@@ -66,7 +68,7 @@ pub fn run(arguments: &[&CStr], environment: &[&CStr]) -> u8 {
         init::run(environment);
     }
     complain(
-        "usage: isodyne-agent serve --channel SPEC [--patience SECONDS] | net-serve PORT [SECONDS] | net-reach SECONDS CARD|- ADDRESS… | mmds ADDRESS | echo | cat | sleep | true | false",
+        "usage: isodyne-agent serve --channel SPEC [--patience SECONDS] | net-serve PORT [SECONDS] | net-reach SECONDS CARD|- ADDRESS… | mmds ADDRESS | shm-peer KEY=VALUE... | echo | cat | sleep | true | false",
     );
     2
 }

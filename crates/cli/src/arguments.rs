@@ -6,6 +6,7 @@ mod judge;
 mod keep;
 mod measure;
 mod results;
+mod shm;
 
 pub use exchange::{ExportOptions, ImportOptions};
 pub use host::{CalibrateOptions, DiskFormat, DoctorOptions, ImageOptions, SetupOptions};
@@ -13,6 +14,7 @@ pub use judge::{CompareOptions, GateOptions, SelfcheckOptions};
 pub use keep::{HistoryAction, HistoryOptions, MergeOptions, TrendOptions};
 pub use measure::{CheckOptions, ListOptions, Listed, RunOptions};
 pub use results::{AuditOptions, ReportOptions, ShowOptions};
+pub use shm::{Mode, ShmAction, ShmOptions, ShmPeerOptions, ShmServeOptions, Side};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -92,6 +94,8 @@ pub enum Command {
     Merge(MergeOptions),
     /// Write a run in another tool's format
     Export(ExportOptions),
+    /// Measure through shared memory between programs that run already
+    Shm(ShmOptions),
     /// Print completions for a shell
     Completions {
         /// Which shell

@@ -88,6 +88,8 @@ named! {
         Boot = "boot",
         /// Round trips and throughput between host and sandbox, beside the same over the host's loopback.
         Network = "network",
+        /// Round trips and frames through memory that host and sandbox share.
+        Shm = "shm",
     }
     beside {
         /// Whatever another tool measured; never in a plan. The cell's factors say what it was.
@@ -101,8 +103,8 @@ impl BenchmarkName {
         match self {
             Self::Boot if ledger.at_ns(MilestoneName::AppStarted).is_some() => Some(MilestoneName::Ready),
             Self::Boot => Some(MilestoneName::FirstExec),
-            // Its milestones lead up to the traffic, which has no total.
-            Self::Network | Self::Imported => None,
+            // Their milestones lead up to the traffic, which has no total.
+            Self::Network | Self::Shm | Self::Imported => None,
         }
     }
 
@@ -110,6 +112,7 @@ impl BenchmarkName {
     pub fn headline(self) -> &'static str {
         match self {
             Self::Network => "round_trip_p50_ns",
+            Self::Shm => "train_per_trip_ns",
             Self::Boot | Self::Imported => "total_ns",
         }
     }

@@ -18,5 +18,6 @@ pub mod lab;
 pub mod network;
 pub mod ownership;
 pub mod schedule;
+pub mod shm;
 pub mod watch;
 pub mod workload;

@@ -19,6 +19,7 @@ pub(crate) fn meaning(run: &Prepared<'_>, benchmark: BenchmarkName) -> &'static 
         }
         BenchmarkName::Boot => "from before fork to the first command's output inside",
         BenchmarkName::Network => "round trips between host and sandbox, closed loop",
+        BenchmarkName::Shm => "round trips between host and sandbox through shared memory",
         BenchmarkName::Imported => "as another tool measured it",
     }
 }

@@ -109,6 +109,13 @@ pub(crate) fn open_bytes(path: &[u8], access: Access) -> Result<Fd> {
     open(&CString::new(path).map_err(|_| Errno::NOENT)?, access)
 }
 
+/// Opens a file that can only be written to.
+pub(crate) fn open_to_write(path: &[u8]) -> Result<Fd> {
+    let path = CString::new(path).map_err(|_| Errno::NOENT)?;
+    // SAFETY: the path ends in a zero byte.
+    unsafe { call!(__NR_openat, k::AT_FDCWD, path.as_ptr(), k::O_CLOEXEC | k::O_WRONLY, 0) }.map(Fd::from_answer)
+}
+
 /// Whether something lies at a path.
 pub(crate) fn exists(path: &CStr) -> bool {
     // SAFETY: the path ends in a zero byte; 0 asks whether it is there.

@@ -1,11 +1,13 @@
 //! System calls without a C library: thin, typed, and each with its reason to be safe.
 
+pub(crate) mod device;
 pub(crate) mod file;
 pub(crate) mod machine;
 pub(crate) mod poll;
 pub(crate) mod port;
 pub(crate) mod process;
 mod raw;
+pub(crate) mod shared;
 pub(crate) mod socket;
 
 use core::fmt;

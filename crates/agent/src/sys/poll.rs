@@ -21,6 +21,16 @@ impl Moment {
         Self(Self::now().0.saturating_add(microseconds.saturating_mul(1_000)))
     }
 
+    /// A moment by the clock's own count.
+    pub(crate) fn at_ns(ns: u64) -> Self {
+        Self(ns)
+    }
+
+    /// The clock's own count.
+    pub(crate) fn ns(self) -> u64 {
+        self.0
+    }
+
     pub(crate) fn ns_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -33,6 +43,11 @@ impl Moment {
 /// Nanoseconds since the kernel began.
 pub(crate) fn uptime_ns() -> u64 {
     clock_ns(k::CLOCK_BOOTTIME)
+}
+
+/// Processor time that this process has used.
+pub(crate) fn cpu_ns() -> u64 {
+    clock_ns(k::CLOCK_PROCESS_CPUTIME_ID)
 }
 
 fn clock_ns(clock: u32) -> u64 {

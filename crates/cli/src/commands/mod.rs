@@ -19,5 +19,7 @@ pub mod report;
 pub mod run;
 pub mod selfcheck;
 pub mod setup;
+pub mod shm;
+mod shm_serve;
 pub mod show;
 pub mod trend;

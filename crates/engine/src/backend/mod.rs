@@ -15,6 +15,7 @@ use isodyne_core::probe::{Probe, Tool};
 use isodyne_core::record::Asset;
 use isodyne_core::sample::{Accuracy, Provenance};
 use isodyne_core::unit::HostInstant;
+use shared_memory::SharedMemory;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub mod process;
 pub(crate) mod program;
 pub mod qemu;
 pub mod scripted;
+pub mod shared_memory;
 pub mod snapshot;
 pub mod vmm;
 
@@ -92,6 +94,12 @@ pub trait Launcher: Send + Sync {
         None
     }
 
+    /// The path inside the sandbox of the directory [`shared_directory`], if host and sandbox share one for the benchmark
+    /// `shm`.
+    fn shared_inside(&self, _place: &Place) -> Option<PathBuf> {
+        None
+    }
+
     /// What stands between the sandbox and the hardware.
     fn accuracy(&self) -> Accuracy;
 
@@ -127,6 +135,11 @@ impl Place {
         name.push(format!(".{kind}.log"));
         name.into()
     }
+}
+
+/// The directory on the host's tmpfs that is shared with a sandbox. The benchmark makes it before the launch.
+pub fn shared_directory(place: &Place) -> PathBuf {
+    Path::new("/dev/shm").join(&place.name)
 }
 
 /// What a launcher would do, for `--dry-run`, `run.json` and golden tests.
@@ -196,6 +209,11 @@ pub trait Sandbox: Send {
 
     /// The power of being connected to; `None` for a sandbox without a network.
     fn network(&self) -> Option<Arc<dyn Network>> {
+        None
+    }
+
+    /// The power of sharing memory; `None` for a sandbox that shares none with the host.
+    fn shared_memory(&self) -> Option<Arc<SharedMemory>> {
         None
     }
 

@@ -221,6 +221,10 @@ impl Launcher for ProcessLauncher {
         Ok(Box::new(ProcessSandbox { process, channel, cgroup, root, network }))
     }
 
+    fn shared_inside(&self, place: &Place) -> Option<PathBuf> {
+        Some(super::shared_directory(place))
+    }
+
     fn accuracy(&self) -> Accuracy {
         Accuracy::Process
     }

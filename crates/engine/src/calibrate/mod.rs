@@ -10,7 +10,7 @@ mod digest;
 mod line;
 mod memory;
 mod message;
-mod pin;
+pub(crate) mod pin;
 mod spawn;
 mod storage;
 mod trials;

@@ -5,7 +5,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::collections::BTreeSet;
 
 /// The processors that this program may run on, in order.
-pub(super) fn allowed() -> Vec<usize> {
+pub(crate) fn allowed() -> Vec<usize> {
     let Ok(set) = sched_getaffinity(None) else { return Vec::new() };
     (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect()
 }
@@ -14,7 +14,7 @@ pub(super) fn allowed() -> Vec<usize> {
 ///
 /// # Errors
 /// In words, if the host refuses.
-pub(super) fn stay_on(cpu: usize) -> Result<(), String> {
+pub(crate) fn stay_on(cpu: usize) -> Result<(), String> {
     let mut set = CpuSet::new();
     set.set(cpu);
     sched_setaffinity(None, &set).map_err(|errno| format!("a thread cannot be pinned to processor {cpu}: {errno}"))
@@ -37,7 +37,7 @@ pub(super) fn on<T: Send>(cpu: usize, work: impl FnOnce() -> Result<T, String> +
 
 /// Two processors, and what they share in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pair {
+pub(crate) struct Pair {
     pub cpus: (usize, usize),
     pub words: String,
 }
@@ -47,7 +47,7 @@ pub(super) struct Pair {
 ///
 /// # Errors
 /// If this program has only one processor.
-pub(super) fn pairs(root: &HostRoot, allowed: &[usize]) -> Result<Vec<Pair>, String> {
+pub(crate) fn pairs(root: &HostRoot, allowed: &[usize]) -> Result<Vec<Pair>, String> {
     let [first, others @ ..] = allowed else { return Err("the host does not tell its processors".to_owned()) };
     if others.is_empty() {
         return Err("this program may use one processor only".to_owned());

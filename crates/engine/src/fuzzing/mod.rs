@@ -11,7 +11,7 @@ mod wire;
 pub use app::{image_archive, image_documents, image_layers, image_references};
 pub use image::{archive, kernel, unpack};
 pub use text::texts;
-pub use wire::{docker, http, qmp};
+pub use wire::{docker, http, ivshmem, qmp};
 
 #[cfg(test)]
 mod tests;

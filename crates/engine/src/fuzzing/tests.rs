@@ -12,6 +12,7 @@ const TARGETS: &[(&str, Check)] = &[
     ("image_documents", super::image_documents),
     ("image_layers", super::image_layers),
     ("image_references", super::image_references),
+    ("ivshmem", super::ivshmem),
     ("kernel", super::kernel),
     ("qmp", super::qmp),
     ("texts", super::texts),

@@ -1,8 +1,10 @@
 //! Bytes from sockets: they come in pieces, and how they are cut must not matter.
 
 use crate::backend::docker::stream::Frames;
+use crate::backend::qemu::ivshmem::protocol::{Notice, Protocol};
 use crate::backend::qemu::qmp::message::{self, Lines};
 use crate::http::{BODY_LIMIT, body, parse_head};
+use std::collections::BTreeMap;
 
 type Reply = Result<Option<(u16, Vec<u8>, usize)>, String>;
 
@@ -83,4 +85,32 @@ fn messages(bytes: &[u8], size: usize) -> Vec<Result<message::Message, String>> 
         }
     }
     found
+}
+
+/// What an ivshmem server says to a peer: each message is nine bytes here, whether a descriptor comes and the number.
+/// Numbers are given as they are said to come, and nobody goes who has not come.
+pub fn ivshmem(bytes: &[u8]) {
+    let (mut protocol, mut own, mut known) = (Protocol::default(), None, BTreeMap::<u16, u16>::new());
+    for message in bytes.chunks_exact(9) {
+        let value = i64::from_le_bytes(message[1..9].try_into().unwrap_or_default());
+        let notice = match protocol.take(value, message[0] & 1 == 1) {
+            Ok(notice) => notice,
+            Err(error) => {
+                assert!(error.to_string().len() < 200);
+                return;
+            }
+        };
+        match notice {
+            Notice::Version => assert!(own.is_none() && value == 0),
+            Notice::Own(number) => assert!(own.replace(number).is_none()),
+            Notice::Memory => assert!(own.is_some() && known.is_empty() && value == -1),
+            Notice::Vector { peer, index } => {
+                let count = known.entry(peer).or_default();
+                assert_eq!((index, i64::from(peer)), (*count, value));
+                *count += 1;
+                assert_eq!(protocol.vectors_of(peer), *count);
+            }
+            Notice::Left(peer) => assert!(known.remove(&peer).is_some() && own != Some(peer)),
+        }
+    }
 }

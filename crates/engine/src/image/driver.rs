@@ -22,6 +22,8 @@ pub enum Driver {
     Balloon,
     /// One directory over another: no device.
     Overlay,
+    /// Devices that a program drives itself, behind an IOMMU.
+    Vfio,
 }
 
 /// How the devices of a machine are found.
@@ -45,29 +47,43 @@ const PLACES: &[(&str, &[&str])] = &[
     ("net/vmw_vsock", &["vsock", "vmw_vsock_virtio"]),
     ("lib/dim", &[""]),
     ("fs/overlayfs", &["overlay"]),
+    ("drivers/vfio", &["vfio"]),
+    ("drivers/vfio/pci", &["vfio"]),
+    ("drivers/iommu/iommufd", &["iommufd"]),
+    ("virt/lib", &["irqbypass"]),
 ];
 
 impl Driver {
     /// All of them.
-    pub const ALL: &[Self] =
-        &[Self::VirtioSerial, Self::Network, Self::Vsock, Self::Block, Self::Entropy, Self::Balloon, Self::Overlay];
+    pub const ALL: &[Self] = &[
+        Self::VirtioSerial,
+        Self::Network,
+        Self::Vsock,
+        Self::Block,
+        Self::Entropy,
+        Self::Balloon,
+        Self::Overlay,
+        Self::Vfio,
+    ];
 
-    /// The module that is asked for; what it depends on is found in the modules themselves.
-    pub fn module(self) -> &'static str {
+    /// The modules that are asked for; what they depend on is found in the modules themselves.
+    pub fn modules(self) -> &'static [&'static str] {
         match self {
-            Self::VirtioSerial => "virtio_console",
-            Self::Network => "virtio_net",
-            Self::Vsock => "vmw_vsock_virtio_transport",
-            Self::Block => "virtio_blk",
-            Self::Entropy => "virtio_rng",
-            Self::Balloon => "virtio_balloon",
-            Self::Overlay => "overlay",
+            Self::VirtioSerial => &["virtio_console"],
+            Self::Network => &["virtio_net"],
+            Self::Vsock => &["vmw_vsock_virtio_transport"],
+            Self::Block => &["virtio_blk"],
+            Self::Entropy => &["virtio_rng"],
+            Self::Balloon => &["virtio_balloon"],
+            Self::Overlay => &["overlay"],
+            // The kernel would ask a program of the guest for the first one when it is used, and there is no such program.
+            Self::Vfio => &["vfio_iommu_type1", "vfio_pci"],
         }
     }
 
-    /// Whether it drives a device on a [`Transport`].
-    fn is_device(self) -> bool {
-        self != Self::Overlay
+    /// Whether it drives a virtio device on a [`Transport`].
+    fn is_virtio(self) -> bool {
+        !matches!(self, Self::Overlay | Self::Vfio)
     }
 }
 
@@ -81,6 +97,7 @@ impl fmt::Display for Driver {
             Self::Entropy => "virtio-rng",
             Self::Balloon => "virtio-balloon",
             Self::Overlay => "overlayfs",
+            Self::Vfio => "vfio",
         })
     }
 }
@@ -92,10 +109,10 @@ pub fn wanted(transport: Transport, drivers: &[Driver]) -> Vec<&'static str> {
         Transport::Mmio => "virtio_mmio",
     };
     let mut wanted = Vec::new();
-    wanted.extend(drivers.iter().any(|driver| driver.is_device()).then_some(transport));
-    for driver in drivers {
-        if !wanted.contains(&driver.module()) {
-            wanted.push(driver.module());
+    wanted.extend(drivers.iter().any(|driver| driver.is_virtio()).then_some(transport));
+    for module in drivers.iter().flat_map(|driver| driver.modules()) {
+        if !wanted.contains(module) {
+            wanted.push(module);
         }
     }
     wanted
@@ -128,6 +145,7 @@ mod tests {
             ["virtio_mmio", "vmw_vsock_virtio_transport", "virtio_blk"]
         );
         assert_eq!(wanted(Transport::Pci, &[Driver::Overlay]), ["overlay"]);
+        assert_eq!(wanted(Transport::Pci, &[Driver::Vfio]), ["vfio_iommu_type1", "vfio_pci"]);
         assert!(wanted(Transport::Pci, &[]).is_empty());
     }
 
@@ -139,6 +157,9 @@ mod tests {
             "lib/modules/6.1/kernel/drivers/net/net_failover.ko",
             "lib/modules/6.1/kernel/net/core/failover.ko",
             "lib/modules/6.1/kernel/drivers/char/hw_random/virtio-rng.ko",
+            "lib/modules/6.1/kernel/drivers/vfio/pci/vfio-pci-core.ko",
+            "lib/modules/6.1/kernel/drivers/vfio/vfio_virqfd.ko",
+            "lib/modules/6.1/kernel/virt/lib/irqbypass.ko",
             "/lib/modules/6.1/kernel/net/vmw_vsock/vmw_vsock_virtio_transport_common.ko.zst",
         ] {
             assert!(is_for_guests(good), "{good}");
@@ -155,8 +176,11 @@ mod tests {
         // Every driver's module is one that is taken out of the package.
         let names = ["drivers/char", "drivers/net", "net/vmw_vsock", "drivers/block", "drivers/char/hw_random"];
         for driver in Driver::ALL {
-            let mut places = names.iter().copied().chain(["drivers/virtio", "fs/overlayfs"]);
-            assert!(places.any(|place| is_for_guests(&format!("kernel/{place}/{}.ko", driver.module()))), "{driver}");
+            let others = ["drivers/virtio", "fs/overlayfs", "drivers/vfio", "drivers/vfio/pci"];
+            for module in driver.modules() {
+                let mut places = names.iter().copied().chain(others);
+                assert!(places.any(|place| is_for_guests(&format!("kernel/{place}/{module}.ko"))), "{driver}");
+            }
         }
     }
 }

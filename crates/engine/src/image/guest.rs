@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// The file of the cache that says what the default guest is.
 const INDEX: &str = "guest.json";
-const INDEX_VERSION: u32 = 2;
+const INDEX_VERSION: u32 = 3;
 
 /// A kernel in the cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,10 +4,12 @@ mod app;
 mod boot;
 mod network;
 mod options;
+mod shm;
 
 pub use boot::{BootOptions, boot};
 pub use network::{NetworkOptions, network};
 pub use options::WorkloadOptions;
+pub use shm::{ShmOptions, shm};
 
 use isodyne_core::failure::Failure;
 use isodyne_core::ledger::Ledger;

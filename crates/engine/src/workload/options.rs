@@ -1,6 +1,6 @@
 //! What a benchmark is told, read from a cell.
 
-use super::{Attempt, BootOptions, NetworkOptions, boot, network};
+use super::{Attempt, BootOptions, NetworkOptions, ShmOptions, boot, network, shm};
 use crate::application::Application;
 use crate::backend::{Launcher, Place, PrepareError};
 use crate::lab::Lab;
@@ -16,6 +16,8 @@ pub enum WorkloadOptions {
     Boot(BootOptions),
     /// `network`.
     Network(NetworkOptions),
+    /// `shm`.
+    Shm(Box<ShmOptions>),
 }
 
 impl WorkloadOptions {
@@ -33,6 +35,9 @@ impl WorkloadOptions {
         let bytes = |key: &str, default: u64| cell.factors.get(key).and_then(FactorValue::as_bytes).unwrap_or(default);
         let word = |key: &str| cell.factors.get(key).and_then(FactorValue::as_text);
         let timeout = duration("timeout", 60_000_000_000);
+        if cell.benchmark == BenchmarkName::Shm {
+            return Ok(Self::Shm(Box::new(ShmOptions::of(cell, timeout)?)));
+        }
         if cell.benchmark != BenchmarkName::Network {
             let command = match cell.factors.get("command") {
                 Some(FactorValue::Words(words)) => Some(words.clone()),
@@ -72,6 +77,7 @@ impl WorkloadOptions {
             }
             // Once until hello, once for the traffic.
             Self::Network(options) => options.timeout * 2,
+            Self::Shm(options) => options.timeout * 2,
         }
     }
 
@@ -80,6 +86,7 @@ impl WorkloadOptions {
         match self {
             Self::Boot(options) => boot(launcher, place, lab, options),
             Self::Network(options) => network(launcher, place, lab, options),
+            Self::Shm(options) => shm(launcher, place, lab, options),
         }
     }
 }

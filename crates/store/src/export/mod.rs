@@ -9,6 +9,7 @@ mod csv;
 mod github;
 mod hdr;
 mod hyperfine;
+mod ivshmem;
 mod jsonl;
 mod junit;
 mod openmetrics;
@@ -144,6 +145,18 @@ pub const EXPORTERS: &[Exporter] = &[
         summary: "a histogram of each cell and metric, as a log of HdrHistogram",
         text: true,
         writer: Writer::Columns(hdr::write),
+    },
+    Exporter {
+        name: "ivshmem-latency",
+        summary: "round trips of `shm`, in the columns of an older benchmark of ivshmem",
+        text: true,
+        writer: Writer::Columns(ivshmem::write_latency),
+    },
+    Exporter {
+        name: "ivshmem-bandwidth",
+        summary: "frames of `shm`, in the columns of the same",
+        text: true,
+        writer: Writer::Columns(ivshmem::write_bandwidth),
     },
     Exporter {
         name: "junit",

@@ -1,15 +1,19 @@
 //! Limits of this host: nothing is faster than its fastest copy, and nothing starts faster than a fork and an exec.
 
-use crate::audit::case::{Case, is_start};
+use crate::audit::case::{Case, is_start, is_through_memory};
 use crate::audit::finding::{Finding, Weight};
 use crate::audit::series::{Kind, Series};
 use crate::audit::word::{has_word, is_round_trip};
 use crate::calibration::LimitKind;
+use crate::cell::BenchmarkName;
+use crate::factor::FactorValue;
 
 /// How far beyond a measured ceiling a rate must be: the calibration's own trials scatter by a few percent.
 const MARGIN: f64 = 1.1;
 /// From this amount of work on, the second-level cache of no machine holds it.
 const BEYOND_CACHES_BYTES: f64 = 64.0 * 1_048_576.0;
+/// A frame of this size and its place may be within the first-level cache, or nearly so.
+const NEAREST_BYTES: u64 = 64 << 10;
 const HASH_WORDS: &[&str] = &["sha", "sha256", "hash", "hashed", "hashing", "verify", "verified", "digest"];
 
 /// A byte rate above what this host can copy, or a hash rate above what it can hash.
@@ -18,7 +22,21 @@ pub(super) fn beyond_ceiling(case: &Case<'_>) -> Vec<Finding> {
 }
 
 fn above(case: &Case<'_>, series: &Series<'_>) -> Option<Finding> {
-    let limits: &[&str] = if has_word(series.metric, HASH_WORDS) {
+    let frame = frame_of(series);
+    let limits: &[&str] = if frame.is_some() && has_word(series.metric, &["check"]) {
+        let is_sha = text_of(series, "check") == Some("sha256");
+        // Reading is quicker than copying, and no limit of the calibration is about reading.
+        if is_sha { &["sha256_bytes_per_s"] } else { &[] }
+    } else if let Some((bytes, is_cold)) = frame {
+        match bytes {
+            _ if is_cold => &["memcpy_dram_bytes_per_s"],
+            // Whatever level may hold it: the auditor does not know how large this host's are.
+            ..=NEAREST_BYTES => {
+                &["memcpy_l1_bytes_per_s", "memcpy_l2_bytes_per_s", "memcpy_l3_bytes_per_s", "memcpy_dram_bytes_per_s"]
+            }
+            _ => &["memcpy_l2_bytes_per_s", "memcpy_l3_bytes_per_s", "memcpy_dram_bytes_per_s"],
+        }
+    } else if has_word(series.metric, HASH_WORDS) {
         &["sha256_bytes_per_s"]
     } else if series.size().is_some_and(|(_, bytes)| bytes >= BEYOND_CACHES_BYTES) {
         &["memcpy_dram_bytes_per_s"]
@@ -41,6 +59,17 @@ fn above(case: &Case<'_>, series: &Series<'_>) -> Option<Finding> {
     Some(Finding::of(series, Weight::Void, message).because(evidence))
 }
 
+fn text_of<'a>(series: &Series<'a>, key: &str) -> Option<&'a str> {
+    series.cell.factors.get(key).and_then(FactorValue::as_text)
+}
+
+/// The size of the frames that go through shared memory, and whether the caches were emptied before each copy.
+fn frame_of(series: &Series<'_>) -> Option<(u64, bool)> {
+    let cell = series.cell;
+    let bytes = cell.factors.get("frame").filter(|_| cell.benchmark == BenchmarkName::Shm)?.as_bytes()?;
+    Some((bytes, text_of(series, "cache") == Some("cold")))
+}
+
 /// A start that is shorter than the fastest fork and exec of this host, a round trip shorter than its fastest one.
 pub(super) fn below_floor(case: &Case<'_>) -> Vec<Finding> {
     case.times().filter_map(|series| below(case, series)).collect()
@@ -51,7 +80,9 @@ fn below(case: &Case<'_>, series: &Series<'_>) -> Option<Finding> {
         "fork_exec_ns"
     } else if has_word(series.metric, &["fsync"]) {
         "fsync_ns"
-    } else if is_round_trip(series.metric) && has_word(series.metric, &["shm", "memory", "line"]) {
+    } else if (is_round_trip(series.metric) && has_word(series.metric, &["shm", "memory", "line"]))
+        || is_through_memory(series)
+    {
         "cache_line_round_trip_ns"
     } else if is_round_trip(series.metric) && has_word(series.metric, &["unix", "rpc", "call"]) {
         "unix_round_trip_ns"
@@ -107,6 +138,24 @@ mod tests {
         let cell = made.cell_with(crate::cell::BackendName::Imported, &[size]);
         made.samples(&cell, "copy_bytes_per_s", &[6e9]);
         assert_eq!(made.says("beyond-ceiling"), Some(Weight::Void));
+    }
+
+    #[test]
+    fn frames_are_held_against_the_level_that_may_hold_them() {
+        let said = |metric: &str, value: f64, frame: u64, factor: (&'static str, &'static str)| {
+            let mut made = rates("other_bytes_per_s", &[]);
+            made.limit("memcpy_l1_bytes_per_s", LimitKind::Ceiling, 60e9);
+            let factors = [("frame", FactorValue::Bytes(frame)), (factor.0, FactorValue::Text(factor.1.into()))];
+            let cell = made.cell_with(crate::cell::BackendName::Process, &factors);
+            made.record.cells.last_mut().unwrap().benchmark = BenchmarkName::Shm;
+            made.samples(&cell, metric, &[value]);
+            made.says("beyond-ceiling")
+        };
+        assert_eq!(said("copy_in_bytes_per_s", 50e9, 4096, ("cache", "hot")), None);
+        assert_eq!(said("copy_in_bytes_per_s", 50e9, 1 << 20, ("cache", "hot")), Some(Weight::Void));
+        assert_eq!(said("copy_in_bytes_per_s", 6e9, 4096, ("cache", "cold")), Some(Weight::Void));
+        assert_eq!(said("check_bytes_per_s", 30e9, 1 << 20, ("check", "fast")), None);
+        assert_eq!(said("check_bytes_per_s", 2e9, 1 << 20, ("check", "sha256")), Some(Weight::Void));
     }
 
     #[test]

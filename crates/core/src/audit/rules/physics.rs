@@ -5,7 +5,7 @@
 //! with instructions for SHA-256 hashes about 2.2 GB/s. A kernel that boots in 2 ms has never been published; a fork and an
 //! exec take some 0.3 ms to 1 ms. Two cores of one socket pass a cache line there and back in 50 ns to 200 ns.
 
-use crate::audit::case::{Case, is_start, is_virtual_machine};
+use crate::audit::case::{Case, is_start, is_through_memory, is_virtual_machine};
 use crate::audit::finding::{Finding, Weight};
 use crate::audit::series::{Kind, Series};
 use crate::audit::word::{has_word, is_round_trip};
@@ -57,7 +57,9 @@ const BOUNDS: &[Bound] = &[
     },
     Bound {
         what: "two cores pass a cache line there and back in 50 ns at best",
-        applies: |series| round_trip(series) && has_word(series.metric, &["shm", "line", "memory"]),
+        applies: |series| {
+            is_through_memory(series) || (round_trip(series) && has_word(series.metric, &["shm", "line", "memory"]))
+        },
         above: false,
         suspect: 40.0,
         void: 20.0,

@@ -4,6 +4,7 @@ use super::group;
 use crate::image::rootfs::AGENT_PATH;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// What differs from container to container.
@@ -23,6 +24,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) cgroup_namespace: bool,
     /// Whether a user's own application runs inside: then with what Docker gives to one, else with nothing.
     pub(crate) app: bool,
+    /// The host's directory that is shared as [`SHARED_INSIDE`].
+    pub(crate) shared: Option<&'a Path>,
     /// The path of the network namespace to join; a new and empty one without.
     pub(crate) network: Option<&'a str>,
 }
@@ -63,7 +66,7 @@ struct Mount {
     destination: &'static str,
     #[serde(rename = "type")]
     kind: &'static str,
-    source: &'static str,
+    source: Cow<'static, str>,
     options: Vec<&'static str>,
 }
 
@@ -101,6 +104,9 @@ pub(crate) const CAPABILITIES: [&str; 14] = [
     "CAP_AUDIT_WRITE",
 ];
 
+/// Where the shared directory is inside: below the one tmpfs that a container without an application may write to.
+pub(crate) const SHARED_INSIDE: &str = "/tmp/isodyne-shm";
+
 /// The arguments that make the agent serve.
 pub(crate) fn serve(patience_s: u32) -> Vec<String> {
     [AGENT_PATH, "serve", "--channel", "stdio", "--patience", &patience_s.to_string()].map(str::to_owned).to_vec()
@@ -124,7 +130,7 @@ pub(crate) fn text(wanted: &Wanted<'_>) -> String {
         },
         root: Root { path: crate::backend::text(wanted.rootfs), readonly: !wanted.app },
         hostname: "isodyne",
-        mounts: mounts(wanted.app),
+        mounts: mounts(wanted),
         linux: linux(wanted),
     };
     // Strings, numbers and lists of them always serialise; an empty text would be refused by the runtime.
@@ -133,22 +139,29 @@ pub(crate) fn text(wanted: &Wanted<'_>) -> String {
     text
 }
 
-fn mounts(app: bool) -> Vec<Mount> {
+fn mounts(wanted: &Wanted<'_>) -> Vec<Mount> {
     let mount = |destination, kind, options: &[&'static str]| Mount {
         destination,
         kind,
-        source: kind,
+        source: kind.into(),
         options: options.to_vec(),
     };
     let shared = || mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]);
     // An application's own `/tmp` can be written to.
-    let last = if app { shared() } else { mount("/tmp", "tmpfs", &["nosuid", "nodev", "mode=1777"]) };
-    vec![
+    let last = if wanted.app { shared() } else { mount("/tmp", "tmpfs", &["nosuid", "nodev", "mode=1777"]) };
+    let mut mounts = vec![
         mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
         mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
         mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
         last,
-    ]
+    ];
+    mounts.extend(wanted.shared.map(|directory| Mount {
+        destination: SHARED_INSIDE,
+        kind: "bind",
+        source: crate::backend::text(directory).into(),
+        options: vec!["rbind", "rw", "nosuid", "nodev", "noexec"],
+    }));
+    mounts
 }
 
 fn linux(wanted: &Wanted<'_>) -> Linux {

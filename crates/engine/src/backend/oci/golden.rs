@@ -18,6 +18,7 @@ fn launcher(name: BackendName, options: &[&str], lifecycle: Lifecycle) -> OciLau
         rootfs: "/scratch/rootfs".into(),
         asset,
         app: None,
+        shared: false,
     }
 }
 

@@ -5,7 +5,7 @@ use super::sandbox::{OciSandbox, Parts};
 use super::{Runtime, config, signals};
 use crate::application::{self, Application, SampleRoot, root_steps};
 use crate::backend::notify::FileNotify;
-use crate::backend::{Description, Launcher, Place, Sandbox, Stamp, Step, text};
+use crate::backend::{Description, Launcher, Place, Sandbox, Stamp, Step, shared_directory, text};
 use crate::channel::{AgentChannel, FdTransport};
 use crate::host::cgroup::CgroupUsage;
 use crate::lab::Lab;
@@ -47,6 +47,8 @@ pub(super) struct OciLauncher {
     pub(super) asset: Asset,
     /// The application, whose unpacked root `rootfs` then is: each sample has a layer of its own over it.
     pub(super) app: Option<Application>,
+    /// Whether host and container share a directory.
+    pub(super) shared: bool,
 }
 
 /// Where the runtime keeps the state of this one container.
@@ -77,7 +79,20 @@ impl Runtime {
         app: bool,
         network: Option<&str>,
     ) -> String {
-        config::text(&config::Wanted {
+        config::text(&self.wanted(place, rootfs, args, memory_bytes, app, network))
+    }
+
+    /// What the container of some program inside is to be.
+    fn wanted<'a>(
+        &'a self,
+        place: &'a Place,
+        rootfs: &'a Path,
+        args: Vec<String>,
+        memory_bytes: Option<u64>,
+        app: bool,
+        network: Option<&'a str>,
+    ) -> config::Wanted<'a> {
+        config::Wanted {
             name: &place.name,
             args,
             rootfs,
@@ -86,8 +101,9 @@ impl Runtime {
             rootless: self.rootless,
             // gVisor has cgroups of its own inside.
             cgroup_namespace: self.name != BackendName::Runsc,
+            shared: None,
             network,
-        })
+        }
     }
 
     /// Writes the bundle and makes the state directory.
@@ -172,7 +188,11 @@ impl OciLauncher {
         let args = config::serve(place.agent_patience_s);
         match self.app {
             Some(_) => self.runtime.config(place, &application::path_of(place), args, self.memory_bytes, true, network),
-            None => self.runtime.config(place, &self.rootfs, args, self.memory_bytes, false, network),
+            None => {
+                let directory = self.shared.then(|| shared_directory(place));
+                let wanted = self.runtime.wanted(place, &self.rootfs, args, self.memory_bytes, false, network);
+                config::text(&config::Wanted { shared: directory.as_deref(), ..wanted })
+            }
         }
     }
 
@@ -268,6 +288,10 @@ impl Launcher for OciLauncher {
             guard: Some(guard),
             root,
         })))
+    }
+
+    fn shared_inside(&self, _: &Place) -> Option<PathBuf> {
+        self.shared.then(|| PathBuf::from(config::SHARED_INSIDE))
     }
 
     fn accuracy(&self) -> Accuracy {

@@ -23,7 +23,7 @@ use crate::host::inspect_tool;
 use crate::image::rootfs::Rootfs;
 use crate::lab::Lab;
 use crate::network::NetworkKind;
-use isodyne_core::cell::{BackendName, Cell};
+use isodyne_core::cell::{BackendName, BenchmarkName, Cell};
 use isodyne_core::probe::{Capabilities, Probe, Tool};
 use isodyne_core::record::Asset;
 use isodyne_core::sample::Accuracy;
@@ -160,7 +160,8 @@ impl Backend for OciBackend {
             Some(app) => (app.base_directory(lab)?, app.asset()),
             None => rootfs(lab, "rootfs")?,
         };
-        Ok(Box::new(OciLauncher { runtime, lifecycle, memory_bytes, network, rootfs, asset, app }))
+        let shared = cell.benchmark == BenchmarkName::Shm && app.is_none();
+        Ok(Box::new(OciLauncher { runtime, lifecycle, memory_bytes, network, rootfs, asset, app, shared }))
     }
 }
 

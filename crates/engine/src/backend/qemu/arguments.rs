@@ -1,6 +1,7 @@
 //! The exact command line of QEMU and of the guest's kernel, from a resolved configuration. Pure, golden-tested.
 
 use crate::backend::qemu::config::{Accelerator, Channel, Config, Machine};
+use crate::backend::qemu::ivshmem::DeviceConfig;
 use crate::backend::vmm::command_line::{self, AgentWords};
 use crate::backend::vmm::disk;
 use crate::backend::{Place, text};
@@ -23,6 +24,8 @@ pub mod descriptor {
     pub const TAP: i32 = 205;
     /// The socket to passt.
     pub const PASST: i32 = 206;
+    /// The memory of the device that shares it, or the connection to its server.
+    pub const IVSHMEM: i32 = 207;
 }
 
 /// The name of the agent's port on virtio-serial.
@@ -36,7 +39,10 @@ pub fn argv(config: &Config, program: &str, place: &Place) -> Vec<String> {
 
     // No host configuration file and no default device: the guest is what is written here.
     add(&["-no-user-config", "-nodefaults", "-display", "none"]);
-    add(&["-machine", machine(config.machine)]);
+    let interrupts = config.ivshmem.as_ref().is_some_and(DeviceConfig::has_interrupts);
+    // An IOMMU that remaps interrupts cannot stand behind an interrupt controller that is all in KVM.
+    let split = if interrupts && config.accelerator == Accelerator::Kvm { ",kernel_irqchip=split" } else { "" };
+    add(&["-machine", &format!("{}{split}", machine(config.machine))]);
     match config.accelerator {
         Accelerator::Kvm => add(&["-accel", "kvm"]),
         Accelerator::Tcg => add(&["-accel", "tcg"]),
@@ -53,6 +59,12 @@ pub fn argv(config: &Config, program: &str, place: &Place) -> Vec<String> {
     add(&["-S"]);
     // A guest that resets, by a panic or because its platform has no other way to end, ends QEMU.
     add(&["-no-reboot"]);
+
+    if interrupts {
+        // VFIO gives a device to a program only where the machine can keep the device's interrupts in bounds. It comes
+        // before the devices that are behind it.
+        add(&["-device", "intel-iommu,intremap=on"]);
+    }
 
     let chardev = |id: &str, fd: i32| format!("socket,id={id},fd={fd}");
     add(&["-chardev", &chardev("qmp", descriptor::QMP), "-mon", "chardev=qmp,mode=control"]);
@@ -99,6 +111,10 @@ pub fn argv(config: &Config, program: &str, place: &Place) -> Vec<String> {
         add(&["-device", "virtio-blk-pci,drive=app"]);
     }
 
+    if let Some(device) = &config.ivshmem {
+        add(&device.arguments(descriptor::IVSHMEM).each_ref().map(String::as_str));
+    }
+
     add(&["-kernel", &text(&config.kernel), "-initrd", &text(&config.initramfs)]);
     add(&["-append", &kernel_command_line(config, name, agent_patience_s)]);
     argv
@@ -126,6 +142,10 @@ pub fn kernel_command_line(config: &Config, name: &str, agent_patience_s: u32) -
     if config.accelerator == Accelerator::Tcg {
         // The timer's check counts ticks in a busy loop; it can fail on a loaded host, and then panics. KVM guests skip it.
         add("no_timer_check");
+    }
+    if config.ivshmem.as_ref().is_some_and(DeviceConfig::has_interrupts) {
+        // Some kernels leave an IOMMU alone that they are not told to use.
+        add("intel_iommu=on");
     }
     let virtio = format!("virtio:{PORT_NAME}");
     let agent = AgentWords {

@@ -1,6 +1,7 @@
 //! The factors of this backend, resolved: what is left open is decided here, and what cannot be is refused.
 
 use crate::backend::PrepareError;
+use crate::backend::qemu::ivshmem::DeviceConfig;
 pub use crate::backend::vmm::disk::DiskConfig;
 pub use crate::backend::vmm::factors::Console;
 use crate::backend::vmm::factors::{Reader, choices};
@@ -107,6 +108,8 @@ pub struct Wish {
     pub command_line: String,
     /// `network`; whether this host can give it is not known yet.
     pub network: NetworkKind,
+    /// `ivshmem` and what belongs to it.
+    pub ivshmem: Option<DeviceConfig>,
 }
 
 /// Everything that QEMU's command line is made from.
@@ -140,6 +143,8 @@ pub struct Config {
     pub network: NetworkKind,
     /// The disk with a user's own application.
     pub disk: Option<DiskConfig>,
+    /// The device that shares memory.
+    pub ivshmem: Option<DeviceConfig>,
 }
 
 impl Wish {
@@ -198,6 +203,7 @@ impl Wish {
             entry: reader.choice_or_auto("entry")?,
             command_line: reader.command_line()?,
             network,
+            ivshmem: DeviceConfig::of(&reader, machine)?,
         })
     }
 }
@@ -251,6 +257,18 @@ mod tests {
             assert!(error.to_string().starts_with(&format!("backend.qemu.{key}: ")), "{error}");
         }
         let both = [("machine", says("microvm")), ("network", says("own"))];
+        assert!(matches!(wish(&both, KvmState::Absent), Err(PrepareError::Invalid { .. })));
+        for (machine, device) in [("microvm", "plain"), ("microvm", "doorbell"), ("pc", "doorbell")] {
+            let both = [("machine", says(machine)), ("ivshmem", says(device))];
+            let error = wish(&both, KvmState::Absent).unwrap_err().to_string();
+            assert!(error.starts_with("backend.qemu.ivshmem: ") && error.contains(machine), "{error}");
+        }
+        for (key, value) in [("ivshmem_size", FactorValue::Bytes(3 << 20)), ("ivshmem_vectors", FactorValue::Count(65))]
+        {
+            let error = wish(&[("ivshmem", says("doorbell")), (key, value)], KvmState::Absent).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("backend.qemu.{key}: ")), "{error}");
+        }
+        let both = [("ivshmem", says("plain")), ("ivshmem_server", says("/run/shm"))];
         assert!(matches!(wish(&both, KvmState::Absent), Err(PrepareError::Invalid { .. })));
         let both = [("machine", says("microvm")), ("channel", says("virtio-serial"))];
         assert!(matches!(wish(&both, KvmState::Absent), Err(PrepareError::Invalid { .. })));

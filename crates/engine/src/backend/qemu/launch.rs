@@ -70,7 +70,15 @@ pub(super) fn launch(
     if let Some(disk) = &config.disk {
         disk.make(&disk::path(&place.directory))?;
     }
-    let prepared = prepare(config, argv, &logs, card).map_err(|error| {
+    let (shared, device) = match &config.ivshmem {
+        None => (None, None),
+        Some(device) => {
+            let (shared, end) = device.open(lab.clock)?;
+            (Some(Arc::new(shared)), Some(end))
+        }
+    };
+    let given = card.into_iter().chain(device.map(|end| (end, descriptor::IVSHMEM))).collect();
+    let prepared = prepare(config, argv, &logs, given).map_err(|error| {
         Failure::new(crate::backend::class_of(&error), format!("failed to make what QEMU needs: {error}"))
     })?;
     let Prepared { command, inherited, qmp, agent, sources } = prepared;
@@ -89,7 +97,7 @@ pub(super) fn launch(
         Err(Trouble::Pin(failure)) => return Err(failure),
     };
     let channel = AgentChannel::new(Box::new(transport), lab.clock);
-    Ok(QemuSandbox::new(lab.clock, process, qmp, channel, watcher, stamps, logs, config, network))
+    Ok(QemuSandbox::new(lab.clock, process, qmp, channel, watcher, stamps, logs, config, network, shared))
 }
 
 struct Prepared {
@@ -101,7 +109,7 @@ struct Prepared {
 }
 
 /// Makes logs, socket pairs and the command. Before t0.
-fn prepare(config: &Config, argv: &[String], logs: &Logs, card: Option<(OwnedFd, RawFd)>) -> io::Result<Prepared> {
+fn prepare(config: &Config, argv: &[String], logs: &Logs, given: Vec<(OwnedFd, RawFd)>) -> io::Result<Prepared> {
     let mut inherited = Vec::new();
     let mut numbers: Vec<(RawFd, RawFd)> = Vec::new();
     let mut pair = |number: RawFd| -> io::Result<OwnedFd> {
@@ -121,10 +129,10 @@ fn prepare(config: &Config, argv: &[String], logs: &Logs, card: Option<(OwnedFd,
         sources.push(Box::new(DebugPort::new(pair(descriptor::FIRMWARE)?, MilestoneName::Firmware, None)?));
     }
 
-    if let Some((card, number)) = card {
-        let card = rustix::io::fcntl_dupfd_cloexec(&card, LOWEST_SPARE_DESCRIPTOR)?;
-        numbers.push((card.as_raw_fd(), number));
-        inherited.push(card);
+    for (end, number) in given {
+        let end = rustix::io::fcntl_dupfd_cloexec(&end, LOWEST_SPARE_DESCRIPTOR)?;
+        numbers.push((end.as_raw_fd(), number));
+        inherited.push(end);
     }
 
     let log = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&logs.monitor)?;

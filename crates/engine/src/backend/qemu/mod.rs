@@ -15,9 +15,11 @@ use isodyne_core::failure::Failure;
 use isodyne_core::probe::{Capabilities, Probe, Tool};
 use isodyne_core::record::Asset;
 use isodyne_core::sample::Accuracy;
+use ivshmem::DeviceConfig;
 
 pub mod arguments;
 pub mod config;
+pub mod ivshmem;
 mod launch;
 mod processors;
 pub mod qmp;
@@ -142,11 +144,13 @@ fn resolve(wish: Wish, guest: &GuestAssets, has_disk: bool) -> Result<(Config, V
     // A kernel that the user named has the driver built in, or its guest cannot be reached.
     drivers.extend((wish.network != NetworkKind::None && wish.kernel.is_none()).then_some(Driver::Network));
     drivers.extend((has_disk && wish.kernel.is_none()).then_some(Driver::Block));
+    let interrupts = wish.ivshmem.as_ref().is_some_and(DeviceConfig::has_interrupts);
+    drivers.extend((interrupts && wish.kernel.is_none()).then_some(Driver::Vfio));
     let initramfs = guest.initramfs(Transport::Pci, &drivers).map_err(|error| PrepareError::Unavailable {
         reason: image::chain(&error),
         hint: match error {
             SetupError::Drivers { .. } => {
-                "leave `channel`, `network` and [app] alone, or run `isodyne setup` with the distribution's kernel"
+                "leave `channel`, `network`, `ivshmem` and [app] alone, or run `isodyne setup` with the distribution's kernel"
             }
             _ => guest::SETUP_HINT,
         }
@@ -167,6 +171,7 @@ fn resolve(wish: Wish, guest: &GuestAssets, has_disk: bool) -> Result<(Config, V
         command_line: wish.command_line,
         network: wish.network,
         disk: None,
+        ivshmem: wish.ivshmem,
     };
     let assets = guest.assets(&initramfs, pvh_elf.is_some());
     Ok((config, assets))
@@ -199,6 +204,10 @@ impl Launcher for QemuLauncher {
         let mut steps = self.config.network.steps(&place.name);
         steps.extend(self.passt.iter().map(|tool| Step::Run { argv: passt_argv(&tool.path, &place.name) }));
         steps.extend(self.config.disk.as_ref().map(|disk| disk.step(&disk::path(&place.directory))));
+        steps.extend(self.config.ivshmem.as_ref().map(|device| Step::Write {
+            path: format!("descriptor {} of {PROGRAM}", arguments::descriptor::IVSHMEM),
+            content: format!("[{device}]"),
+        }));
         steps.extend([Step::Run { argv }, request("qmp_capabilities")]);
         if let Some(pin) = &self.config.pin {
             steps.push(request(processors::QUESTION));

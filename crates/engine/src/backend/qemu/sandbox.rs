@@ -3,6 +3,7 @@
 use crate::backend::qemu::config::Config;
 use crate::backend::qemu::processors;
 use crate::backend::qemu::qmp::QmpClient;
+use crate::backend::shared_memory::SharedMemory;
 use crate::backend::vmm::disk;
 use crate::backend::vmm::end::{diagnose, end, patience_after};
 use crate::backend::vmm::first_sign::started_by_first_sign;
@@ -39,6 +40,7 @@ pub(super) struct QemuSandbox {
     /// How the disk of the application was made, if there is one.
     disk: Option<OverlayMethod>,
     network: Option<Arc<dyn Network>>,
+    shared: Option<Arc<SharedMemory>>,
 }
 
 impl QemuSandbox {
@@ -53,6 +55,7 @@ impl QemuSandbox {
         logs: Logs,
         config: &Config,
         network: Option<Arc<dyn Network>>,
+        shared: Option<Arc<SharedMemory>>,
     ) -> Self {
         Self {
             clock,
@@ -66,6 +69,7 @@ impl QemuSandbox {
             ends_by_reset: config.machine.ends_by_reset(),
             disk: config.disk.as_ref().map(|disk| disk.method),
             network,
+            shared,
         }
     }
 
@@ -106,6 +110,10 @@ impl Sandbox for QemuSandbox {
 
     fn network(&self) -> Option<Arc<dyn Network>> {
         self.network.clone()
+    }
+
+    fn shared_memory(&self) -> Option<Arc<SharedMemory>> {
+        self.shared.clone()
     }
 
     fn app_root(&self) -> AppRoot {

@@ -10,13 +10,16 @@ const SMAPS_LIMIT_BYTES: u64 = 16 << 20;
 /// A mapping that is taken for the guest's RAM by its size may be this much larger (the kernel joins neighbours).
 const SIZE_SLACK_BYTES: u64 = 2 << 20;
 
+/// A part of the name of memory that a guest shares through a device.
+const SHARED_BY_A_DEVICE: &str = "memfd:isodyne-ivshmem";
+
 /// How to know the mapping that is the guest's RAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuestMapping<'a> {
     /// By a part of its name: the path of a file, or `memory-backend-memfd`. All mappings with it are counted.
     Name(&'a str),
     /// By its size in bytes: the smallest writable mapping of at least this size, and at most 2 MiB more. Mappings that
-    /// can be executed (a translator's buffer) are not the guest's.
+    /// can be executed (a translator's buffer) and memory that a device shares are not the guest's.
     Size(u64),
 }
 
@@ -66,6 +69,7 @@ fn choose(mappings: Vec<Mapping>, wanted: GuestMapping<'_>) -> Option<GuestMemor
         GuestMapping::Size(size) => mappings
             .iter()
             .filter(is_data)
+            .filter(|mapping| !mapping.name.contains(SHARED_BY_A_DEVICE))
             .filter(|mapping| (size..=size.saturating_add(SIZE_SLACK_BYTES)).contains(&mapping.size))
             .min_by_key(|mapping| mapping.size)
             .map(|mapping| mapping.memory),

@@ -1,0 +1,123 @@
+//! The power to share memory: the host's end of memory that a sandbox has mapped, and of its interrupts.
+
+use crate::backend::qemu::ivshmem::{Bell, Client, ClientError, MappedMemory, Server};
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::unit::HostInstant;
+use isodyne_shm::region::Region;
+use isodyne_shm::wait::{self, Woken};
+use std::sync::{Mutex, PoisonError};
+
+/// Memory that a sandbox and the host have mapped.
+#[derive(Debug)]
+pub struct SharedMemory {
+    memory: MappedMemory,
+    peer: Option<Mutex<Client>>,
+    /// The server, if it is the sandbox's own: it ends with this value.
+    server: Option<Server>,
+}
+
+impl SharedMemory {
+    /// Memory alone.
+    pub(crate) fn plain(memory: MappedMemory) -> Self {
+        Self { memory, peer: None, server: None }
+    }
+
+    /// Memory and interrupts.
+    pub(crate) fn with_interrupts(memory: MappedMemory, peer: Client, server: Option<Server>) -> Self {
+        Self { memory, peer: Some(Mutex::new(peer)), server }
+    }
+
+    /// The memory. On the host it is ordinary cached memory.
+    pub fn region(&self) -> Region<'_> {
+        // SAFETY: the mapping lives as long as `self`, and nobody makes references into it.
+        let region = unsafe { Region::from_raw(self.memory.base().as_ptr(), self.memory.size_bytes()) };
+        region.expect("a mapping begins at a page")
+    }
+
+    /// The host's number among the peers; `None` without interrupts.
+    pub fn host_id(&self) -> Option<u16> {
+        self.peer.as_ref().map(|peer| peer.lock().unwrap_or_else(PoisonError::into_inner).id())
+    }
+
+    /// The server's report, if the server is the sandbox's own.
+    pub fn server(&self) -> Option<&Server> {
+        self.server.as_ref()
+    }
+
+    /// The numbers of the other peers that are there now.
+    ///
+    /// # Errors
+    /// If the server has gone or does not keep to its protocol; without interrupts there is nobody.
+    pub fn others(&self) -> Result<Vec<u16>, ClientError> {
+        let Some(peer) = &self.peer else { return Ok(Vec::new()) };
+        let mut peer = peer.lock().unwrap_or_else(PoisonError::into_inner);
+        peer.update()?;
+        Ok(peer.others().keys().copied().collect())
+    }
+
+    /// What rings a peer's vector and is rung by the host's own of the same number. `other` is the peer's number; without
+    /// it, the sandbox, which came after the host.
+    ///
+    /// # Errors
+    /// A failure of the class `timeout` if nobody comes before the deadline, else of the class `protocol`.
+    pub fn bell(&self, other: Option<u16>, vector: u16, deadline: HostInstant) -> Result<HostBell, Failure> {
+        let failed = |error: &ClientError| {
+            let class = match error {
+                ClientError::Deadline(_) => FailureClass::Timeout,
+                _ => FailureClass::Protocol,
+            };
+            Failure::new(class, format!("shared memory: {}", crate::backend::chain(error)))
+        };
+        let refused = |message: String| Failure::new(FailureClass::Protocol, message);
+        let Some(peer) = &self.peer else {
+            return Err(refused("the shared memory has no interrupts".to_owned()));
+        };
+        let mut peer = peer.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = match other {
+            Some(id) => {
+                peer.update().map_err(|error| failed(&error))?;
+                id
+            }
+            None => peer.wait_for_newcomer(vector + 1, deadline).map_err(|error| failed(&error))?,
+        };
+        let of = |bells: &[Bell]| bells.get(usize::from(vector)).cloned();
+        match (of(peer.own()), peer.others().get(&id).and_then(|bells| of(bells))) {
+            (Some(own), Some(others)) => Ok(HostBell { own, others, id }),
+            _ => Err(refused(format!("there is no vector {vector} of peer {id} or of the host"))),
+        }
+    }
+}
+
+/// The host's end of an interrupt line: it rings one peer and waits for any.
+#[derive(Clone, Debug)]
+pub struct HostBell {
+    own: Bell,
+    others: Bell,
+    id: u16,
+}
+
+impl HostBell {
+    /// Whom it rings.
+    pub fn other(&self) -> u16 {
+        self.id
+    }
+}
+
+/// The deadline is a stamp of the engine's clock, in nanoseconds.
+impl wait::Bell for HostBell {
+    fn ring(&self) -> Result<(), u32> {
+        self.others.ring().map_err(|error| number(&error))
+    }
+
+    fn wait(&self, _armed: u32, deadline_ns: u64) -> Woken {
+        match self.own.wait(HostInstant(deadline_ns)) {
+            Ok(true) => Woken::Rung,
+            Ok(false) => Woken::TimedOut,
+            Err(error) => Woken::Failed(number(&error)),
+        }
+    }
+}
+
+fn number(error: &std::io::Error) -> u32 {
+    error.raw_os_error().map_or(u32::MAX, i32::unsigned_abs)
+}

@@ -1,0 +1,91 @@
+//! The asking side of a session, in a thread of its own that stays on its processor.
+
+use super::{Bells, HostSystem, Record, WaitingMode};
+use crate::calibrate::pin::stay_on;
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::unit::HostInstant;
+use isodyne_shm::fault::Fault;
+use isodyne_shm::frames::fill;
+use isodyne_shm::peer::Peer;
+use isodyne_shm::region::Region;
+use isodyne_shm::session::{self, Loan};
+use isodyne_shm::task::{Protocol, Task};
+use isodyne_shm::wait::Limits;
+use std::time::Duration;
+
+/// What the asking side is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// What both sides do.
+    pub task: Task,
+    /// How this side waits.
+    pub waiting: WaitingMode,
+    /// The processor that its thread stays on.
+    pub processor: Option<usize>,
+    /// Trips in front that are not counted; they are part of the task.
+    pub warmup: u32,
+    /// When all must be over.
+    pub deadline: HostInstant,
+    /// How long the other side may take for one step.
+    pub patience: Duration,
+}
+
+/// Asks, and gives what was measured.
+///
+/// # Errors
+/// As soon as the other side is late or wrong: integrity, a timeout, or a broken protocol, in words.
+pub fn ask(region: Region<'_>, bells: &Bells<'_>, asked: &Asked) -> Result<Record, Failure> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("shm-ask".to_owned());
+        // The bells may be for one thread only: this one waits meanwhile.
+        let joined =
+            thread.spawn_scoped(scope, || session(region, bells, asked)).map_err(|error| launch(&error))?.join();
+        joined.unwrap_or_else(|_| Err(Failure::new(FailureClass::Crash, "the measuring thread panicked")))
+    })
+}
+
+fn launch(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(FailureClass::Launch, format!("the asking side: {error}"))
+}
+
+fn session(region: Region<'_>, bells: &Bells<'_>, asked: &Asked) -> Result<Record, Failure> {
+    if let Some(processor) = asked.processor {
+        stay_on(processor).map_err(|error| launch(&error))?;
+    }
+    let Asked { task, .. } = asked;
+    let waiting = bells.waiting(asked.waiting).map_err(|error| launch(&error))?;
+    let limits = Limits { deadline_ns: asked.deadline.0, patience_ns: asked.patience.as_nanos() as u64 };
+    let system = HostSystem::default();
+    let peer = Peer { region, system: &system, waiting, limits, lie: None };
+    let length = task.copy_bytes();
+    let (mut one, mut two) = (buffer(length)?, buffer(length)?);
+    let seed = fastrand::u64(..);
+    fill(seed, &mut one, &mut two);
+    let stream = if task.protocol == Protocol::Sequence { task.stream as usize } else { 0 };
+    let mut proofs = vec![[0; 32]; stream];
+    let mut record = Record::new(asked.warmup.min(task.trips)).ok_or_else(|| launch(&"no histogram"))?;
+    let loan = Loan { sources: [&one, &two], proofs: &mut proofs, seed: fastrand::u64(..) };
+    session::ask(&peer, task, loan, &mut record).map_err(|fault| failure(&fault))?;
+    record.missed_rings = system.missed_rings();
+    Ok(record)
+}
+
+fn buffer(length: usize) -> Result<Vec<u8>, Failure> {
+    let mut buffer = Vec::new();
+    buffer
+        .try_reserve_exact(length)
+        .map_err(|_| Failure::new(FailureClass::Launch, format!("no memory for a frame of {length} B")))?;
+    buffer.resize(length, 0);
+    Ok(buffer)
+}
+
+/// A fault as a sample's failure.
+pub(super) fn failure(fault: &Fault) -> Failure {
+    let class = match fault {
+        fault if fault.is_integrity() => FailureClass::Integrity,
+        Fault::TimedOut(_) => FailureClass::Timeout,
+        Fault::Bell(_) | Fault::Region { .. } | Fault::Buffer => FailureClass::Launch,
+        _ => FailureClass::Protocol,
+    };
+    Failure::new(class, fault.to_string())
+}

@@ -1,0 +1,109 @@
+//! A whole session of either side: meet, do the task, part.
+
+use crate::check::PROOF;
+use crate::fault::Fault;
+use crate::frames::{self, FrameTimes, Sender};
+use crate::peer::Peer;
+use crate::task::{Protocol, Task};
+use crate::two_phase::MessageTimes;
+use crate::wait::System;
+use crate::{ping_pong, two_phase};
+
+/// Who hears what was measured, between the measurements.
+pub trait Listener {
+    /// Round trips: the number of the first, when they began, and how long each took.
+    fn trips(&mut self, first: u32, began_ns: u64, times_ns: &[u64]);
+    /// So many round trips between two stamps took so long.
+    fn train(&mut self, trips: u32, took_ns: u64);
+    /// A message of the protocol in two phases.
+    fn message(&mut self, number: u32, times: MessageTimes);
+    /// A single frame.
+    fn frame(&mut self, number: u32, times: FrameTimes);
+    /// A stream of so many frames took so long.
+    fn stream(&mut self, frames: u32, took_ns: u64);
+    /// The task's next part begins.
+    fn part(&mut self, _name: &'static str) {}
+}
+
+/// What the asking side lends to a session.
+pub struct Loan<'b> {
+    /// Two frames that differ in every byte; of a message's size for the protocol in two phases. Empty without frames.
+    pub sources: [&'b [u8]; 2],
+    /// Room for the proof of each frame of the stream.
+    pub proofs: &'b mut [[u8; PROOF]],
+    /// A random number that the other side cannot know.
+    pub seed: u64,
+}
+
+/// Asks: a whole session.
+///
+/// # Errors
+/// As soon as the other side is late or wrong.
+pub fn ask<S: System>(
+    peer: &Peer<'_, S>,
+    task: &Task,
+    loan: Loan<'_>,
+    listener: &mut impl Listener,
+) -> Result<(), Fault> {
+    let needed = task.region_bytes().unwrap_or(usize::MAX);
+    if peer.region.len() < needed {
+        return Err(peer.too_small(needed));
+    }
+    peer.open(task.digest(), loan.seed | 1)?;
+    let done = work(peer, task, loan, listener);
+    peer.close();
+    done
+}
+
+fn work<S: System>(peer: &Peer<'_, S>, task: &Task, loan: Loan<'_>, listener: &mut impl Listener) -> Result<(), Fault> {
+    if task.protocol == Protocol::TwoPhase {
+        listener.part("messages");
+        return two_phase::ask(peer, task.trips, loan.sources[0], |number, times| listener.message(number, times));
+    }
+    listener.part("trips");
+    ping_pong::ask(peer, (task.trips, task.trains), loan.seed, listener)?;
+    if task.frames() == 0 {
+        return Ok(());
+    }
+    let mut sender = Sender::new(peer, task.ring, loan.sources, loan.seed)?;
+    listener.part("frames");
+    for number in 1..=task.single {
+        listener.frame(number, sender.single()?);
+    }
+    if task.stream > 0 {
+        listener.part("stream");
+        let proofs = loan.proofs.get_mut(..task.stream as usize).ok_or(Fault::Buffer)?;
+        listener.stream(task.stream, sender.stream(proofs)?);
+    }
+    Ok(())
+}
+
+/// Answers: a whole session. `copy` has [`Task::copy_bytes`]; `part` is told after each part of the task.
+///
+/// # Errors
+/// As soon as the other side is late or wrong.
+pub fn answer<S: System>(
+    peer: &Peer<'_, S>,
+    task: &Task,
+    copy: &mut [u8],
+    mut part: impl FnMut(&'static str),
+) -> Result<(), Fault> {
+    let needed = task.region_bytes().unwrap_or(usize::MAX);
+    if peer.region.len() < needed {
+        return Err(peer.too_small(needed));
+    }
+    peer.join(task.digest())?;
+    part("meeting");
+    if task.protocol == Protocol::TwoPhase {
+        two_phase::answer(peer, task.trips, copy)?;
+        part("messages");
+        return Ok(());
+    }
+    ping_pong::answer(peer, (task.trips, task.trains))?;
+    part("trips");
+    if task.frames() > 0 {
+        frames::answer(peer, task.ring, task.frames(), copy)?;
+        part("frames");
+    }
+    Ok(())
+}
