@@ -41,7 +41,7 @@ impl<'a> Flattening<'a> {
             let (directory, name) = split(&path);
             if name == OPAQUE {
                 self.tree.clear(directory);
-            } else if name.starts_with(BOOK_KEEPING) {
+            } else if path.split(|byte| *byte == b'/').any(|name| name.starts_with(BOOK_KEEPING)) {
                 // Of no meaning to anybody but aufs.
             } else if let Some(hidden) = name.strip_prefix(WHITEOUT) {
                 match hidden {
@@ -62,6 +62,10 @@ impl<'a> Flattening<'a> {
 
     /// Puts one entry on what is there.
     pub(crate) fn add(&mut self, path: &[u8], entry: RawEntry) -> Result<(), EntryProblem> {
+        // In the canonical tar such a name would remove something, also as a directory on the way.
+        if path.split(|byte| *byte == b'/').any(|name| name.starts_with(WHITEOUT)) {
+            return Err(EntryProblem::Reserved);
+        }
         let meta = Meta {
             mode: entry.mode,
             uid: owner(entry.uid)?,

@@ -23,8 +23,8 @@ impl Reference {
     /// # Errors
     /// What is wrong with it, for people.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if text.len() > 512 {
-            return Err("it is longer than 512 bytes".to_owned());
+        if text.len() > 1024 {
+            return Err("it is longer than 1024 bytes".to_owned());
         }
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(Digest::parse(digest).map_err(|error| error.to_string())?)),
@@ -34,6 +34,10 @@ impl Reference {
             .split_once('/')
             .filter(|(host, _)| is_host(host))
             .ok_or("it does not begin with a registry; write HOST/NAME:TAG, or ./NAME for a file")?;
+        // Names of hosts have at most 253 bytes; with the limits of the other parts, what is written can be read again.
+        if registry.len() > 300 {
+            return Err("its registry is longer than 300 bytes".to_owned());
+        }
         let (repository, tag) = match rest.rsplit_once(':') {
             Some((repository, tag)) => (repository, Some(tag)),
             None => (rest, None),

@@ -73,6 +73,7 @@ fn nothing_leaves_the_image() {
     assert_eq!(one(Layer::new().file("/etc/passwd", "")), EntryProblem::Absolute);
     assert_eq!(one(Layer::new().file("a/.wh...", "")), EntryProblem::Escape);
     assert_eq!(one(Layer::new().file("a/.wh.", "")), EntryProblem::Empty);
+    assert_eq!(one(Layer::new().file("a/.wh.b/c", "")), EntryProblem::Reserved);
     assert_eq!(one(Layer::new().file("x", "").hard_link("y", "../x")), EntryProblem::Escape);
     assert_eq!(one(Layer::new().file("x", "").hard_link("y", "/x")), EntryProblem::Absolute);
     // Through a link of the same layer, and of an earlier one; to the outside, and to the inside.

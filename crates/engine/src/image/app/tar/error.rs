@@ -56,6 +56,9 @@ pub enum EntryProblem {
     /// Nothing but dots and slashes.
     #[error("names nothing")]
     Empty,
+    /// A file, or a directory on its way, with the name of a whiteout.
+    #[error("has a name that begins with `.wh.`, which an image keeps for what its layers remove")]
+    Reserved,
     /// A name that no file system has.
     #[error("has a name of more than 255 bytes")]
     NameTooLong,
