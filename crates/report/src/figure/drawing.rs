@@ -92,6 +92,24 @@ impl Drawing {
         );
     }
 
+    /// An area with an edge: what a histogram stands for.
+    pub fn area(&mut self, d: &str, ink: Ink) {
+        let color = ink.css(self.paint);
+        let _ = writeln!(
+            self.body,
+            r#"<path d="{d}" style="fill:{color};fill-opacity:0.45;stroke:{color};stroke-width:.6"/>"#,
+        );
+    }
+
+    /// Boxes without an edge, all of one size and one shade, as one shape.
+    pub fn boxes(&mut self, corners: &[(f64, f64)], side: f64, ink: Ink, opacity: f64) {
+        let d: String = corners
+            .iter()
+            .map(|(x, y)| format!("M{} {}h{side}v{side}h-{side}z", number(*x), number(*y), side = number(side)))
+            .collect();
+        let _ = writeln!(self.body, r#"<path d="{d}" style="fill:{};fill-opacity:{opacity}"/>"#, ink.css(self.paint));
+    }
+
     /// Dots of one kind as one shape: small even for thousands.
     pub fn dots(&mut self, places: &[(f64, f64)], ink: Ink, size: f64, opacity: f64) {
         if places.is_empty() {

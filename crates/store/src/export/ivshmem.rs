@@ -64,7 +64,9 @@ fn lines(
     }
     let mut notes = Vec::new();
     if cells > 1 {
-        notes.push(format!("the lines of {cells} cells follow each other, and nothing tells them apart: choose one with --cell"));
+        notes.push(format!(
+            "the lines of {cells} cells follow each other, and nothing tells them apart: choose one with --cell"
+        ));
     }
     if failed > 0 {
         notes.push(format!("{failed} failed samples are left out: a failure has no time"));
@@ -93,7 +95,7 @@ mod tests {
         }
         let text = |format: &str| {
             let selection = Selection { cell: Some("runc".into()), ..Selection::default() };
-            String::from_utf8(example.export(format, &selection)).unwrap()
+            example.export(format, &selection)
         };
         assert!(text("ivshmem-latency").starts_with("iteration,latency_ns,latency_us\n0,266,0.266\n1,266,0.266\n"));
         let bandwidth = text("ivshmem-bandwidth");
