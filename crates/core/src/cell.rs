@@ -111,7 +111,8 @@ impl BenchmarkName {
     /// The metric that a table shows if it shows one.
     pub fn headline(self) -> &'static str {
         match self {
-            Self::Network | Self::Shm => "round_trip_p50_ns",
+            Self::Network => "round_trip_p50_ns",
+            Self::Shm => "train_per_trip_ns",
             Self::Boot | Self::Imported => "total_ns",
         }
     }

@@ -106,6 +106,7 @@ fn every_way_to_wait_is_measured_and_proved() {
                 ("waiting", text(waiting)),
                 ("transport", text(transport)),
                 ("round_trips", FactorValue::Count(if waiting == "poll" { 300 } else { 3_000 })),
+                ("beside", text(if waiting == "yield" { "two-phase" } else { "none" })),
                 ("cache", text(if waiting == "pause" { "cold" } else { "hot" })),
                 ("check", text(if waiting == "futex" { "sha256" } else { "fast" })),
             ];
@@ -123,7 +124,8 @@ fn every_way_to_wait_is_measured_and_proved() {
                 let value = attempt.metrics.get(metric).copied();
                 assert!(value.is_some_and(|value| value > 0.0), "{backend} {waiting}: {metric} is {value:?}");
             }
-            assert_eq!(attempt.metrics.contains_key("resolution_ns"), waiting == "poll");
+            assert_eq!(attempt.metrics.contains_key("round_trip_p50_resolution_ns"), waiting == "poll");
+            assert_eq!(attempt.metrics.contains_key("two_phase_round_trip_p50_ns"), waiting == "yield");
             assert!(attempt.proofs.iter().any(|proof| proof.starts_with("13 frames whose every byte")));
             assert!(attempt.proofs.iter().any(|proof| proof == "the memory inside is mapped write-back"));
             assert!(log.contains("# round_trip_ns") && log.contains("# frames"), "{log}");

@@ -13,9 +13,11 @@ pub(crate) fn time(ns: f64, clock_step_ns: Option<u64>) -> String {
     if below_resolution(ns, clock_step_ns) { BELOW.to_owned() } else { DisplayNs(ns).to_string() }
 }
 
-/// A metric's value by the unit in its name; times under 20 clock steps are "below resolution".
+/// A metric's value by the unit in its name; times under 20 clock steps are "below resolution". A time that was divided over
+/// many events (`…_per_…_ns`) has the resolution of the whole.
 pub(crate) fn metric(name: &str, value: f64, clock_step_ns: Option<u64>) -> String {
-    if unit_of_metric(name) == "ns" { time(value, clock_step_ns) } else { display_metric(name, value) }
+    let is_share = name.contains("_per_");
+    if unit_of_metric(name) == "ns" && !is_share { time(value, clock_step_ns) } else { display_metric(name, value) }
 }
 
 /// The same for a value that may not be there.
@@ -87,6 +89,7 @@ mod tests {
         assert_eq!(time(439.0, Some(22)), BELOW);
         assert_eq!(time(441.0, Some(22)), "441 ns");
         assert_eq!(metric("rss_bytes", 10.0, Some(22)), "10 B");
+        assert_eq!(metric("train_per_trip_ns", 250.0, Some(22)), "250 ns");
     }
 
     #[test]

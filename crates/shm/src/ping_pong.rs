@@ -8,14 +8,21 @@ use crate::fault::{Fault, Step};
 use crate::layout::{ANSWER_WORD, ASK_WORD};
 use crate::lie::Lie;
 use crate::peer::Peer;
+use crate::session::Listener;
 use crate::wait::System;
 use core::sync::atomic::Ordering;
 
 /// Trips are recorded so many at a time: in between, nothing but the trips is done.
 pub const BATCH: usize = 1024;
 
+/// Trips between the two stamps of a train.
+pub const TRAIN: u32 = 64;
+
 /// The most trips of a session.
 pub const MOST: u32 = 1 << 30;
+
+/// The most trains of a session.
+pub const MOST_TRAINS: u32 = 1 << 24;
 
 #[inline]
 fn word(number: u32, token: u32) -> u64 {
@@ -27,16 +34,16 @@ fn answer_to(token: u32) -> u32 {
     token.rotate_left(16).wrapping_mul(0x9e37_79b1) ^ 0x5bd1_e995
 }
 
-/// Asks. `record` is given the number of the first trip of a batch, when the batch began, and how long each trip took,
-/// from before the question was written until after the answer was seen.
+/// Asks: so many trips with stamps around each, from before the question is written until after the answer is seen; then
+/// so many trains of [`TRAIN`] trips with stamps around each train, which tell a trip below the clock's resolution.
 ///
 /// # Errors
 /// As soon as the other side is late or wrong.
 pub fn ask<S: System>(
     peer: &Peer<'_, S>,
-    trips: u32,
+    (trips, trains): (u32, u32),
     seed: u64,
-    mut record: impl FnMut(u32, u64, &[u64]),
+    record: &mut impl Listener,
 ) -> Result<(), Fault> {
     let (question, answer) = (peer.word(ASK_WORD)?, peer.word(ANSWER_WORD)?);
     let mut token = mix(seed) as u32 | 1;
@@ -46,32 +53,44 @@ pub fn ask<S: System>(
     }
     let mut times = [0; BATCH];
     let mut done = 0;
+    // One trip; the readings of the clock are around it.
+    let mut trip = |number: u32| {
+        token ^= token << 13;
+        token ^= token >> 17;
+        token ^= token << 5;
+        let step = Step::Answer(u64::from(number));
+        question.store(word(number, token), Ordering::Release);
+        peer.notify(step)?;
+        let seen = peer.other_than(answer, previous, step)?;
+        if seen != word(number, answer_to(token)) {
+            return Err(if seen >> 32 == u64::from(number) {
+                Fault::Token(u64::from(number))
+            } else {
+                Fault::Number { step, seen }
+            });
+        }
+        previous = seen;
+        Ok(())
+    };
     while done < trips {
         let length = BATCH.min((trips - done) as usize);
         let batch = times.get_mut(..length).unwrap_or_default();
         let began = peer.system.now_ns();
         for (number, time) in (done + 1..).zip(batch.iter_mut()) {
-            token ^= token << 13;
-            token ^= token >> 17;
-            token ^= token << 5;
-            let step = Step::Answer(u64::from(number));
             let begin = peer.system.now_ns();
-            question.store(word(number, token), Ordering::Release);
-            peer.notify(step)?;
-            let seen = peer.other_than(answer, previous, step)?;
-            let end = peer.system.now_ns();
-            if seen != word(number, answer_to(token)) {
-                return Err(if seen >> 32 == u64::from(number) {
-                    Fault::Token(u64::from(number))
-                } else {
-                    Fault::Number { step, seen }
-                });
-            }
-            previous = seen;
-            *time = end.saturating_sub(begin);
+            trip(number)?;
+            *time = peer.system.now_ns().saturating_sub(begin);
         }
-        record(done + 1, began, batch);
+        record.trips(done + 1, began, batch);
         done += batch.len() as u32;
+    }
+    for _ in 0..trains {
+        let begin = peer.system.now_ns();
+        for number in done + 1..=done + TRAIN {
+            trip(number)?;
+        }
+        record.train(TRAIN, peer.system.now_ns().saturating_sub(begin));
+        done += TRAIN;
     }
     Ok(())
 }
@@ -80,11 +99,11 @@ pub fn ask<S: System>(
 ///
 /// # Errors
 /// As soon as the other side is late or wrong.
-pub fn answer<S: System>(peer: &Peer<'_, S>, trips: u32) -> Result<(), Fault> {
+pub fn answer<S: System>(peer: &Peer<'_, S>, (trips, trains): (u32, u32)) -> Result<(), Fault> {
     let (question, answer) = (peer.word(ASK_WORD)?, peer.word(ANSWER_WORD)?);
     let mut previous = 0;
     let lies_at = if peer.lie.is_some() { trips / 2 + 1 } else { 0 };
-    for number in 1..=trips {
+    for number in 1..=trips.saturating_add(trains.saturating_mul(TRAIN)) {
         let step = Step::Question(u64::from(number));
         let seen = peer.other_than(question, previous, step)?;
         if seen >> 32 != u64::from(number) {

@@ -13,6 +13,8 @@ use crate::{ping_pong, two_phase};
 pub trait Listener {
     /// Round trips: the number of the first, when they began, and how long each took.
     fn trips(&mut self, first: u32, began_ns: u64, times_ns: &[u64]);
+    /// So many round trips between two stamps took so long.
+    fn train(&mut self, trips: u32, took_ns: u64);
     /// A message of the protocol in two phases.
     fn message(&mut self, number: u32, times: MessageTimes);
     /// A single frame.
@@ -59,7 +61,7 @@ fn work<S: System>(peer: &Peer<'_, S>, task: &Task, loan: Loan<'_>, listener: &m
         return two_phase::ask(peer, task.trips, loan.sources[0], |number, times| listener.message(number, times));
     }
     listener.part("trips");
-    ping_pong::ask(peer, task.trips, loan.seed, |first, began, times| listener.trips(first, began, times))?;
+    ping_pong::ask(peer, (task.trips, task.trains), loan.seed, listener)?;
     if task.frames() == 0 {
         return Ok(());
     }
@@ -97,7 +99,7 @@ pub fn answer<S: System>(
         part("messages");
         return Ok(());
     }
-    ping_pong::answer(peer, task.trips)?;
+    ping_pong::answer(peer, (task.trips, task.trains))?;
     part("trips");
     if task.frames() > 0 {
         frames::answer(peer, task.ring, task.frames(), copy)?;

@@ -2,7 +2,7 @@
 
 use crate::check::{Check, mix};
 use crate::frames::Ring;
-use crate::ping_pong::MOST;
+use crate::ping_pong::{MOST, MOST_TRAINS};
 use crate::{layout, two_phase};
 use core::fmt;
 
@@ -28,6 +28,8 @@ pub struct Task {
     pub protocol: Protocol,
     /// Round trips (`sequence`) or messages (`two-phase`).
     pub trips: u32,
+    /// Trains of round trips after them (`sequence`).
+    pub trains: u32,
     /// Bytes of a message of `two-phase`.
     pub message_bytes: usize,
     /// Frames one by one.
@@ -43,6 +45,7 @@ impl Default for Task {
         Self {
             protocol: Protocol::default(),
             trips: 100_000,
+            trains: 0,
             message_bytes: 0,
             single: 0,
             stream: 0,
@@ -52,9 +55,10 @@ impl Default for Task {
 }
 
 /// The keys of a task with what each takes.
-pub const KEYS: [(&str, &str); 9] = [
+pub const KEYS: [(&str, &str); 10] = [
     ("protocol", "sequence or two-phase"),
     ("trips", "a number up to 1073741824"),
+    ("trains", "a number up to 16777216"),
     ("message", "bytes up to 1073741824"),
     ("single", "a number up to 1073741824"),
     ("stream", "a number up to 1073741824"),
@@ -78,6 +82,9 @@ impl Task {
             }
             .map(|protocol| self.protocol = protocol)),
             "trips" => set(count().map(|count| self.trips = count)),
+            "trains" => {
+                set(value.parse().ok().filter(|trains| *trains <= MOST_TRAINS).map(|trains| self.trains = trains))
+            }
             "message" => set(bytes().map(|bytes| self.message_bytes = bytes)),
             "single" => set(count().map(|count| self.single = count)),
             "stream" => set(count().map(|count| self.stream = count)),
@@ -131,10 +138,11 @@ impl Task {
 
     /// A number that two sides with the same task have in common.
     pub fn digest(&self) -> u64 {
-        let Self { protocol, trips, message_bytes, single, stream, ring } = *self;
+        let Self { protocol, trips, trains, message_bytes, single, stream, ring } = *self;
         let words = [
             protocol as u64,
             trips.into(),
+            trains.into(),
             message_bytes as u64,
             single.into(),
             stream.into(),
@@ -150,12 +158,15 @@ impl Task {
 /// The words that [`Task::set`] takes.
 impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { protocol, trips, message_bytes, single, stream, ring } = self;
+        let Self { protocol, trips, trains, message_bytes, single, stream, ring } = self;
         let protocol = match protocol {
             Protocol::Sequence => "sequence",
             Protocol::TwoPhase => "two-phase",
         };
-        write!(f, "protocol={protocol} trips={trips} message={message_bytes} single={single} stream={stream} ")?;
+        write!(
+            f,
+            "protocol={protocol} trips={trips} trains={trains} message={message_bytes} single={single} stream={stream} "
+        )?;
         let cache = if ring.cold { "cold" } else { "hot" };
         let Ring { frame_bytes, slots, check, .. } = ring;
         write!(f, "frame={frame_bytes} slots={slots} check={} cache={cache}", check.name())
@@ -172,6 +183,7 @@ mod tests {
         let task = Task {
             protocol: Protocol::TwoPhase,
             trips: 5,
+            trains: 2,
             message_bytes: 7,
             single: 3,
             stream: 9,

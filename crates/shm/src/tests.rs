@@ -33,6 +33,7 @@ impl System for Host {
 #[derive(Debug, Default, PartialEq)]
 struct Heard {
     trips: u32,
+    trains: u32,
     messages: u32,
     frames: u32,
     streamed: u32,
@@ -43,6 +44,10 @@ impl Listener for Heard {
     fn trips(&mut self, first: u32, _: u64, times_ns: &[u64]) {
         assert_eq!(first, self.trips + 1);
         self.trips += times_ns.len() as u32;
+    }
+    fn train(&mut self, trips: u32, took_ns: u64) {
+        self.trains += 1;
+        self.zero_times += u32::from(took_ns == 0 || trips != crate::ping_pong::TRAIN);
     }
     fn message(&mut self, number: u32, _: MessageTimes) {
         self.messages = number;
@@ -94,7 +99,7 @@ fn run(asked: &Task, answered: &Task, lie: Option<Lie>) -> (Done, Done, Heard) {
 
 fn task() -> Task {
     let ring = Ring { frame_bytes: 10_000, slots: 3, check: Check::Fast, cold: false };
-    Task { trips: 3_000, single: 7, stream: 20, ring, ..Task::default() }
+    Task { trips: 3_000, trains: 5, single: 7, stream: 20, ring, ..Task::default() }
 }
 
 #[test]
@@ -104,7 +109,7 @@ fn an_honest_session_is_heard_from_end_to_end() {
         let task = Task { ring, ..task() };
         let (asked, answered, heard) = run(&task, &task, None);
         assert_eq!((asked, answered), (Ok(()), Ok(())));
-        assert_eq!(heard, Heard { trips: 3_000, frames: 7, streamed: 20, ..Heard::default() });
+        assert_eq!(heard, Heard { trips: 3_000, trains: 5, frames: 7, streamed: 20, ..Heard::default() });
     }
 }
 

@@ -9,6 +9,7 @@ use isodyne_engine::clock::Clock;
 use isodyne_engine::shm::{
     Answered, Asked, Bells, EventBell, Handover, Memory, Record, WaitingMode, answer, ask, receive,
 };
+use isodyne_shm::ping_pong::TRAIN;
 use isodyne_shm::task::Task;
 use isodyne_shm::wait::Bell;
 use serde::Serialize;
@@ -33,7 +34,7 @@ pub fn shm(options: &ShmOptions, output: &Output) -> Result<Exit, Trouble> {
     let asks = options.side == Side::Ask;
     let bells = Bells::new(region, asks, line.event);
     let patience = Duration::from_nanos(options.patience);
-    let Task { trips, .. } = task;
+    let trips = f64::from(task.trips) + f64::from(task.trains) * f64::from(TRAIN);
     if asks {
         let warmup = warmup(options);
         let asked = Asked { task, waiting, processor: options.cpu, warmup, deadline, patience };
@@ -45,7 +46,7 @@ pub fn shm(options: &ShmOptions, output: &Output) -> Result<Exit, Trouble> {
     let cpu_ns = |name: &str| parts.iter().find(|(part, _)| *part == name).map(|(_, cpu_ns)| *cpu_ns);
     let trips_cpu = cpu_ns("trips").or(cpu_ns("messages"));
     let mut metrics = BTreeMap::new();
-    metrics.extend(trips_cpu.map(|ns| ("answer_cpu_per_trip_ns".to_owned(), ns as f64 / f64::from(trips.max(1)))));
+    metrics.extend(trips_cpu.map(|ns| ("answer_cpu_per_trip_ns".to_owned(), ns as f64 / trips.max(1.0))));
     metrics.extend(cpu_ns("frames").map(|ns| ("answer_cpu_frames_ns".to_owned(), ns as f64)));
     print(options, &task, &metrics, None, output)
 }
@@ -57,6 +58,7 @@ fn task(options: &ShmPeerOptions) -> Result<Task, Trouble> {
     for (key, flag, value) in [
         ("protocol", "--protocol", options.protocol.clone()),
         ("trips", "--round-trips", trips.to_string()),
+        ("trains", "--round-trips", trains(options).to_string()),
         ("message", "--message", options.message.to_string()),
         ("single", "--frames", frames.to_string()),
         ("stream", "--stream", options.stream.to_string()),
@@ -75,6 +77,11 @@ fn task(options: &ShmPeerOptions) -> Result<Task, Trouble> {
 
 fn warmup(options: &ShmPeerOptions) -> u32 {
     (options.round_trips / 10).min(MOST_WARMUP)
+}
+
+/// A tenth of the trips again, in trains.
+fn trains(options: &ShmPeerOptions) -> u32 {
+    if options.protocol == "sequence" { (options.round_trips / (10 * TRAIN)).max(1) } else { 0 }
 }
 
 fn waiting(options: &ShmPeerOptions) -> Result<WaitingMode, Trouble> {
@@ -148,7 +155,7 @@ fn show(options: &ShmPeerOptions, task: &Task, record: &Record, output: &Output)
     let mut metrics = BTreeMap::new();
     record.metrics(task.ring.frame_bytes, &mut metrics);
     if options.waiting == Mode::Poll {
-        metrics.insert("resolution_ns".to_owned(), options.poll_period as f64);
+        metrics.insert("round_trip_p50_resolution_ns".to_owned(), options.poll_period as f64);
     }
     print(options, task, &metrics, Some(record), output)
 }

@@ -145,7 +145,7 @@ pub(super) fn is_start(series: &Series<'_>) -> bool {
 /// Whether a metric is the typical time there and back through shared memory, of two sides that look all the time.
 pub(super) fn is_through_memory(series: &Series<'_>) -> bool {
     let text = |key: &str| series.cell.factors.get(key).and_then(crate::factor::FactorValue::as_text);
-    series.metric == "round_trip_p50_ns"
+    matches!(series.metric, "round_trip_p50_ns" | "train_per_trip_ns")
         && series.cell.benchmark == crate::cell::BenchmarkName::Shm
         && matches!(text("waiting"), Some("spin" | "pause"))
 }

@@ -161,6 +161,12 @@ const SHM: &[Key] = &[
         "Round trips that count, or messages of `two-phase`; a tenth more, at most 10,000, go before them.",
     ),
     factor(
+        "beside",
+        Kind::Choice(&["none", "two-phase"]),
+        DefaultValue::Text("none"),
+        "Also the protocol in two phases with its sleeps of `poll_period`, 500 messages in the same sandbox right after.",
+    ),
+    factor(
         "message",
         Kind::Bytes { min: 0, max: GIB },
         DefaultValue::Bytes(0),

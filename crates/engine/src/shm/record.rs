@@ -13,6 +13,8 @@ use std::fmt::Write as _;
 pub struct Record {
     /// Round trips, or messages from announced to processed.
     pub trips: Distribution,
+    /// Trains: trips and how long they took together.
+    pub trains: Vec<(u32, u64)>,
     /// Messages from announced to received; empty for round trips.
     pub received: Distribution,
     /// Single frames, in order.
@@ -23,6 +25,8 @@ pub struct Record {
     warmup: u32,
     /// When the first counted trip began.
     begun_ns: Option<u64>,
+    /// Trips of the trains.
+    trained: u64,
     cpu_before_ns: u64,
     /// Processor time of the trips, of this side.
     trips_cpu_ns: u64,
@@ -46,11 +50,13 @@ impl Record {
     pub fn new(warmup: u32) -> Option<Self> {
         Some(Self {
             trips: Distribution::new()?,
+            trains: Vec::new(),
             received: Distribution::new()?,
             frames: Frames::default(),
             stream: None,
             warmup,
             begun_ns: None,
+            trained: 0,
             cpu_before_ns: 0,
             trips_cpu_ns: 0,
         })
@@ -60,8 +66,11 @@ impl Record {
     pub fn metrics(&self, frame_bytes: usize, metrics: &mut BTreeMap<String, f64>) {
         if !self.trips.is_empty() {
             self.trips.metrics("round_trip", metrics);
-            let all = self.trips.len() + u64::from(self.warmup);
+            let all = self.trips.len() + u64::from(self.warmup) + self.trained;
             metrics.insert("ask_cpu_per_trip_ns".to_owned(), self.trips_cpu_ns as f64 / all as f64);
+        }
+        if let Some(per_trip) = self.train_per_trip_ns() {
+            metrics.insert("train_per_trip_ns".to_owned(), per_trip);
         }
         if !self.received.is_empty() {
             self.received.metrics("received", metrics);
@@ -88,6 +97,18 @@ impl Record {
         }
     }
 
+    /// The median over trains of the time a trip, which no stamp of its own has lengthened. Of messages in two phases, which
+    /// come one by one, the median of all.
+    fn train_per_trip_ns(&self) -> Option<f64> {
+        if !self.received.is_empty() {
+            return self.trips.quantile_ns(0.5).map(|ns| ns as f64);
+        }
+        let mut values: Vec<f64> =
+            self.trains.iter().map(|(trips, ns)| *ns as f64 / f64::from((*trips).max(1))).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        values.get(values.len().max(1).div_ceil(2) - 1).copied()
+    }
+
     /// The distributions and every frame as text, for the sample's log.
     pub fn log(&self) -> String {
         let mut log = String::new();
@@ -96,6 +117,13 @@ impl Record {
         }
         if !self.received.is_empty() {
             self.received.log("received", &mut log);
+        }
+        if !self.trains.is_empty() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(log, "# trains: trips, took_ns");
+        }
+        for (trips, took_ns) in &self.trains {
+            let _ = writeln!(log, "{trips} {took_ns}");
         }
         if !self.frames.0.is_empty() {
             // Writing to a string cannot fail.
@@ -121,6 +149,12 @@ impl Listener for Record {
             let at = self.since_begin(began_ns);
             self.trips.record(at, counted);
         }
+        self.trips_cpu_ns = thread_cpu_ns().saturating_sub(self.cpu_before_ns);
+    }
+
+    fn train(&mut self, trips: u32, took_ns: u64) {
+        self.trains.push((trips, took_ns));
+        self.trained += u64::from(trips);
         self.trips_cpu_ns = thread_cpu_ns().saturating_sub(self.cpu_before_ns);
     }
 

@@ -123,7 +123,8 @@ fn messages(source: &Source<'_>, cell: &CellSummary) -> String {
 
 /// Whether a number can be believed, with its figures.
 fn metric(source: &Source<'_>, cell: &CellSummary, name: &str, figures: &MetricSummary, about: &[&Finding]) -> Case {
-    let is_time = unit_of_metric(name) == "ns";
+    // What was divided over many events has the resolution of the whole.
+    let is_time = unit_of_metric(name) == "ns" && !name.contains("_per_");
     let shown = |value: f64| {
         if is_time && below_resolution(value, source.summary.clock_step_ns) {
             "below resolution".to_owned()

@@ -4,9 +4,9 @@ use crate::audit::case::{Case, is_start, is_through_memory};
 use crate::audit::finding::{Finding, Weight};
 use crate::audit::series::{Kind, Series};
 use crate::audit::word::{has_word, is_round_trip};
+use crate::calibration::LimitKind;
 use crate::cell::BenchmarkName;
 use crate::factor::FactorValue;
-use crate::calibration::LimitKind;
 
 /// How far beyond a measured ceiling a rate must be: the calibration's own trials scatter by a few percent.
 const MARGIN: f64 = 1.1;
@@ -80,7 +80,9 @@ fn below(case: &Case<'_>, series: &Series<'_>) -> Option<Finding> {
         "fork_exec_ns"
     } else if has_word(series.metric, &["fsync"]) {
         "fsync_ns"
-    } else if (is_round_trip(series.metric) && has_word(series.metric, &["shm", "memory", "line"])) || is_through_memory(series) {
+    } else if (is_round_trip(series.metric) && has_word(series.metric, &["shm", "memory", "line"]))
+        || is_through_memory(series)
+    {
         "cache_line_round_trip_ns"
     } else if is_round_trip(series.metric) && has_word(series.metric, &["unix", "rpc", "call"]) {
         "unix_round_trip_ns"

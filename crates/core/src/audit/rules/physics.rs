@@ -58,8 +58,7 @@ const BOUNDS: &[Bound] = &[
     Bound {
         what: "two cores pass a cache line there and back in 50 ns at best",
         applies: |series| {
-            is_through_memory(series)
-                || (round_trip(series) && has_word(series.metric, &["shm", "line", "memory"]))
+            is_through_memory(series) || (round_trip(series) && has_word(series.metric, &["shm", "line", "memory"]))
         },
         above: false,
         suspect: 40.0,

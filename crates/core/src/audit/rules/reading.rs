@@ -12,7 +12,9 @@ use crate::unit::DisplayNs;
 /// Times under 20 steps of the clock.
 pub(super) fn below_resolution(case: &Case<'_>) -> Vec<Finding> {
     let step = case.record.fingerprint.clock_step_ns;
-    let short = case.times().filter(|series| under_clock(series.median(), step) && series.median() > 0.0);
+    // What was divided over many events has the resolution of the whole.
+    let whole = case.times().filter(|series| !series.metric.contains("_per_"));
+    let short = whole.filter(|series| under_clock(series.median(), step) && series.median() > 0.0);
     short
         .map(|series| {
             let message = format!("its median of {} is under 20 steps of the clock", series.show(series.median()));

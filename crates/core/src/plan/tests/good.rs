@@ -109,5 +109,5 @@ fn the_ready_plans_are_good() {
     assert_eq!(network.cells().len(), 14);
     assert!(network.cells().iter().all(|cell| cell.factors["network"].as_text() != Some("none")));
     let shared = plan(include_str!("../../../../../plans/ivshmem.toml"), &[]);
-    assert_eq!((shared.cells().len(), shared.variants.len()), (28, 6));
+    assert_eq!((shared.cells().len(), shared.variants.len()), (24, 5));
 }

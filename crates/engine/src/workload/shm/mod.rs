@@ -20,6 +20,7 @@ use crate::shm::{Asked, Bells, Record, ask};
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::{MilestoneName, SignalName};
 use isodyne_core::unit::HostInstant;
+use isodyne_shm::ping_pong::TRAIN;
 use isodyne_shm::task::Task;
 use line::Line;
 use server::Said;
@@ -95,7 +96,7 @@ impl Session<'_> {
         for (number, pair) in pairs.iter().enumerate() {
             // Frames on the first pair only: the others are there for their round trips.
             let task = if number == 0 { options.task } else { Task { single: 0, stream: 0, ..options.task } };
-            let (record, said) = self.session(sandbox, task, *pair)?;
+            let (record, said) = self.session(sandbox, options, task, *pair)?;
             if number == 0 {
                 record.metrics(task.ring.frame_bytes, &mut attempt.metrics);
                 self.add(&record, &said, on_host.then_some(*pair).flatten(), attempt);
@@ -107,6 +108,12 @@ impl Session<'_> {
                 record.trips.log(&name, &mut log);
             }
         }
+        if let Some(beside) = options.of_beside() {
+            let first = pairs.first().copied().flatten();
+            let (record, _) = self.session(sandbox, &beside, beside.task, first)?;
+            record.trips.metrics("two_phase_round_trip", &mut attempt.metrics);
+            record.trips.log("two_phase_round_trip", &mut log);
+        }
         let path = self.place.log("latency");
         std::fs::write(&path, log)
             .map_err(|error| Failure::new(FailureClass::Enospc, format!("failed to write {}: {error}", path.display())))
@@ -116,10 +123,11 @@ impl Session<'_> {
     fn session(
         &self,
         sandbox: &mut dyn Sandbox,
+        options: &ShmOptions,
         task: Task,
         pair: Option<(usize, usize)>,
     ) -> Result<(Record, Said), Failure> {
-        let Self { lab, options, .. } = self;
+        let lab = self.lab;
         let deadline = lab.clock.after(options.timeout);
         let device = sandbox.shared_memory();
         let mut line = Line::open(self.inside.as_deref(), self.place, options, &task, device.as_deref())?;
@@ -160,7 +168,8 @@ impl Session<'_> {
     /// What the other side said, and what was proved.
     fn add(&self, record: &Record, said: &Said, pair: Option<(usize, usize)>, attempt: &mut Attempt) {
         let metrics = &mut attempt.metrics;
-        let trips = f64::from(self.options.task.trips.max(1));
+        let Task { trips, trains, .. } = self.options.task;
+        let trips = (f64::from(trips) + f64::from(trains) * f64::from(TRAIN)).max(1.0);
         if let Some((cpu_ns, wall_ns)) = said.trips {
             metrics.insert("answer_cpu_per_trip_ns".to_owned(), cpu_ns as f64 / trips);
             if wall_ns > 0 {
@@ -168,7 +177,9 @@ impl Session<'_> {
             }
         }
         if let crate::shm::WaitingMode::Poll(period) = self.options.waiting {
-            metrics.insert("resolution_ns".to_owned(), period.as_nanos() as f64);
+            for name in ["round_trip_p50", "train_per_trip"] {
+                metrics.insert(format!("{name}_resolution_ns"), period.as_nanos() as f64);
+            }
         }
         attempt.proofs.push(format!("{} answers made from their questions, in order", record.trips.len()));
         let frames = record.frames.0.len() as u64 + record.stream.map_or(0, |(frames, _)| frames.into());

@@ -7,8 +7,12 @@ use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::factor::FactorValue;
 use isodyne_core::unit::DisplayBytes;
 use isodyne_shm::lie::Lie;
-use isodyne_shm::task::Task;
+use isodyne_shm::ping_pong::TRAIN;
+use isodyne_shm::task::{Protocol, Task};
 use std::time::Duration;
+
+/// Messages of the protocol in two phases that count, where it is measured beside.
+const MESSAGES_BESIDE: u32 = 500;
 
 /// What a plan can set.
 #[derive(Clone, Debug)]
@@ -31,6 +35,8 @@ pub struct ShmOptions {
     pub cores: String,
     /// The device of the machine, if it is one.
     pub device: Option<String>,
+    /// The period with which the protocol in two phases is measured right after, if it is.
+    pub beside: Option<Duration>,
     /// How the other side lies. No plan can set it: it shows that lies are found.
     pub lie: Option<Lie>,
 }
@@ -50,6 +56,8 @@ impl ShmOptions {
         let settings = [
             ("protocol", word("protocol").map(str::to_owned)),
             ("trips", Some((counted + u64::from(warmup)).to_string())),
+            // A tenth of the trips again, in trains.
+            ("trains", Some((counted / (10 * u64::from(TRAIN))).max(1).to_string())),
             ("message", bytes("message").map(|bytes| bytes.to_string())),
             // One more, which warms up.
             ("single", count("frames").map(|frames| if frames == 0 { 0 } else { frames + 1 }.to_string())),
@@ -84,8 +92,23 @@ impl ShmOptions {
             mapping: word("mapping").unwrap_or("uncached").to_owned(),
             cores,
             device,
+            beside: (word("beside") == Some("two-phase")).then_some(Duration::from_nanos(period)),
             lie: None,
         })
+    }
+}
+
+impl ShmOptions {
+    /// The protocol in two phases with its sleeps, if it is measured beside.
+    pub(super) fn of_beside(&self) -> Option<Self> {
+        let task = Task {
+            protocol: Protocol::TwoPhase,
+            trips: MESSAGES_BESIDE + MESSAGES_BESIDE / 10,
+            trains: 0,
+            ..self.task
+        };
+        let waiting = WaitingMode::Poll(self.beside?);
+        Some(Self { task, waiting, warmup: MESSAGES_BESIDE / 10, beside: None, ..self.clone() })
     }
 }
 

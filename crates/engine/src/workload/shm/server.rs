@@ -51,7 +51,8 @@ pub(super) fn end(agent: &mut AgentChannel, clock: Clock, went_well: bool) -> Re
 
 fn verdict(reply: &EndReply) -> Result<Said, Failure> {
     let said = read(&String::from_utf8_lossy(&reply.stdout));
-    if said.done && matches!(reply.outcome, Some(Outcome::Exited(0))) {
+    // One that has said its last word may be ended before it ends by itself.
+    if said.done && matches!(reply.outcome, Some(Outcome::Exited(0) | Outcome::Signalled(TERMINATE))) {
         return Ok(said);
     }
     let how = match reply.outcome {
@@ -113,6 +114,7 @@ mod tests {
         let failure = failure.unwrap_err();
         assert_eq!(failure.class, FailureClass::Exec);
         assert!(failure.message.ends_with("exited with code 1 and says: shm-peer: waited in vain"), "{failure}");
-        assert!(verdict(&reply(Some(Outcome::Signalled(15)), "done\n", "")).is_err());
+        assert!(verdict(&reply(Some(Outcome::Signalled(15)), "done\n", "")).is_ok());
+        assert!(verdict(&reply(Some(Outcome::Signalled(15)), "", "")).is_err());
     }
 }
