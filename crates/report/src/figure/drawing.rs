@@ -263,6 +263,19 @@ impl Drawing {
         );
     }
 
+    /// A bold letter on a curve, with a rim in the colour of the paper: lines behind it do not make it another letter.
+    pub fn letter(&mut self, at: (f64, f64), letter: &str) {
+        let _ = writeln!(
+            self.body,
+            r#"<text x="{}" y="{}" style="fill:{};stroke:{};stroke-width:3;paint-order:stroke;stroke-linejoin:round;font-size:10.5px;font-weight:bold">{}</text>"#,
+            number(at.0),
+            number(at.1),
+            Ink::Text.css(self.paint),
+            Ink::Paper.css(self.paint),
+            html_escape(letter),
+        );
+    }
+
     /// Ends the last part, so high, and with it the figure.
     pub fn finish(
         mut self,

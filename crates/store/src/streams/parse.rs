@@ -114,7 +114,10 @@ impl Log {
                 self.frames = names.iter().map(|name| ((*name).to_owned(), histogram.clone())).collect();
                 Section::Frames
             }
-            _ => return Err("no such section is known".to_owned()),
+            (Some(_), _) => return Err("a section of times has other columns".to_owned()),
+            _ if name == "frames" => return Err("the section is there twice".to_owned()),
+            // What is not drawn (trains of round trips, and what a later version may add).
+            _ => Section::Skipped,
         };
         Ok(())
     }

@@ -3,6 +3,7 @@ use crate::export::testing::Example;
 
 const GOOD: &str = "# round_trip_ns: from, to, count\n303 303 3\n2048 2049 2\n\
                     # round_trip_series: at_ns, count, p50_ns, max_ns\n0 4 303 2048\n1500 1 2049 2049\n\
+                    # trains: trips, took_ns\n64 15000\n\
                     # frames: copy_in_ns, answer_ns\n1000 5000\n1200 4000\n\
                     # round_trip_cpu0_cpu1_ns: from, to, count\nanything\n";
 
@@ -34,7 +35,7 @@ fn what_is_cut_or_changed_is_refused() {
         ("0 4 303 2048", "0 4 303 200", "not in order"),
         ("1000 5000", "1000 5000 1", "do not belong"),
         ("# frames", "# <script>", "begins with a name"),
-        ("# frames", "# round_trip_ns", "no such section"),
+        ("# frames", "# round_trip_ns", "other columns"),
         ("1200 4000", "# round_trip_ns: from, to, count", "there twice"),
         ("1200 4000", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17", "more numbers"),
         ("1200 4000", "99999999999999999999 1", "whole numbers"),

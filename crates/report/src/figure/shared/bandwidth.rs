@@ -51,11 +51,17 @@ pub(super) fn bandwidth(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
     }
     let ceilings = ceilings(run);
     let names = names(&groups);
+    // One scale for all: what is higher is faster.
+    let found = groups.iter().flatten().flat_map(|(cell, _)| RATES.iter().filter_map(|rate| rate.of(cell)));
+    let ends = found.flat_map(|found| [found.min, found.max]);
+    let ends = ends.chain(ceilings.iter().flat_map(|one| [one.best, one.typical]));
+    let (least, most) = ends.fold((f64::INFINITY, 0.0_f64), |(least, most), rate| (least.min(rate), most.max(rate)));
+    let rates = Axis::log(least, most);
     let mut drawing = Drawing::new(paint);
     key(&mut drawing, 14.0);
     drawing.panel(None, 22.0);
     for (cells, name) in groups.iter().zip(names) {
-        panel(&mut drawing, run, cells, &name, &ceilings);
+        panel(&mut drawing, run, cells, &name, &ceilings, &rates);
         drawing.panel(None, HEIGHT);
     }
     let left_out = if there > MOST_GROUPS {
@@ -91,17 +97,20 @@ fn names(groups: &[Vec<(&ShownCell<'_>, u64)>]) -> Vec<String> {
     firsts().map(name).collect()
 }
 
-fn panel(drawing: &mut Drawing, run: &Prepared<'_>, cells: &[(&ShownCell<'_>, u64)], name: &str, ceilings: &[Ceiling]) {
+fn panel(
+    drawing: &mut Drawing,
+    run: &Prepared<'_>,
+    cells: &[(&ShownCell<'_>, u64)],
+    name: &str,
+    ceilings: &[Ceiling],
+    rates: &Axis,
+) {
     drawing.words((0.0, 16.0), Words { size: 12.5, ..Words::new(Ink::Text, Anchor::Start).bold() }, &shorten(name, 80));
     let all = || cells.iter().flat_map(|(cell, _)| RATES.iter().filter_map(|rate| rate.of(cell)));
-    let ends =
-        all().flat_map(|found| [found.min, found.max]).chain(ceilings.iter().flat_map(|one| [one.best, one.typical]));
-    let (least, most) = ends.fold((f64::INFINITY, 0.0_f64), |(least, most), rate| (least.min(rate), most.max(rate)));
-    let rates = Axis::log(least, most);
     let sizes = Axis::log(cells[0].1 as f64, cells[cells.len() - 1].1 as f64);
     let y = |rate: f64| BOTTOM - rates.place(rate) * (BOTTOM - TOP);
     let x = |bytes: u64| LEFT + sizes.place(bytes as f64) * (RIGHT - LEFT);
-    for rate in ticks(rates.ends(), 7) {
+    for rate in ticks(rates.ends(), 10) {
         drawing.line((LEFT, y(rate)), (RIGHT, y(rate)), Ink::Grid, 1.0, "");
         let words = Words { size: 10.0, ..Words::new(Ink::Muted, Anchor::End) };
         drawing.words((LEFT - 6.0, y(rate) + 3.5), words, &rate_label(rate));

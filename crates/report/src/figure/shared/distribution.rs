@@ -1,7 +1,7 @@
 //! For each time, the share of round trips that took no longer.
 
 use super::legend::legend;
-use super::stream::{Stream, Streams, TRIP};
+use super::stream::{Marks, RESOLUTION_SAID, Stream, Streams, TRIP, resolution};
 use crate::figure::axis::Axis;
 use crate::figure::drawing::{Anchor, Drawing, WIDTH, Words, number};
 use crate::figure::finished::Figure;
@@ -24,8 +24,7 @@ pub(super) fn grid(curves: usize, width: f64) -> f64 {
 
 /// A letter beside its curve: bold and small.
 pub(super) fn mark(drawing: &mut Drawing, at: (f64, f64), stream: &Stream<'_>) {
-    let words = Words { size: 10.5, ..Words::new(Ink::Text, Anchor::Start).bold() };
-    drawing.words((at.0 + 3.0, at.1 - 3.0), words, &stream.letter);
+    drawing.letter((at.0 + 3.0, at.1 - 3.0), &stream.letter);
     drawing.dot(at, 2.2, Ink::Series(stream.cell), &format!("{}: {}", stream.letter, stream.said()));
 }
 
@@ -51,14 +50,24 @@ pub(super) fn distribution(run: &Prepared<'_>, streams: &Streams<'_>, paint: Pai
     let words = Words::new(Ink::Muted, Anchor::Middle);
     drawing.words(((LEFT + RIGHT) / 2.0, BOTTOM + 35.0), words, &format!("time of one round trip{scale}"));
     let grid = grid(streams.shown.len(), RIGHT - LEFT);
-    for (place, stream) in streams.shown.iter().enumerate() {
+    let told = resolution(run.step()).filter(|least| (axis.ends().0..axis.ends().1).contains(least));
+    if let Some(least) = told {
+        drawing.line((x(least), TOP), (x(least), BOTTOM), Ink::Text, 1.0, "1 3");
+    }
+    for stream in &streams.shown {
         drawing.open(stream.cell);
         let d = curve(stream, |value| (x(value) / grid).round() * grid);
         drawing.path(&d, Ink::Series(stream.cell), 1.7, Ink::dash(stream.dash));
-        // At different heights, so that letters of curves that lie on each other are apart.
-        let share = 0.14 + 0.72 * ((place * 5) % 8) as f64 / 7.0;
-        if let Some(value) = stream.latencies.histogram.quantile(share) {
-            mark(&mut drawing, (x(value as f64), y(share)), stream);
+        drawing.close();
+    }
+    // Letters come last: no curve goes over them.
+    let mut marks = Marks::default();
+    for stream in &streams.shown {
+        drawing.open(stream.cell);
+        let shares = (0..22).map(|step| 0.06 + 0.04 * f64::from(step * 7 % 22));
+        let places = shares.filter_map(|share| Some((x(stream.latencies.histogram.quantile(share)? as f64), y(share))));
+        if let Some(at) = marks.place(places) {
+            mark(&mut drawing, at, stream);
         }
         drawing.close();
     }
@@ -66,7 +75,8 @@ pub(super) fn distribution(run: &Prepared<'_>, streams: &Streams<'_>, paint: Pai
     let explanation = format!(
         "For each time (horizontal), the share of round trips that took no longer (vertical): of all round trips of all \
          valid samples of a cell, counted to three significant digits. A curve further left is faster, a steeper one \
-         steadier. A letter tells which curve it is; p99 and p99.9 are missing where n cannot carry them.{}",
+         steadier. A letter tells which curve it is; p99 and p99.9 are missing where n cannot carry them.{}{}",
+        if told.is_some() { RESOLUTION_SAID } else { "" },
         streams.left_out()
     );
     Some(drawing.finish("shm-ecdf", "Distribution of round trips", explanation, 8.0, run.is_scripted()))

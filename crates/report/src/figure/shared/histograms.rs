@@ -1,7 +1,7 @@
 //! How many round trips took how long: the body in linear scales, and all of it in logarithmic ones.
 
 use super::bins::{Bin, linear, logarithmic};
-use super::stream::{Stream, Streams, TRIP};
+use super::stream::{Stream, Streams, TRIP, short as short_time};
 use crate::escape::shorten;
 use crate::figure::axis::Axis;
 use crate::figure::drawing::{Anchor, Drawing, WIDTH, Words, number};
@@ -25,7 +25,7 @@ const CEILING: u64 = 3;
 pub(super) fn histograms(run: &Prepared<'_>, streams: &Streams<'_>, paint: Paint) -> Option<Figure> {
     let mut drawing = Drawing::new(paint);
     for stream in &streams.shown {
-        panel(&mut drawing, stream);
+        panel(&mut drawing, stream, run.step());
         drawing.panel(Some(stream.cell), HEIGHT);
     }
     if streams.shown.is_empty() {
@@ -40,11 +40,12 @@ pub(super) fn histograms(run: &Prepared<'_>, streams: &Streams<'_>, paint: Paint
     Some(drawing.finish("shm-histogram", "Histograms of round trips", explanation, 0.0, run.is_scripted()))
 }
 
-fn panel(drawing: &mut Drawing, stream: &Stream<'_>) {
+fn panel(drawing: &mut Drawing, stream: &Stream<'_>, step: Option<u64>) {
     let ink = if stream.void { Ink::Bad } else { Ink::Text };
     let label = format!("{}  {}", stream.letter, shorten(&stream.said(), 70));
     drawing.words((0.0, 14.0), Words { size: 12.5, ..Words::new(ink, Anchor::Start).bold() }, &label);
-    let n = format!("n = {} in {}", stream.n(), stream.said_samples());
+    let median = stream.quantile(0.5).map_or_else(String::new, |ns| format!(", median {}", short_time(ns, step)));
+    let n = format!("n = {} in {}{median}", stream.n(), stream.said_samples());
     drawing.words((ALL.1, 14.0), Words::new(Ink::Muted, Anchor::End), &n);
     body(drawing, stream);
     all(drawing, stream);
@@ -63,6 +64,8 @@ fn body(drawing: &mut Drawing, stream: &Stream<'_>) {
     frame(drawing, BODY, &[(0.0, "0".to_owned()), (most as f64, short(most))], y);
     times(drawing, &axis, BODY, x);
     drawing.area(&outline(&bins, x, |count| y(count as f64)), Ink::Series(stream.cell));
+    let words = Words { size: 10.0, ..Words::new(Ink::Muted, Anchor::Start) };
+    drawing.words((BODY.0, TOP - 5.0), words, "round trips in a bin");
     if beyond > 0 {
         let share = percent(beyond as f64 / stream.n() as f64);
         let words = Words { size: 10.0, ..Words::new(Ink::Muted, Anchor::End) };
@@ -86,7 +89,7 @@ fn all(drawing: &mut Drawing, stream: &Stream<'_>) {
     times(drawing, &axis, ALL, x);
     drawing.area(&outline(&bins, x, |count| y(count as f64)), Ink::Series(stream.cell));
     let words = Words { size: 10.0, ..Words::new(Ink::Muted, Anchor::End) };
-    drawing.words((ALL.1, TOP - 5.0), words, "logarithmic");
+    drawing.words((ALL.1, TOP - 5.0), words, "both scales logarithmic");
 }
 
 fn frame(drawing: &mut Drawing, (left, right): (f64, f64), marks: &[(f64, String)], y: impl Fn(f64) -> f64) {

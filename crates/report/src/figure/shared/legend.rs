@@ -1,10 +1,10 @@
 //! The legend of curves: letter, line, how many times, quantiles.
 
-use super::stream::{Streams, TRIP};
+use super::stream::{Streams, short};
 use crate::escape::shorten;
 use crate::figure::drawing::{Anchor, Drawing, Words};
 use crate::figure::ink::Ink;
-use crate::value::{metric, optional};
+use crate::value::NONE;
 
 const LINE: f64 = 17.0;
 const LABEL: f64 = 62.0;
@@ -25,7 +25,7 @@ pub(super) fn legend(drawing: &mut Drawing, streams: &Streams<'_>, step: Option<
         drawing.words((8.0, at), words(Anchor::Start).bold(), &stream.letter);
         drawing.line((30.0, at - 4.0), (54.0, at - 4.0), ink, 2.2, Ink::dash(stream.dash));
         drawing.words((LABEL, at), words(Anchor::Start), &shorten(&stream.said(), 44));
-        let quantile = |q| optional(TRIP, stream.quantile(q), step);
+        let quantile = |q| stream.quantile(q).map_or_else(|| NONE.to_owned(), |ns| short(ns, step));
         let most = stream.latencies.histogram.max().unwrap_or(0) as f64;
         let values = [
             stream.n().to_string(),
@@ -33,7 +33,7 @@ pub(super) fn legend(drawing: &mut Drawing, streams: &Streams<'_>, step: Option<
             quantile(0.5),
             quantile(0.99),
             quantile(0.999),
-            metric(TRIP, most, step),
+            short(most, step),
         ];
         for (at_x, value) in COLUMNS.into_iter().zip(values) {
             drawing.words((at_x, at), words(Anchor::End), &value);

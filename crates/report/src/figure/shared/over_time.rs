@@ -3,21 +3,22 @@
 use super::stream::{Stream, Streams, TRIP};
 use crate::escape::shorten;
 use crate::figure::axis::Axis;
-use crate::figure::drawing::{Anchor, Drawing, WIDTH, Words};
+use crate::figure::drawing::{Anchor, Drawing, WIDTH, Words, number};
 use crate::figure::finished::Figure;
 use crate::figure::ink::{Ink, Paint};
 use crate::prepared::Prepared;
 use crate::value::tick;
 use isodyne_core::streams::{SampleSeries, join_windows};
+use std::fmt::Write;
 
 const LEFT: f64 = 74.0;
 const RIGHT: f64 = WIDTH - 12.0;
 const TOP: f64 = 24.0;
 const STRIP: f64 = 84.0;
 const HEIGHT: f64 = 132.0;
-/// About how many strokes all strips may have together, and each.
-const MOST_STROKES: usize = 6_000;
-const MOST_STROKES_EACH: usize = 300;
+/// About how many steps all strips may have together, and each.
+const MOST_STEPS: usize = 6_000;
+const MOST_STEPS_EACH: usize = 300;
 /// More samples have no line between them.
 const MOST_LINES: usize = 60;
 
@@ -28,18 +29,20 @@ pub(super) fn over_time(run: &Prepared<'_>, streams: &Streams<'_>, paint: Paint)
         .iter()
         .filter(|one| one.latencies.series.iter().any(|series| !series.windows.is_empty()))
         .collect();
-    let strokes = (MOST_STROKES / strips.len().max(1)).clamp(60, MOST_STROKES_EACH);
+    let steps = (MOST_STEPS / strips.len().max(1)).clamp(60, MOST_STEPS_EACH);
     for stream in &strips {
-        strip(&mut drawing, stream, strokes);
+        strip(&mut drawing, stream, steps);
         drawing.panel(Some(stream.cell), HEIGHT);
     }
     if strips.is_empty() {
         return None;
     }
     let explanation = format!(
-        "Round trips in the order in which they were made, the valid samples of a cell one after the other, a dotted line \
-         between them; each cell has its own scales. Each stroke stands for consecutive windows of round trips: its thick \
-         part goes from the least to the greatest of their medians, its thin part up to their longest round trip.{}",
+        "Round trips (vertical) in the order in which they were made, by the time since the first (horizontal); the valid \
+         samples of a cell follow each other, a dotted line between them, and each cell has its own scales. Consecutive round \
+         trips are put together in windows: the thick line is their median, an area where windows were joined, from the least \
+         to the greatest of their medians; the thin line is the longest round trip of each. A sample's log joins \
+         windows by itself where there would be more than 1,024 of them, and then keeps the mean of their medians.{}",
         streams.left_out()
     );
     Some(drawing.finish("shm-time", "Round trips over time", explanation, 0.0, run.is_scripted()))
@@ -57,7 +60,7 @@ fn length(series: &SampleSeries) -> f64 {
     }
 }
 
-fn strip(drawing: &mut Drawing, stream: &Stream<'_>, most_strokes: usize) {
+fn strip(drawing: &mut Drawing, stream: &Stream<'_>, most_steps: usize) {
     let ink = if stream.void { Ink::Bad } else { Ink::Text };
     let label = format!("{}  {}", stream.letter, shorten(&stream.said(), 70));
     drawing.words((LEFT, TOP - 9.0), Words::new(ink, Anchor::Start).bold(), &label);
@@ -86,22 +89,32 @@ fn strip(drawing: &mut Drawing, stream: &Stream<'_>, most_strokes: usize) {
     let time = Axis::from_zero(total);
     let x = |value: f64| LEFT + time.place(value) * (RIGHT - LEFT);
     let samples = series().count();
-    let each = (most_strokes / samples.max(1)).max(1);
-    let (mut begin, mut medians, mut longest) = (0.0, Vec::new(), Vec::new());
+    let each = (most_steps / samples.max(1)).max(1);
+    let (mut begin, mut medians, mut longest) = (0.0, String::new(), String::new());
     for (place, one) in series().enumerate() {
         if place > 0 && samples <= MOST_LINES {
             drawing.line((x(begin), TOP), (x(begin), TOP + STRIP), Ink::Muted, 1.0, "2 4");
         }
         let first = one.windows[0].at_ns;
-        for window in join_windows(one.windows.clone(), each) {
-            let at = x(begin + (window.at_ns - first) as f64);
-            medians.push((at, y(window.most_p50_ns), y(window.least_p50_ns)));
-            longest.push((at, y(window.max_ns), y(window.most_p50_ns)));
+        let windows = join_windows(one.windows.clone(), each);
+        let ends = windows.iter().skip(1).map(|window| (window.at_ns - first) as f64).chain([length(one)]);
+        for (window, until) in windows.iter().zip(ends) {
+            let (from, to) = (x(begin + (window.at_ns - first) as f64), x(begin + until));
+            // A line where all medians are one, wide enough to be seen.
+            let (high, low) = (y(window.most_p50_ns) - 1.1, y(window.least_p50_ns) + 1.1);
+            let (from, to) = (number(from), number(to));
+            let _ = write!(medians, "M{from} {}H{to}V{}H{from}Z", number(high), number(low));
+            let _ = write!(
+                longest,
+                "{}{from} {}H{to}",
+                if longest.is_empty() { "M" } else { "L" },
+                number(y(window.max_ns))
+            );
         }
         begin += length(one);
     }
-    drawing.strokes(&longest, Ink::Series(stream.cell), 0.9, 0.5);
-    drawing.strokes(&medians, Ink::Series(stream.cell), 2.6, 0.95);
+    drawing.path(&longest, Ink::Series(stream.cell), 0.9, "");
+    drawing.area(&medians, Ink::Series(stream.cell));
     let mut last_label = f64::NEG_INFINITY;
     for value in time.ticks(6) {
         if x(value) - last_label > 50.0 && x(value) < RIGHT - 14.0 {

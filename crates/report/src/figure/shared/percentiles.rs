@@ -2,7 +2,7 @@
 
 use super::distribution::{grid, mark};
 use super::legend::legend;
-use super::stream::{Stream, Streams, TRIP};
+use super::stream::{Marks, RESOLUTION_SAID, Stream, Streams, TRIP, resolution};
 use crate::figure::axis::Axis;
 use crate::figure::drawing::{Anchor, Drawing, WIDTH, Words, number};
 use crate::figure::finished::Figure;
@@ -39,13 +39,23 @@ pub(super) fn percentiles(run: &Prepared<'_>, streams: &Streams<'_>, paint: Pain
     let below = format!("share of round trips that took no longer, its rest logarithmic{scale}");
     drawing.words(((LEFT + RIGHT) / 2.0, BOTTOM + 35.0), words, &below);
     let grid = grid(streams.shown.len(), RIGHT - LEFT);
-    for (place, stream) in streams.shown.iter().enumerate() {
+    let told = resolution(run.step()).filter(|least| (axis.ends().0..axis.ends().1).contains(least));
+    if let Some(least) = told {
+        drawing.line((LEFT, y(least)), (RIGHT, y(least)), Ink::Text, 1.0, "1 3");
+    }
+    for stream in &streams.shown {
         drawing.open(stream.cell);
         let d = curve(stream, |tail| (x(tail) / grid).round() * grid, y);
         drawing.path(&d, Ink::Series(stream.cell), 1.7, Ink::dash(stream.dash));
-        let at = 10_f64.powf(-decades * (0.08 + 0.5 * ((place * 5) % 8) as f64 / 7.0));
-        if let Some(value) = stream.quantile(1.0 - at) {
-            mark(&mut drawing, (x(at), y(value as f64)), stream);
+        drawing.close();
+    }
+    let mut marks = Marks::default();
+    for stream in &streams.shown {
+        drawing.open(stream.cell);
+        let tails = (0..24).map(|step| 10_f64.powf(-decades * (0.04 + 0.036 * f64::from(step * 7 % 24))));
+        let places = tails.filter_map(|tail| Some((x(tail), y(stream.quantile(1.0 - tail)?))));
+        if let Some(at) = marks.place(places) {
+            mark(&mut drawing, at, stream);
         }
         if let Some(longest) = stream.latencies.histogram.max() {
             let title =
@@ -59,7 +69,8 @@ pub(super) fn percentiles(run: &Prepared<'_>, streams: &Streams<'_>, paint: Pain
     let explanation = format!(
         "For each share of round trips (horizontal), the time that they took at most (vertical). From each mark to the \
          next a tenth of the trips is left, so that the tail has room. A curve ends where its trips are too few for a 95 % \
-         upper bound of the quantile; the triangle is the longest trip of all.{}",
+         upper bound of the quantile; the triangle is the longest trip of all.{}{}",
+        if told.is_some() { RESOLUTION_SAID } else { "" },
         streams.left_out()
     );
     Some(drawing.finish("shm-percentiles", "Percentiles of round trips", explanation, 8.0, run.is_scripted()))
@@ -67,7 +78,7 @@ pub(super) fn percentiles(run: &Prepared<'_>, streams: &Streams<'_>, paint: Pain
 
 /// A share by its rest: `50 %`, `99.9 %`.
 fn said(tail: f64) -> String {
-    let digits = (-tail.log10() - 1.5).ceil().max(0.0) as usize;
+    let digits = (-tail.log10() - 2.0).round().max(0.0) as usize;
     format!("{:.digits$} %", (1.0 - tail) * 100.0)
 }
 

@@ -4,8 +4,11 @@ use super::cells;
 use crate::escape::plain;
 use crate::prepared::Prepared;
 use crate::text::trend::letter;
+use crate::value::time;
 use isodyne_core::stats::carries_upper_bound;
 use isodyne_core::streams::Latencies;
+use isodyne_core::summary::below_resolution;
+use isodyne_core::unit::DisplayNs;
 
 /// More streams are not drawn: nobody could follow them.
 const MOST: usize = 48;
@@ -87,6 +90,43 @@ impl Stream<'_> {
         } else {
             format!("{} of {}", self.logs, crate::value::count(self.samples, "sample"))
         }
+    }
+}
+
+/// Times under so many steps of the clock are below its resolution.
+const STEPS: u64 = 20;
+
+/// The least time that the clock can tell.
+pub(super) fn resolution(step: Option<u64>) -> Option<f64> {
+    step.map(|step| step.saturating_mul(STEPS) as f64)
+}
+
+/// A time where there is little room: `< 640 ns` is below resolution.
+pub(super) fn short(ns: f64, step: Option<u64>) -> String {
+    match resolution(step) {
+        Some(least) if below_resolution(ns, step) => format!("< {}", DisplayNs(least)),
+        _ => time(ns, step),
+    }
+}
+
+/// What is said of the line at the resolution.
+pub(super) const RESOLUTION_SAID: &str =
+    " The dotted line is at 20 steps of the clock: what is shorter is below resolution.";
+
+/// Places of letters, so that none lies on another.
+#[derive(Default)]
+pub(super) struct Marks(Vec<(f64, f64)>);
+
+impl Marks {
+    /// The first of these places that is free, or the first if none is.
+    pub fn place(&mut self, places: impl Iterator<Item = (f64, f64)>) -> Option<(f64, f64)> {
+        let places: Vec<(f64, f64)> = places.collect();
+        let free = |at: &&(f64, f64)| {
+            self.0.iter().all(|other| (at.0 - other.0).abs() > 17.0 || (at.1 - other.1).abs() > 11.5)
+        };
+        let found = *places.iter().find(free).or(places.first())?;
+        self.0.push(found);
+        Some(found)
     }
 }
 
