@@ -137,17 +137,17 @@ pub(super) fn streams<'a>(run: &Prepared<'a>) -> Streams<'a> {
     let mut there = 0;
     for cell in cells(run) {
         let Some(found) = read.cells.get(&cell.summary.cell.id) else { continue };
-        for (number, (name, latencies)) in
-            found.latencies.iter().filter(|(_, one)| !one.histogram.is_empty()).enumerate()
-        {
+        let mut named: Vec<_> = found.latencies.iter().filter(|(_, one)| !one.histogram.is_empty()).collect();
+        named.sort_by_key(|(name, _)| name.as_str() != "round_trip");
+        for (number, (name, latencies)) in named.into_iter().enumerate() {
             there += 1;
             if shown.len() >= MOST {
                 continue;
             }
             let label = match name.as_str() {
                 "round_trip" => cell.label.clone(),
-                "two_phase_round_trip" => format!("{} · two-phase", cell.label),
-                other => format!("{} · {}", cell.label, plain(other)),
+                "two_phase_round_trip" => format!("{} (two-phase beside)", cell.label),
+                other => format!("{} ({})", cell.label, plain(other)),
             };
             shown.push(Stream {
                 label,
