@@ -110,7 +110,7 @@ fn latencies(sequence: u64, fastest: u64, trips: u64) -> Latencies {
         let mut times: Vec<u64> = (0..trips / windows_there)
             .map(|trip| {
                 let mix = (trip * 7_919 + window * 104_729 + sequence * 31) % 10_000;
-                let hump = fastest * (mix % 97) / 900 + if mix % 3 == 0 { fastest / 5 } else { 0 };
+                let hump = fastest * (mix % 97) / 900 + if mix.is_multiple_of(3) { fastest / 5 } else { 0 };
                 let tail = if mix > 9_960 { fastest * (mix - 9_950) * (mix - 9_950) } else { 0 };
                 fastest + hump + tail
             })
