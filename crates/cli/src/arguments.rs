@@ -14,7 +14,7 @@ pub use judge::{CompareOptions, GateOptions, SelfcheckOptions};
 pub use keep::{HistoryAction, HistoryOptions, MergeOptions, TrendOptions};
 pub use measure::{CheckOptions, ListOptions, Listed, RunOptions};
 pub use results::{AuditOptions, ReportOptions, ShowOptions};
-pub use shm::{Mode, ShmAction, ShmOptions, ShmPeerOptions, Side};
+pub use shm::{Mode, ShmAction, ShmOptions, ShmPeerOptions, ShmServeOptions, Side};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;

@@ -68,7 +68,7 @@ impl Raw {
     }
 
     /// Whether the server has closed the connection.
-    fn is_closed(mut self) -> bool {
+    fn has_been_closed(&mut self) -> bool {
         let mut rest = Vec::new();
         // What was sent before is still there to be read; reading its bytes closes the descriptors.
         matches!(self.0.read_to_end(&mut rest), Ok(_) | Err(_)) && self.0.read(&mut [0; 1]).is_ok_and(|read| read == 0)
@@ -87,7 +87,7 @@ fn until(server: &Server, what: impl Fn(&isodyne_engine::backend::qemu::ivshmem:
 #[test]
 fn the_greeting_is_the_published_one_and_peers_hear_of_each_other() {
     let server = server(2, ServerOptions::default());
-    let first = Raw::of(&server);
+    let mut first = Raw::of(&server);
     assert_eq!(first.numbers(), [(0, false), (0, false), (-1, true), (0, true), (0, true)]);
     let second = Raw::of(&server);
     let greeting: [_; 7] = second.numbers();
@@ -96,12 +96,12 @@ fn the_greeting_is_the_published_one_and_peers_hear_of_each_other() {
     drop(second);
     assert_eq!(first.numbers(), [(1, false)]);
     // A number that has become free is not the next one to be given.
-    let third = Raw::of(&server);
+    let mut third = Raw::of(&server);
     assert_eq!(third.numbers::<2>(), [(0, false), (2, false)]);
     assert_eq!(first.numbers(), [(2, true), (2, true)]);
     until(&server, |report| (report.joined, report.left, report.put_out_count) == (3, 1, 0));
     drop(server);
-    assert!(first.is_closed() && third.is_closed());
+    assert!(first.has_been_closed() && third.has_been_closed());
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_peer_that_speaks_is_put_out_and_the_others_go_on() {
     good.numbers::<4>();
     // Bytes, and descriptors nobody asked for.
     let mut talker = Raw::of(&server);
-    let sender = Raw::of(&server);
+    let mut sender = Raw::of(&server);
     talker.0.write_all(&[0xff; 100]).unwrap();
     let null = std::fs::File::open("/dev/null").unwrap();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -166,7 +166,7 @@ fn a_peer_that_speaks_is_put_out_and_the_others_go_on() {
     let mut put_out = server.report().put_out;
     put_out.sort_by_key(|(id, _)| *id);
     assert_eq!(put_out, [(1, Reason::Spoke), (2, Reason::Spoke)]);
-    assert!(talker.is_closed() && sender.is_closed());
+    assert!(talker.has_been_closed() && sender.has_been_closed());
     let mut heard: [(i64, bool); 4] = good.numbers();
     heard.sort();
     assert_eq!(heard, [(1, false), (1, true), (2, false), (2, true)]);
@@ -180,7 +180,7 @@ fn a_peer_that_speaks_is_put_out_and_the_others_go_on() {
 fn a_peer_that_does_not_read_stalls_nobody() {
     let options = ServerOptions { patience: Duration::from_millis(300), peers_most: 24, ..Default::default() };
     let server = server(8, options);
-    let lazy = Raw::of(&server);
+    let mut lazy = Raw::of(&server);
     let good = Raw::of(&server);
     good.numbers::<{ 3 + 8 + 8 }>();
     // Peers come and go until more has been sent to the lazy one than its socket takes.
@@ -202,7 +202,7 @@ fn a_peer_that_does_not_read_stalls_nobody() {
     }
     until(&server, |report| report.put_out_count == 1);
     assert!(matches!(server.report().put_out[..], [(0, Reason::Slow | Reason::Behind)]), "{:?}", server.report());
-    assert!(lazy.is_closed());
+    assert!(lazy.has_been_closed());
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn a_house_that_is_full_turns_people_away_and_keeps_nothing_of_those_who_left() 
     kept[0].numbers::<7>();
     until(&server, |report| report.joined == 3);
     for _ in 0..20 {
-        assert!(Raw::on(connect()).is_closed());
+        assert!(Raw::on(connect()).has_been_closed());
     }
     until(&server, |report| report.refused == 20);
     assert_eq!(server.report().connected, [0, 1, 2]);

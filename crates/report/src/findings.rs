@@ -31,20 +31,14 @@ impl Findings {
     /// unless it voids the number.
     pub fn about<'a>(&'a self, cell: &'a CellId, metric: &'a str) -> impl Iterator<Item = (usize, &'a Finding)> {
         self.list.iter().enumerate().filter(move |(_, finding)| {
-            let whole_run = finding.cell.is_none() && finding.metric.is_none();
-            concerns(finding, cell, metric) && (!whole_run || finding.weight == Weight::Void)
+            finding.concerns(cell, metric) && (!finding.is_of_whole_run() || finding.weight == Weight::Void)
         })
     }
 
     /// Whether a number cannot be believed.
     pub fn is_void(&self, cell: &CellId, metric: &str) -> bool {
-        self.list.iter().any(|finding| finding.weight == Weight::Void && concerns(finding, cell, metric))
+        self.list.iter().any(|finding| finding.weight == Weight::Void && finding.concerns(cell, metric))
     }
-}
-
-fn concerns(finding: &Finding, cell: &CellId, metric: &str) -> bool {
-    finding.cell.as_ref().is_none_or(|found| found == cell)
-        && finding.metric.as_ref().is_none_or(|found| found == metric)
 }
 
 #[cfg(test)]
@@ -59,6 +53,7 @@ mod tests {
             metric: metric.map(str::to_owned),
             message: "message".to_owned(),
             evidence: Vec::new(),
+            about: Vec::new(),
         }
     }
 

@@ -21,7 +21,7 @@ use core::sync::atomic::Ordering;
 const GRACE_NS: u64 = 500_000_000;
 
 /// How long a lying peer dawdles between its acknowledgement and the work.
-const LIE_NS: u64 = 2_000_000;
+const LIE_NS: u64 = 100_000_000;
 
 /// The shape of the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

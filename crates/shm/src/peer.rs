@@ -54,7 +54,7 @@ impl<'a, S: System> Peer<'a, S> {
     /// If nobody comes, or somebody with another task.
     pub fn join(&self, task: u64) -> Result<(), Fault> {
         let (magic, session, go) = (self.word(ASK_MAGIC)?, self.word(ASK_SESSION)?, self.word(ASK_GO)?);
-        let (own, own_task) = (self.word(ANSWER_SESSION)?, self.word(ANSWER_TASK)?);
+        let (own, own_task, asked) = (self.word(ANSWER_SESSION)?, self.word(ANSWER_TASK)?, self.word(ASK_TASK)?);
         // A session that was let go before this side was there is another's, or over.
         let gone = go.load(Ordering::Acquire);
         let joined = || {
@@ -67,13 +67,13 @@ impl<'a, S: System> Peer<'a, S> {
                 own.store(number, Ordering::Release);
                 self.region.let_go();
             }
-            (go.load(Ordering::Acquire) == number).then_some(())
+            if asked.load(Ordering::Acquire) != task {
+                // Said above: the other side parts as well.
+                return Some(Err(Fault::OtherTask));
+            }
+            (go.load(Ordering::Acquire) == number).then_some(Ok(()))
         };
-        let met = self.meet(joined);
-        match self.region.load_u64(ASK_TASK) {
-            Some(other) if other != task && magic.load(Ordering::Acquire) == MAGIC => Err(Fault::OtherTask),
-            _ => met,
-        }
+        self.meet(joined)?
     }
 
     /// As who asks: no later side takes this session for one that begins.
@@ -82,7 +82,7 @@ impl<'a, S: System> Peer<'a, S> {
         words.iter().filter_map(|offset| self.region.u64(*offset)).for_each(|word| word.store(0, Ordering::Release));
     }
 
-    fn meet(&self, look: impl FnMut() -> Option<()>) -> Result<(), Fault> {
+    fn meet<T>(&self, look: impl FnMut() -> Option<T>) -> Result<T, Fault> {
         let limits = Limits { patience_ns: u64::MAX, ..self.limits };
         MEETING.until(self.system, limits, look).map_err(|error| Fault::of_wait(Step::Meeting, error))
     }

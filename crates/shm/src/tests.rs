@@ -134,7 +134,11 @@ fn every_lie_is_found_and_named() {
     ] {
         let task = Task { single, ..frames };
         let (asked, _, heard) = run(&task, &task, Some(lie));
-        assert_eq!(asked, Err(expected), "{lie:?}: {heard:?}");
+        match (asked, expected) {
+            // Where the host is so busy that this side comes to look too late, a later frame tells.
+            (Err(Fault::Early(_)), Fault::Early(_)) => {}
+            _ => assert_eq!(asked, Err(expected), "{lie:?}: {heard:?}"),
+        }
         assert_eq!(heard.streamed, 0);
         assert_eq!(expected.is_integrity(), lie != Lie::Stop);
         assert_eq!(Lie::parse(lie.name()), Some(lie));
@@ -268,4 +272,45 @@ proptest! {
         whole.read(inner.len(), &mut behind).unwrap();
         prop_assert_eq!(behind, canary);
     }
+}
+
+/// A bell that nobody hears.
+struct DeafBell;
+
+impl crate::wait::Bell for DeafBell {
+    fn ring(&self) -> Result<(), u32> {
+        Ok(())
+    }
+    fn wait(&self, _: u32, deadline_ns: u64) -> crate::wait::Woken {
+        thread::sleep(Duration::from_nanos(deadline_ns.min(5_000_000)));
+        crate::wait::Woken::TimedOut
+    }
+}
+
+/// Counts the rings that were missed.
+struct Counting(Host, std::sync::atomic::AtomicU32);
+
+impl System for Counting {
+    fn now_ns(&self) -> u64 {
+        self.0.now_ns()
+    }
+    fn yield_now(&self) {}
+    fn sleep_ns(&self, _: u64) {}
+    fn missed_ring(&self) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_lost_ring_is_told_and_does_not_end_the_session() {
+    let system = Counting(Host(Instant::now()), 0.into());
+    let limits = Limits { deadline_ns: 10_000_000_000, patience_ns: 5_000_000_000 };
+    let looks = std::cell::Cell::new(0);
+    let look = || {
+        looks.set(looks.get() + 1);
+        (looks.get() == 4).then_some(7)
+    };
+    // Before the first sleep, after it, before the second, and then it is there.
+    assert_eq!(Waiting::Bell(&DeafBell).until(&system, limits, look), Ok(7));
+    assert_eq!(system.1.load(Ordering::Relaxed), 1);
 }

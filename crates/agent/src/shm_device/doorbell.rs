@@ -36,6 +36,7 @@ impl Doorbell {
     pub(super) fn open(function: &Function) -> Result<Self, String> {
         let handle = vfio::take(function)?;
         let said = |what: &str, errno: Errno| format!("the device's {what}: {errno}");
+        handle.let_it_write().map_err(|errno| said("right to send interrupts", errno))?;
         let info = handle.region(0).map_err(|errno| said("registers", errno))?;
         if info.size < REGISTERS as u64 {
             return Err(format!("the device has {} B of registers, and {REGISTERS} B are due", info.size));

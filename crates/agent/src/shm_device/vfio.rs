@@ -16,6 +16,11 @@ const MSIX: u32 = 2;
 const MAPPABLE: u32 = 1 << 2;
 /// A list of event counters, one for each vector, that are added to when it fires.
 const TRIGGER_EVENTS: u32 = 1 << 2 | 1 << 5;
+/// The region of the device's configuration, and in it the register that says what the device may do.
+const CONFIGURATION: u32 = 7;
+const COMMAND: u64 = 4;
+const MEMORY: u16 = 1 << 1;
+const MASTER: u16 = 1 << 2;
 /// A device has no more.
 const VECTORS_MOST: u32 = 2048;
 
@@ -117,6 +122,17 @@ impl Handle {
         // SAFETY: the structure is the request's, and its size is given.
         unsafe { self.device.ioctl(ioctl::VFIO_DEVICE_GET_REGION_INFO, &mut info) }?;
         Ok(info)
+    }
+
+    /// Lets the device answer at its addresses and send interrupts, which are writes of its own to memory: VFIO gives a
+    /// device away without that right.
+    pub(super) fn let_it_write(&self) -> Result<(), Errno> {
+        let configuration = self.region(CONFIGURATION)?;
+        let place = configuration.offset + COMMAND;
+        let mut command = [0; 2];
+        device::read_at(&self.device, &mut command, place)?;
+        let command = u16::from_le_bytes(command) | MEMORY | MASTER;
+        device::write_at(&self.device, &command.to_le_bytes(), place).map(drop)
     }
 
     /// An event counter for each of the device's vectors.

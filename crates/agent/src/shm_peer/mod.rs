@@ -2,7 +2,7 @@
 //!
 //! Words of the form `key=value` say where the memory is, how to wait and what to do; the task's own keys are those of
 //! [`isodyne_shm::task`], and the other side is told the same. What comes of it goes line by line to standard output:
-//! `ready`, then `part NAME cpu_ns N wall_ns N` after each part, then `done`; a fault goes to standard error.
+//! `ready`, then `part NAME cpu_ns N wall_ns N` after each part, then `missed_rings N` and `done`; a fault goes to standard error.
 
 mod bells;
 mod options;
@@ -14,6 +14,7 @@ use crate::sys::{file, shared};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use isodyne_shm::lie::Lie;
 use isodyne_shm::peer::Peer;
 use isodyne_shm::session;
@@ -21,7 +22,11 @@ use isodyne_shm::wait::{Limits, System, Waiting};
 use options::{Options, WaitingName};
 
 /// The kernel under the agent.
-pub(crate) struct Kernel;
+#[derive(Default)]
+pub(crate) struct Kernel {
+    /// Rings that did not wake it.
+    missed: Cell<u32>,
+}
 
 impl System for Kernel {
     fn now_ns(&self) -> u64 {
@@ -34,6 +39,10 @@ impl System for Kernel {
 
     fn sleep_ns(&self, time_ns: u64) {
         shared::sleep_ns(time_ns);
+    }
+
+    fn missed_ring(&self) {
+        self.missed.set(self.missed.get().saturating_add(1));
     }
 }
 
@@ -83,7 +92,8 @@ fn answer(options: &Options) -> Result<(), String> {
     // Every page is written, so that the first copy finds it.
     copy.resize(length, 1);
     say(&format!("ready {}", transport.mapping));
-    let peer = Peer { region: transport.region, system: &Kernel, waiting, limits, lie: options.lie };
+    let kernel = Kernel::default();
+    let peer = Peer { region: transport.region, system: &kernel, waiting, limits, lie: options.lie };
     let mut before = (cpu_ns(), Moment::now());
     session::answer(&peer, &options.task, &mut copy, |part| {
         let now = (cpu_ns(), Moment::now());
@@ -93,6 +103,7 @@ fn answer(options: &Options) -> Result<(), String> {
     .map_err(|fault| format!("{fault}"))?;
     // A liar that stops says nothing more either.
     if options.lie != Some(Lie::Stop) {
+        say(&format!("missed_rings {}", kernel.missed.get()));
         say("done");
     }
     Ok(())

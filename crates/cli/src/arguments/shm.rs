@@ -18,6 +18,27 @@ pub struct ShmOptions {
 pub enum ShmAction {
     /// Be one side of a measurement through shared memory; start the other one likewise, before or after
     Peer(ShmPeerOptions),
+    /// Serve memory and interrupts to machines with QEMU's ivshmem-doorbell, until Ctrl-C
+    Serve(ShmServeOptions),
+}
+
+/// Options of `shm serve`.
+#[derive(Debug, Args)]
+pub struct ShmServeOptions {
+    /// Where to listen; the file is made, and removed at the end
+    pub socket: PathBuf,
+    /// The memory, a power of two
+    #[arg(long, default_value = "16MiB", value_parser = parse_bytes, value_name = "SIZE")]
+    pub size: u64,
+    /// Interrupts that a peer can tell apart
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub vectors: u16,
+    /// Peers at one time
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    pub peers: u16,
+    /// Print JSON at the end
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `shm peer`: all but the processor, the output and the times must be the same on both sides.

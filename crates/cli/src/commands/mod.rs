@@ -20,5 +20,6 @@ pub mod run;
 pub mod selfcheck;
 pub mod setup;
 pub mod shm;
+mod shm_serve;
 pub mod show;
 pub mod trend;

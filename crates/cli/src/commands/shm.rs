@@ -1,4 +1,4 @@
-//! `isodyne shm peer`: one side of a measurement through shared memory, between any two programs of this host.
+//! `isodyne shm`. Its `peer` is one side of a measurement through shared memory, between any two programs of this host.
 
 use crate::arguments::{Mode, ShmAction, ShmOptions, ShmPeerOptions, Side};
 use crate::exit::{Exit, Trouble};
@@ -23,9 +23,15 @@ const VERSION: u32 = 1;
 /// Trips in front that do not count: a tenth, but no more than this.
 const MOST_WARMUP: u32 = 10_000;
 
-/// Does one side of a session.
+/// Does one side of a session, or serves.
 pub fn shm(options: &ShmOptions, output: &Output) -> Result<Exit, Trouble> {
-    let ShmAction::Peer(options) = &options.action;
+    match &options.action {
+        ShmAction::Peer(options) => peer(options, output),
+        ShmAction::Serve(options) => super::shm_serve::serve(options, output),
+    }
+}
+
+fn peer(options: &ShmPeerOptions, output: &Output) -> Result<Exit, Trouble> {
     let task = task(options)?;
     let waiting = waiting(options)?;
     let deadline = Clock.after(Duration::from_nanos(options.timeout));

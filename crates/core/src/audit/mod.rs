@@ -13,7 +13,7 @@ mod series;
 mod testing;
 mod word;
 
-pub use finding::{Finding, Weight};
+pub use finding::{Finding, Subject, Weight};
 pub use rules::RULES;
 
 use crate::calibration::Calibration;
@@ -69,8 +69,14 @@ pub fn audit_with(audited: &Audited<'_>, runner: Runner<'_>) -> Vec<Finding> {
 fn bounded(rule: &Rule, mut found: Vec<Finding>) -> Vec<Finding> {
     found.sort_by_key(|finding| finding.weight);
     let rest = found.split_off(found.len().min(FINDINGS_OF_A_RULE));
-    if let Some(worst) = rest.iter().map(|finding| finding.weight).min() {
-        found.push(Finding::new(worst, format!("{} more of the same kind are not listed", rest.len())));
+    // A line for each weight: what is only worth knowing must not be called void.
+    for alike in rest.chunk_by(|one, next| one.weight == next.weight) {
+        let Some(first) = alike.first() else { continue };
+        let more = Finding::new(first.weight, format!("{} more of the same kind are not listed", alike.len()));
+        let mut about: Vec<Subject> = alike.iter().flat_map(Finding::subjects).collect();
+        about.sort_by(|one, other| (&one.cell, &one.metric).cmp(&(&other.cell, &other.metric)));
+        about.dedup();
+        found.push(Finding { about, ..more });
     }
     found.into_iter().map(|finding| Finding { rule: rule.name.to_owned(), ..finding }).collect()
 }
@@ -101,14 +107,19 @@ mod tests {
     #[test]
     fn findings_are_bounded_ordered_and_the_same_each_time() {
         let mut made = Made::imported();
+        let mut cells = Vec::new();
         for index in 0..40 {
             let cell = made.cell(&format!("many{index}"));
+            cells.push(cell.clone());
             made.samples(&cell, "copy_bytes_per_s", &[5e12, 5.1e12, 5.2e12]);
         }
         let found = made.audit();
         let absurd = || found.iter().filter(|finding| finding.rule == "beyond-physics");
         assert_eq!(absurd().count(), FINDINGS_OF_A_RULE + 1);
-        assert!(absurd().any(|finding| finding.message.starts_with("28 more") && finding.weight == Weight::Void));
+        let more = absurd().find(|finding| finding.message.starts_with("28 more")).unwrap();
+        assert!(more.weight == Weight::Void && more.about.len() == 28 && !more.is_of_whole_run());
+        let is_void = |cell: &_, metric: &str| absurd().any(|finding| finding.concerns(cell, metric));
+        assert!(cells.iter().all(|cell| is_void(cell, "copy_bytes_per_s") && !is_void(cell, "total_ns")), "{more:?}");
         assert!(found.is_sorted_by_key(|finding| finding.weight));
         assert_eq!(found, made.audit());
     }

@@ -7,39 +7,42 @@
 //! Mizoguchi, "Selecting the Kth element in X + Y", SIAM J. Comput. 7 (1978) 147–153; J. F. Monahan, "Algorithm 616",
 //! ACM TOMS 10 (1984) 265–270.
 
-/// So many sums are made at once, or twice as many as there are values if that is more.
-const GATHERED: u64 = 1 << 18;
-/// One of so many elements makes the sketch from which the first bracket is guessed. Odd, so that a group has a middle.
-const THINNED: usize = 15;
+/// So many sums are made at once, or twice as many as there are values if that is more: making and parting a sum costs
+/// about as much as two steps of the walk that counts, and a walk has as many steps as there are values.
+const GATHERED: u64 = 1 << 12;
 /// Every guess that misses is followed by one this many times wider, so many times.
-const WIDER: u64 = 32;
+const WIDER: f64 = 4.0;
 const GUESSES: u32 = 4;
 
 /// All sums of an element of `left` and an element of `right`; both ascend and are finite.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PairSums<'a> {
     left: &'a [f64],
     right: &'a [f64],
     /// Whether only sums with an index on the right no smaller than on the left count: each unordered pair once.
     unordered: bool,
+    /// The sums of a few elements, in no order, once one was wanted.
+    sketch: Vec<i64>,
 }
 
 /// A bound and how many sums are at or below it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Bound {
     value: f64,
     count: u64,
+    /// In how many columns of each row; of rows that are missing, in none.
+    ends: Vec<u32>,
 }
 
 impl<'a> PairSums<'a> {
     /// Every element of one with every element of the other.
     pub(super) fn between(left: &'a [f64], right: &'a [f64]) -> Self {
-        Self { left, right, unordered: false }
+        Self { left, right, unordered: false, sketch: Vec::new() }
     }
 
     /// Every element with itself and every later one.
     pub(super) fn within(values: &'a [f64]) -> Self {
-        Self { left: values, right: values, unordered: true }
+        Self { left: values, right: values, unordered: true, sketch: Vec::new() }
     }
 
     /// How many sums there are.
@@ -49,39 +52,36 @@ impl<'a> PairSums<'a> {
     }
 
     /// The median: the middle sum, or the mean of the two in the middle.
-    pub(super) fn median(&self) -> Option<f64> {
+    pub(super) fn median(&mut self) -> Option<f64> {
         let count = self.len();
         let [lower, upper] = self.span([count.div_ceil(2), count / 2 + 1])?;
         if count % 2 == 1 { Some(lower) } else { Some(f64::midpoint(lower, upper)) }
     }
 
     /// The sum with a rank from 1 in ascending order; `None` if there is no such rank.
-    pub(super) fn select(&self, rank: u64) -> Option<f64> {
+    pub(super) fn select(&mut self, rank: u64) -> Option<f64> {
         Some(self.span([rank, rank])?[0])
     }
 
     /// The sums with two ranks in ascending order, found together where they lie close to one another.
-    fn span(&self, ranks: [u64; 2]) -> Option<[f64; 2]> {
+    fn span(&mut self, ranks: [u64; 2]) -> Option<[f64; 2]> {
         let [from, to] = ranks;
         if from == 0 || from > to || to > self.len() {
             return None;
         }
         let limit = GATHERED.max(2 * (self.left.len() + self.right.len()) as u64);
-        let (mut low, mut high) = if self.len() > limit {
+        let mut low = Bound { value: f64::NEG_INFINITY, count: 0, ends: Vec::new() };
+        let mut high = Bound { value: f64::INFINITY, count: self.len(), ends: vec![u32::MAX; self.left.len()] };
+        if high.count > limit {
             let (least, greatest) = (self.left.first()? + self.right.first()?, self.left.last()? + self.right.last()?);
-            (self.bound(least), Bound { value: greatest, count: self.len() })
-        } else {
-            (Bound { value: f64::NEG_INFINITY, count: 0 }, Bound { value: f64::INFINITY, count: self.len() })
-        };
-        if low.count >= from {
-            return Some([low.value, if low.count >= to { low.value } else { self.select(to)? }]);
+            (low.value, high.value) = (predecessor(least), greatest);
         }
-        let mut guesses = Guesses::new(self, ranks, limit);
+        let mut guesses = Guesses::new(ranks, self.len(), limit);
         let mut step = 0_u32;
         while high.count - low.count > limit && successor(low.value) < high.value {
-            let probe = guesses.next().unwrap_or_else(|| {
+            let probe = guesses.next(self).unwrap_or_else(|| {
                 step += 1;
-                probe(low, high, from, step)
+                probe(&low, &high, from, step)
             });
             if !(low.value < probe && probe < high.value) {
                 continue;
@@ -99,7 +99,7 @@ impl<'a> PairSums<'a> {
             // The two ends are neighbours among the floating-point numbers: all that is left is equal to the upper one.
             return Some([high.value; 2]);
         }
-        let mut sums = self.gather(low.value, high.value);
+        let mut sums = self.gather(&low, &high);
         let index = |rank: u64| usize::try_from(rank - low.count - 1).ok().filter(|index| *index < sums.len());
         let (first, last) = (index(from)?, index(to)?);
         let (before, last_sum, _) = sums.select_nth_unstable(last);
@@ -110,10 +110,27 @@ impl<'a> PairSums<'a> {
         Some([from_key(*before.select_nth_unstable(first).1), last_sum])
     }
 
+    /// Counts row by row: the number of columns at or below the bound falls from row to row, so the walk has at most as
+    /// many steps as there are rows and columns. Which way a step goes is as good as chance, so that a processor that had
+    /// to guess would be wrong at every other; here it has nothing to guess.
     fn bound(&self, value: f64) -> Bound {
-        let mut count = 0;
-        self.rows(value, |row, end| count += end.saturating_sub(self.start(row)) as u64);
-        Bound { value, count }
+        let (mut row, mut end, mut count) = (0, self.right.len(), 0);
+        let mut ends = vec![0; self.left.len()];
+        while let (Some(left), Some(right)) = (self.left.get(row), self.right.get(end.wrapping_sub(1))) {
+            let start = self.start(row);
+            if end <= start {
+                break;
+            }
+            let above = usize::from(left + right > value);
+            // Written at every step; the last one in a row is the one that holds.
+            ends[row] = end as u32;
+            count += (end - start) * (1 - above);
+            row += 1 - above;
+            end -= above;
+        }
+        // Where the walk ended no column was found.
+        ends.truncate(row);
+        Bound { value, count: count as u64, ends }
     }
 
     /// The first column that counts in a row.
@@ -121,34 +138,14 @@ impl<'a> PairSums<'a> {
         if self.unordered { row } else { 0 }
     }
 
-    /// Calls `each` with every row and the number of its columns whose sum is at or below a bound. That number falls
-    /// from row to row, so the walk is O(rows + columns).
-    fn rows(&self, bound: f64, mut each: impl FnMut(usize, usize)) {
-        let mut end = self.right.len();
-        for (row, left) in self.left.iter().enumerate() {
-            while end > 0 && left + self.right[end - 1] > bound {
-                end -= 1;
-            }
-            if end <= self.start(row) {
-                return;
-            }
-            each(row, end);
-        }
-    }
-
     /// All sums above `low` up to `high`, as keys.
-    fn gather(&self, low: f64, high: f64) -> Vec<i64> {
-        let mut sums = Vec::new();
-        let mut begin = self.right.len();
-        self.rows(high, |row, end| {
-            let left = self.left[row];
-            begin = begin.min(end);
-            while begin > 0 && left + self.right[begin - 1] > low {
-                begin -= 1;
-            }
-            let from = begin.max(self.start(row));
-            sums.extend(self.right.get(from..end).unwrap_or_default().iter().map(|right| key(left + right)));
-        });
+    fn gather(&self, low: &Bound, high: &Bound) -> Vec<i64> {
+        let mut sums = Vec::with_capacity((high.count - low.count) as usize);
+        for ((row, left), end) in self.left.iter().enumerate().zip(&high.ends) {
+            let begin = low.ends.get(row).map_or(0, |begin| *begin as usize).max(self.start(row));
+            let end = (*end as usize).min(self.right.len());
+            sums.extend(self.right.get(begin..end).unwrap_or_default().iter().map(|right| key(left + right)));
+        }
         sums
     }
 }
@@ -156,7 +153,7 @@ impl<'a> PairSums<'a> {
 /// The next bound to try: by interpolation a little to either side of the wanted rank in turn, so that the bracket
 /// closes from both ends; every third time the middle of the floating-point numbers between the ends, which needs no
 /// luck and ends after 64 times at the latest.
-fn probe(low: Bound, high: Bound, rank: u64, step: u32) -> f64 {
+fn probe(low: &Bound, high: &Bound, rank: u64, step: u32) -> f64 {
     let share = (rank - low.count) as f64 / (high.count - low.count) as f64;
     let share = match step % 3 {
         0 => share - 0.02,
@@ -167,49 +164,58 @@ fn probe(low: Bound, high: Bound, rank: u64, step: u32) -> f64 {
     if low.value < probe && probe < high.value { probe } else { from_key(key(low.value).midpoint(key(high.value))) }
 }
 
-/// Values that lie close around the wanted ranks in all likelihood, from a thinned copy in which they are looked for the
-/// same way.
-struct Guesses<'a> {
-    sums: &'a PairSums<'a>,
+/// Values that lie close around the wanted ranks in all likelihood: where they lie among all sums of so few elements,
+/// evenly spaced, that all of these are made.
+struct Guesses {
     ranks: [u64; 2],
-    /// The thinned sequences, once a guess was wanted.
-    sketch: Option<[Vec<f64>; 2]>,
+    /// So many elements of either side.
+    elements: usize,
     /// How far around the ranks the next guess lies, in sums.
-    margin: u64,
+    margin: f64,
     left: u32,
     found: Vec<f64>,
 }
 
-impl<'a> Guesses<'a> {
-    fn new(sums: &'a PairSums<'a>, ranks: [u64; 2], limit: u64) -> Self {
-        Self { sums, ranks, sketch: None, margin: limit / 16, left: GUESSES, found: Vec::new() }
+impl Guesses {
+    fn new(ranks: [u64; 2], sums: u64, limit: u64) -> Self {
+        let elements = limit.isqrt().max(1);
+        // Each element stands for 1/k of its side; what it misses is half of 1/k of the sums at most, and k such errors
+        // even out. A bracket that is found to be small enough needs no further count.
+        let margin = (0.5 * sums as f64 / (elements as f64).powf(1.5)).min(limit as f64 / 2.5);
+        Self { ranks, elements: elements as usize, margin, left: GUESSES, found: Vec::new() }
     }
 
     /// The next value to try; `None` after the last.
-    fn next(&mut self) -> Option<f64> {
+    fn next(&mut self, sums: &mut PairSums<'_>) -> Option<f64> {
         if let Some(value) = self.found.pop() {
             return Some(value);
         }
         self.left = self.left.checked_sub(1)?;
-        let all = self.sums.len();
-        let [left, right] = &*self.sketch.get_or_insert_with(|| [self.sums.left, self.sums.right].map(thinned));
-        let sketch = PairSums { left, right, unordered: self.sums.unordered };
-        let place = |rank: u64| {
-            let share = rank.clamp(1, all) as f64 / all as f64;
-            ((share * sketch.len() as f64).round() as u64).clamp(1, sketch.len())
+        let all = sums.len() as f64;
+        if sums.sketch.is_empty() {
+            let [left, right] = [sums.left, sums.right].map(|side| spaced(side, self.elements));
+            let pair = |row: usize| if sums.unordered { &right[row..] } else { &right[..] };
+            let of_row =
+                |(row, left): (usize, &f64)| pair(row).iter().map(|right| key(left + right)).collect::<Vec<_>>();
+            sums.sketch = left.iter().enumerate().flat_map(of_row).collect();
+        }
+        let sketch = &mut sums.sketch;
+        let mut at = |rank: f64| {
+            let place = (rank / all).clamp(0.0, 1.0) * (sketch.len() - 1) as f64;
+            from_key(*sketch.select_nth_unstable(place.round() as usize).1)
         };
-        let ends = [self.ranks[0].saturating_sub(self.margin), self.ranks[1].saturating_add(self.margin)];
-        let [low, high] = sketch.span(ends.map(place))?;
-        self.margin = self.margin.saturating_mul(WIDER);
+        let (low, high) = (at(self.ranks[0] as f64 - self.margin), at(self.ranks[1] as f64 + self.margin));
+        self.margin *= WIDER;
         // Where very many sums are equal, the wanted one is the upper guess, and there is none right below it.
         self.found = vec![predecessor(high), high];
         Some(low)
     }
 }
 
-fn thinned(values: &[f64]) -> Vec<f64> {
-    // The middle of each group stands for the group.
-    values.chunks(THINNED).filter_map(|group| group.get(group.len() / 2).copied()).collect()
+/// So many of the values, each from the middle of its share.
+fn spaced(values: &[f64], count: usize) -> Vec<f64> {
+    let count = count.min(values.len());
+    (0..count).filter_map(|index| values.get((2 * index + 1) * values.len() / (2 * count)).copied()).collect()
 }
 
 /// An integer that orders as the finite floating-point numbers do; −0 comes right before 0.
@@ -223,14 +229,14 @@ fn from_key(key: i64) -> f64 {
     f64::from_bits(bits.cast_unsigned())
 }
 
-/// The next larger floating-point number.
+/// The next larger number. Both zeros are one: there is no number between them.
 fn successor(value: f64) -> f64 {
-    from_key(key(value).saturating_add(1))
+    from_key(key(value + 0.0).saturating_add(1))
 }
 
-/// The next smaller floating-point number.
+/// The next smaller number.
 fn predecessor(value: f64) -> f64 {
-    from_key(key(value).saturating_sub(1))
+    -successor(-value)
 }
 
 #[cfg(test)]
@@ -255,17 +261,20 @@ mod tests {
         assert!(values.windows(2).all(|pair| key(pair[0]) < key(pair[1])));
         assert!(values.iter().all(|value| from_key(key(*value)).to_bits() == value.to_bits()));
         assert_eq!(successor(1.0), 1.0 + f64::EPSILON);
+        for zero in [0.0, -0.0] {
+            assert!(predecessor(zero) < zero && zero < successor(zero));
+        }
     }
 
     #[test]
     fn long_sequences_are_selected_as_if_all_sums_were_made() {
-        // 1,000 values give 500,500 sums, more than are made at once: the bracket is narrowed by counts.
+        // 1,000 values give 500,500 sums, many more than are made at once: the bracket is narrowed by counts.
         let mut random = fastrand::Rng::with_seed(3);
         let heavy: Vec<f64> = (0..1_000).map(|_| (random.f64() - 0.5) / random.f64().powi(3)).collect();
         let coarse: Vec<f64> = (0..1_000).map(|_| f64::from(random.u32(0..4))).collect();
         for values in [sorted(heavy), sorted(coarse)] {
             let sums = all(&values, &values, true);
-            let pairs = PairSums::within(&values);
+            let mut pairs = PairSums::within(&values);
             assert_eq!(pairs.len(), sums.len() as u64);
             for rank in [1, 2, 1_000, 123_456, 250_250, 250_251, 500_499, 500_500] {
                 assert_eq!(pairs.select(rank), Some(sums[rank as usize - 1]), "rank {rank}");

@@ -42,7 +42,7 @@ pub fn rank_sum_shift_of_sorted(
     let (baseline, candidate) = (baseline.as_slice(), candidate.as_slice());
     let (rank, reached) = critical_rank(baseline.len(), candidate.len(), confidence, inflation)?;
     let negated: Vec<f64> = baseline.iter().rev().map(|value| -value).collect();
-    let differences = PairSums::between(&negated, candidate);
+    let mut differences = PairSums::between(&negated, candidate);
     let estimate = Estimate {
         value: differences.median()?,
         low: differences.select(rank)?,

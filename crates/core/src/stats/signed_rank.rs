@@ -41,7 +41,7 @@ pub fn signed_rank_shift_widened(differences: &[f64], confidence: f64, inflation
     let (rank, reached) = widened_rank(differences.len(), confidence, inflation)?;
     // Halves, so that a sum of two is their average; halving is exact and cannot overflow.
     let halves = Sorted::new(differences.iter().map(|value| value / 2.0))?;
-    let averages = PairSums::within(halves.as_slice());
+    let mut averages = PairSums::within(halves.as_slice());
     Some(Estimate {
         value: averages.median()?,
         low: averages.select(rank)?,

@@ -21,8 +21,9 @@ const LEVEL: f64 = 0.005;
 ///
 /// MSER-5 finds the cut: the one of all in the first half after which the mean of the rest, in batches of five, has the
 /// least standard error. It finds one in noise, too. So the head is suspected only if a rank-sum test between it and the
-/// rest, with its variance multiplied by the inflation of the rest for correlation, has p < 0.005. Nothing is dropped
-/// because of it. Source: K. P. White, "An effective truncation heuristic for bias reduction in simulation output",
+/// rest, with its variance multiplied by the inflation of the rest for correlation, has p < 0.005. A head of less than a
+/// batch is suspected where all of it lies beyond all of the rest and chance does so as rarely. Nothing is dropped because of
+/// it. Source: K. P. White, "An effective truncation heuristic for bias reduction in simulation output",
 /// Simulation 69 (1997) 323–334.
 pub fn warmup_suspected(values: &[f64]) -> Option<u64> {
     if values.len() < LEAST || values.iter().any(|value| !value.is_finite()) {
@@ -32,7 +33,28 @@ pub fn warmup_suspected(values: &[f64]) -> Option<u64> {
     let batches: Vec<f64> = values.chunks_exact(size).map(|batch| batch.iter().sum::<f64>() / size as f64).collect();
     let cut = size * best_cut(&batches);
     let (head, rest) = values.split_at(cut);
-    Some(if cut > 0 && differs(&thinned(head), &thinned(rest)) { cut as u64 } else { 0 })
+    let found = if cut > 0 && differs(&thinned(head), &thinned(rest)) { cut } else { apart(values) };
+    Some(found as u64)
+}
+
+/// How many of the first few values lie beyond all others, where chance does so too rarely: a batch hides them.
+///
+/// Of n values in any order the first k are the k largest with probability 1/C(n, k), and the k smallest as often. Values
+/// that are correlated in time follow one another: the probability is multiplied by the inflation of the rest.
+fn apart(values: &[f64]) -> usize {
+    let n = values.len() as f64;
+    let beyond = |count: usize| {
+        let (head, rest) = values.split_at(count);
+        let range = |part: &[f64]| part.iter().fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(*x), high.max(*x)));
+        let ((head_low, head_high), (rest_low, rest_high)) = (range(head), range(rest));
+        head_low > rest_high || head_high < rest_low
+    };
+    let chance = |count: usize| (0..count).fold(2.0, |chance, done| chance * (done + 1) as f64 / (n - done as f64));
+    let Some(count) = (1..BATCH).rev().find(|count| beyond(*count)) else { return 0 };
+    let rest = thinned(&values[count..]);
+    let widened = Sorted::new(rest.iter().copied()).map_or(f64::INFINITY, |sorted| inflation(&rest, &sorted, 0.5));
+    // Each count is another test.
+    if chance(count) * widened * (BATCH - 1) as f64 <= LEVEL { count } else { 0 }
 }
 
 /// How many batches to cut so that Σ(x − x̄)²/m² of the m that remain is least; of the first half only.
@@ -98,6 +120,20 @@ mod tests {
         }
         assert_eq!(warmup_suspected(&series(1, 0.0, 19)), None);
         assert_eq!(warmup_suspected(&[5.0; 40]), Some(0));
+    }
+
+    #[test]
+    fn a_few_cold_values_are_seen_where_chance_does_not_make_them() {
+        let with_head = |n: usize, head: usize, step: f64| {
+            let mut values = series(2, 0.0, n);
+            values[..head].iter_mut().for_each(|value| *value += step);
+            warmup_suspected(&values)
+        };
+        assert_eq!(with_head(100, 2, 20.0), Some(2));
+        assert_eq!(with_head(100, 3, -20.0), Some(3));
+        // One of a hundred is the largest of all once in a hundred times.
+        assert_eq!(with_head(100, 1, 20.0), Some(0));
+        assert_eq!(with_head(2_000, 1, 20.0), Some(1));
     }
 
     #[test]

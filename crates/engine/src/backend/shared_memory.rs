@@ -56,7 +56,7 @@ impl SharedMemory {
     }
 
     /// What rings a peer's vector and is rung by the host's own of the same number. `other` is the peer's number; without
-    /// it, whoever comes first.
+    /// it, the sandbox, which came after the host.
     ///
     /// # Errors
     /// A failure of the class `timeout` if nobody comes before the deadline, else of the class `protocol`.
@@ -78,7 +78,7 @@ impl SharedMemory {
                 peer.update().map_err(|error| failed(&error))?;
                 id
             }
-            None => peer.wait_for_other(vector + 1, deadline).map_err(|error| failed(&error))?,
+            None => peer.wait_for_newcomer(vector + 1, deadline).map_err(|error| failed(&error))?,
         };
         let of = |bells: &[Bell]| bells.get(usize::from(vector)).cloned();
         match (of(peer.own()), peer.others().get(&id).and_then(|bells| of(bells))) {

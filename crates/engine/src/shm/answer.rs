@@ -3,7 +3,6 @@
 use super::ask::failure;
 use super::{Bells, HostSystem, WaitingMode, thread_cpu_ns};
 use crate::calibrate::pin::stay_on;
-use crate::clock::Clock;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
 use isodyne_shm::lie::Lie;
@@ -42,7 +41,8 @@ pub fn answer(region: Region<'_>, bells: &Bells<'_>, answered: &Answered) -> Res
     }
     let waiting = bells.waiting(answered.waiting).map_err(launch)?;
     let limits = Limits { deadline_ns: answered.deadline.0, patience_ns: answered.patience.as_nanos() as u64 };
-    let peer = Peer { region, system: &HostSystem(Clock), waiting, limits, lie: answered.lie };
+    let system = HostSystem::default();
+    let peer = Peer { region, system: &system, waiting, limits, lie: answered.lie };
     let length = answered.task.copy_bytes();
     let mut copy: Vec<u8> = Vec::new();
     copy.try_reserve_exact(length).map_err(|_| launch(format!("no memory for a frame of {length} B")))?;

@@ -2,7 +2,6 @@
 
 use super::{Bells, HostSystem, Record, WaitingMode};
 use crate::calibrate::pin::stay_on;
-use crate::clock::Clock;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
 use isodyne_shm::fault::Fault;
@@ -56,7 +55,8 @@ fn session(region: Region<'_>, bells: &Bells<'_>, asked: &Asked) -> Result<Recor
     let Asked { task, .. } = asked;
     let waiting = bells.waiting(asked.waiting).map_err(|error| launch(&error))?;
     let limits = Limits { deadline_ns: asked.deadline.0, patience_ns: asked.patience.as_nanos() as u64 };
-    let peer = Peer { region, system: &HostSystem(Clock), waiting, limits, lie: None };
+    let system = HostSystem::default();
+    let peer = Peer { region, system: &system, waiting, limits, lie: None };
     let length = task.copy_bytes();
     let (mut one, mut two) = (buffer(length)?, buffer(length)?);
     let seed = fastrand::u64(..);
@@ -66,6 +66,7 @@ fn session(region: Region<'_>, bells: &Bells<'_>, asked: &Asked) -> Result<Recor
     let mut record = Record::new(asked.warmup.min(task.trips)).ok_or_else(|| launch(&"no histogram"))?;
     let loan = Loan { sources: [&one, &two], proofs: &mut proofs, seed: fastrand::u64(..) };
     session::ask(&peer, task, loan, &mut record).map_err(|fault| failure(&fault))?;
+    record.missed_rings = system.missed_rings();
     Ok(record)
 }
 

@@ -1,11 +1,11 @@
 //! Bells of this host's kernel: futexes in the memory itself, and event counters.
 
-use super::{HostSystem, WaitingMode};
+use super::WaitingMode;
 use crate::clock::Clock;
 use isodyne_core::unit::HostInstant;
 use isodyne_shm::layout::{ANSWER_BELL, ASK_BELL};
 use isodyne_shm::region::Region;
-use isodyne_shm::wait::{Bell, System, Waiting, Woken};
+use isodyne_shm::wait::{Bell, Waiting, Woken};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use rustix::thread::futex;
@@ -108,7 +108,7 @@ impl Bell for EventBell {
                 },
                 Err(errno) => return Woken::Failed(number(errno)),
             }
-            if HostSystem(Clock).now_ns() >= deadline_ns {
+            if Clock.now().0 >= deadline_ns {
                 return Woken::TimedOut;
             }
         }

@@ -18,6 +18,7 @@ pub use record::{Frames, Record};
 
 use crate::clock::Clock;
 use isodyne_shm::wait::{System, Waiting};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// How a side waits.
@@ -67,6 +68,11 @@ impl WaitingMode {
         }
     }
 
+    /// Whether it sleeps until it is rung.
+    pub fn has_bell(self) -> bool {
+        self.looking().is_none()
+    }
+
     /// The loop of a mode that looks; `None` for one that sleeps on a bell.
     fn looking(self) -> Option<Waiting<'static>> {
         match self {
@@ -80,12 +86,26 @@ impl WaitingMode {
 }
 
 /// This host under a session.
-#[derive(Clone, Copy, Debug)]
-pub struct HostSystem(pub Clock);
+#[derive(Debug, Default)]
+pub struct HostSystem {
+    clock: Clock,
+    missed: AtomicU32,
+}
+
+impl HostSystem {
+    /// Rings that did not wake a sleeper.
+    pub fn missed_rings(&self) -> u32 {
+        self.missed.load(Ordering::Relaxed)
+    }
+}
 
 impl System for HostSystem {
     fn now_ns(&self) -> u64 {
-        self.0.now().0
+        self.clock.now().0
+    }
+
+    fn missed_ring(&self) {
+        self.missed.fetch_add(1, Ordering::Relaxed);
     }
 
     fn yield_now(&self) {

@@ -21,6 +21,8 @@ pub struct Record {
     pub frames: Frames,
     /// The stream: its frames and how long it took.
     pub stream: Option<(u32, u64)>,
+    /// Rings that did not wake this side.
+    pub missed_rings: u32,
     /// Trips in front that are not counted.
     warmup: u32,
     /// When the first counted trip began.
@@ -54,6 +56,7 @@ impl Record {
             received: Distribution::new()?,
             frames: Frames::default(),
             stream: None,
+            missed_rings: 0,
             warmup,
             begun_ns: None,
             trained: 0,

@@ -80,7 +80,11 @@ fn item(finding: &Finding, id: &str, name: impl Fn(&CellId) -> (String, Option<u
         None => (None, None),
     };
     let subject: Vec<String> = cell.into_iter().chain(finding.metric.clone()).map(|text| e(&text)).collect();
-    let subject = if subject.is_empty() { "the whole run".to_owned() } else { subject.join(", ") };
+    let subject = match (finding.about.len(), subject.is_empty()) {
+        (0, true) => "the whole run".to_owned(),
+        (0, false) => subject.join(", "),
+        (many, _) => format!("{many} numbers"),
+    };
     let why = RULES.iter().find(|rule| rule.name == finding.rule).map_or("", |rule| rule.why);
     let evidence = if finding.evidence.is_empty() {
         String::new()

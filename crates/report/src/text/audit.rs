@@ -46,6 +46,9 @@ fn one(finding: &Finding, style: Style) -> Vec<String> {
 
 /// What a finding is about, in words.
 pub(crate) fn subject(finding: &Finding) -> String {
+    if let many @ 1.. = finding.about.len() {
+        return format!("{many} numbers");
+    }
     match (&finding.metric, &finding.cell) {
         (Some(metric), Some(cell)) => format!("{} of {}", plain(metric), plain(cell.as_str())),
         (Some(metric), None) => plain(metric),
@@ -105,6 +108,7 @@ mod tests {
             metric: Some("boot_ns".to_owned()),
             message: "all 20 values are 100 ms".to_owned(),
             evidence: (0..8).map(|line| format!("line {line}")).collect(),
+            about: Vec::new(),
         }
     }
 

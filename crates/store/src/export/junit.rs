@@ -70,10 +70,9 @@ pub(super) fn write(source: &Source<'_>, out: &mut dyn Write) -> Result<Vec<Stri
 
 /// Whether a finding is about this number, or about all of the run.
 fn concerns(finding: &Finding, cell: &CellSummary, metric: &str) -> bool {
-    finding.cell.as_ref().is_none_or(|found| *found == cell.cell.id)
-        && finding.metric.as_ref().is_none_or(|found| found == metric)
+    finding.concerns(&cell.cell.id, metric)
         // What is no void and about the whole run stands once, not beside each number.
-        && (finding.weight == Weight::Void || finding.cell.is_some() || finding.metric.is_some())
+        && (finding.weight == Weight::Void || !finding.is_of_whole_run())
 }
 
 /// Whether a cell has its samples.

@@ -14,6 +14,7 @@ mod proof;
 mod reading;
 mod size;
 mod steadiness;
+mod stopping;
 mod units;
 
 use super::Rule;
@@ -49,6 +50,12 @@ pub const RULES: &[Rule] = &[
         summary: "samples that count although their status says they failed, or that have no value",
         why: "a refused request is fast",
         check: proof::failure_counted,
+    },
+    Rule {
+        name: "stopped-unlike-declared",
+        summary: "looks that the plan's rule does not have, or that the samples contradict",
+        why: "who chooses the moment to stop chooses the result",
+        check: stopping::stopped_unlike_declared,
     },
     Rule {
         name: "failures-averaged-in",

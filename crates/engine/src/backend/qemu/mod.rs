@@ -178,6 +178,10 @@ impl Launcher for QemuLauncher {
             path: text(&arguments::disk_path(&place.directory)),
             content: format!("[{} over {}]", disk.method.name(), disk.base.display()),
         }));
+        steps.extend(self.config.ivshmem.as_ref().map(|device| Step::Write {
+            path: format!("descriptor {} of {PROGRAM}", arguments::descriptor::IVSHMEM),
+            content: format!("[{device}]"),
+        }));
         steps.extend([Step::Run { argv }, request("qmp_capabilities"), request("cont")]);
         Description { steps }
     }

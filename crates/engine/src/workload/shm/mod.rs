@@ -176,6 +176,10 @@ impl Session<'_> {
                 metrics.insert("answer_cpu_ratio".to_owned(), cpu_ns as f64 / wall_ns as f64);
             }
         }
+        if self.options.waiting.has_bell() {
+            metrics.insert("ask_missed_rings_count".to_owned(), f64::from(record.missed_rings));
+            metrics.extend(said.missed_rings.map(|rings| ("answer_missed_rings_count".to_owned(), f64::from(rings))));
+        }
         if let crate::shm::WaitingMode::Poll(period) = self.options.waiting {
             for name in ["round_trip_p50", "train_per_trip"] {
                 metrics.insert(format!("{name}_resolution_ns"), period.as_nanos() as f64);

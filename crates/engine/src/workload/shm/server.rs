@@ -19,6 +19,8 @@ pub(super) struct Said {
     pub mapping: String,
     /// Processor time and time of the trips, by the sandbox's own clocks.
     pub trips: Option<(u64, u64)>,
+    /// Rings that did not wake it.
+    pub missed_rings: Option<u32>,
     done: bool,
 }
 
@@ -74,6 +76,7 @@ fn read(text: &str) -> Said {
             ["part", "trips" | "messages", "cpu_ns", cpu, "wall_ns", wall] => {
                 said.trips = cpu.parse().ok().zip(wall.parse().ok());
             }
+            ["missed_rings", count] => said.missed_rings = count.parse().ok(),
             ["done"] => said.done = true,
             _ => {}
         }
@@ -100,10 +103,10 @@ mod tests {
 
     #[test]
     fn only_what_is_understood_is_believed() {
-        let lines =
-            "ready write-back\npart meeting cpu_ns 1 wall_ns 2\npart trips cpu_ns 5 wall_ns 9\nnonsense\ndone\n";
+        let lines = "ready write-back\npart meeting cpu_ns 1 wall_ns 2\npart trips cpu_ns 5 wall_ns 9\nnonsense\nmissed_rings 3\ndone\n";
         let said = verdict(&reply(Some(Outcome::Exited(0)), lines, "")).unwrap();
         assert_eq!((said.mapping.as_str(), said.trips), ("write-back", Some((5, 9))));
+        assert_eq!(said.missed_rings, Some(3));
         let strange = read("ready magic\npart trips cpu_ns -1 wall_ns x\npart trips cpu_ns\n");
         assert_eq!((strange.trips, strange.done, strange.mapping.starts_with("in a way")), (None, false, true));
     }

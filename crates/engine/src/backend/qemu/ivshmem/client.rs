@@ -44,7 +44,8 @@ fn io_error(action: &'static str) -> impl Fn(Errno) -> ClientError {
     move |errno| ClientError::Io { action, source: errno.into() }
 }
 
-/// An interrupt: something to ring, or to be woken by. Many rings before a wait are one.
+/// An interrupt: something to ring, or to be woken by. Many rings before a wait are one. Another process of this host that
+/// has it too could make it block again; a guest cannot.
 #[derive(Clone, Debug)]
 pub struct Bell(Arc<OwnedFd>);
 
@@ -122,6 +123,8 @@ pub struct Client {
     memory: Option<OwnedFd>,
     own: Vec<Bell>,
     others: BTreeMap<u16, Vec<Bell>>,
+    /// Who was there before.
+    earlier: Vec<u16>,
 }
 
 impl Client {
@@ -154,12 +157,15 @@ impl Client {
             memory: None,
             own: Vec::new(),
             others: BTreeMap::new(),
+            earlier: Vec::new(),
         };
         while client.own.len() < usize::from(vectors.max(1)) {
             if !client.step(deadline)? {
                 return Err(ClientError::Deadline("its greeting is not whole"));
             }
         }
+        // The others come before the own interrupts, so all who were there are known now.
+        client.earlier = client.others.keys().copied().collect();
         Ok(client)
     }
 
@@ -216,8 +222,27 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn wait_for_other(&mut self, vectors: u16, deadline: HostInstant) -> Result<u16, ClientError> {
+        self.wait_for(vectors, deadline, |_| true)
+    }
+
+    /// Waits until a peer that came after this one has so many vectors, and gives its number: the lowest one.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn wait_for_newcomer(&mut self, vectors: u16, deadline: HostInstant) -> Result<u16, ClientError> {
+        self.wait_for(vectors, deadline, |was_there| !was_there)
+    }
+
+    fn wait_for(
+        &mut self,
+        vectors: u16,
+        deadline: HostInstant,
+        will_do: impl Fn(bool) -> bool,
+    ) -> Result<u16, ClientError> {
         loop {
-            let ready = |(id, bells): (&u16, &Vec<Bell>)| (bells.len() >= usize::from(vectors)).then_some(*id);
+            let ready = |(id, bells): (&u16, &Vec<Bell>)| {
+                (bells.len() >= usize::from(vectors) && will_do(self.earlier.contains(id))).then_some(*id)
+            };
             if let Some(id) = self.others.iter().find_map(ready) {
                 return Ok(id);
             }
@@ -286,7 +311,11 @@ impl Client {
                     self.others.entry(peer).or_default().push(bell);
                 }
             }
-            (Notice::Left(peer), _) => drop(self.others.remove(&peer)),
+            (Notice::Left(peer), _) => {
+                self.others.remove(&peer);
+                // Its number may be given again, to a newcomer.
+                self.earlier.retain(|id| *id != peer);
+            }
             (Notice::Version | Notice::Memory | Notice::Vector { .. }, _) => {}
         }
         Ok(())

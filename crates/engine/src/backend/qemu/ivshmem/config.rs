@@ -8,6 +8,7 @@ use crate::backend::{PrepareError, chain};
 use crate::clock::Clock;
 use isodyne_core::failure::{Failure, FailureClass};
 use std::error::Error;
+use std::fmt;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -49,6 +50,19 @@ pub enum DeviceConfig {
         /// The socket of a server that is there already; its memory has the size that it has.
         server: Option<PathBuf>,
     },
+}
+
+/// What QEMU inherits.
+impl fmt::Display for DeviceConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain { size_bytes } => write!(f, "shared memory of {size_bytes} B, which cannot be resized"),
+            Self::Doorbell { size_bytes, vectors, server: None } => {
+                write!(f, "a connection to the lab's server: {size_bytes} B of shared memory, {vectors} vectors a peer")
+            }
+            Self::Doorbell { server: Some(path), .. } => write!(f, "a connection to {}", path.display()),
+        }
+    }
 }
 
 impl DeviceConfig {

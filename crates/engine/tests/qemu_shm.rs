@@ -1,0 +1,81 @@
+//! Shared memory with real guests under QEMU: the device's memory, and its interrupts.
+
+#![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
+
+mod guest_support;
+
+use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
+use isodyne_core::factor::{FactorValue, Factors};
+use isodyne_engine::backend::qemu::QemuBackend;
+use isodyne_engine::backend::{Backend, Place, PrepareError};
+use isodyne_engine::host::find_tool;
+use isodyne_engine::lab::{Lab, LabOptions};
+use isodyne_engine::workload::{Attempt, ShmOptions, shm};
+use std::time::Duration;
+
+fn text(value: &str) -> FactorValue {
+    FactorValue::Text(value.to_owned())
+}
+
+/// One sample with this device; `None`, with the reason printed, where it cannot be.
+fn measured(device: &str, stated: &[(&str, FactorValue)]) -> Option<Attempt> {
+    if find_tool("qemu-system-x86_64").is_none() {
+        eprintln!("skipped: there is no qemu-system-x86_64");
+        return None;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let cache = guest_support::cache_with_guest()?;
+    let logs = directory.path().join("run/logs");
+    std::fs::create_dir_all(&logs).unwrap();
+    let run_id = format!("{:08x}", fastrand::u32(..));
+    let options = LabOptions { run_id: &run_id, session: 0, logs: &logs, cache: &cache, guardian: None };
+    let lab = Lab::open(options).unwrap();
+    let mut factors = Factors::from([
+        ("ivshmem".to_owned(), text(device)),
+        ("ivshmem_size".to_owned(), FactorValue::Bytes(8 << 20)),
+        ("frame".to_owned(), FactorValue::Bytes(1 << 20)),
+        ("frames".to_owned(), FactorValue::Count(3)),
+        ("stream".to_owned(), FactorValue::Count(5)),
+    ]);
+    factors.extend(stated.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+    let id = CellId::new(BenchmarkName::Shm, BackendName::Qemu, &factors);
+    let cell = Cell { id, benchmark: BenchmarkName::Shm, backend: BackendName::Qemu, factors, variant: None };
+    let launcher = match QemuBackend.prepare(&cell, &lab) {
+        Ok(launcher) => launcher,
+        Err(PrepareError::Unavailable { reason, hint }) => {
+            eprintln!("skipped: {reason} (hint: {hint})");
+            return None;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let place = Place {
+        name: format!("isodyne-{run_id}-1"),
+        directory: lab.scratch.clone(),
+        log_prefix: lab.logs.join("1-qemu"),
+        agent_patience_s: 240,
+    };
+    let attempt = shm(launcher.as_ref(), &place, &lab, &ShmOptions::of(&cell, Duration::from_secs(240)).unwrap());
+    assert_eq!(lab.close(), Vec::<String>::new());
+    eprintln!("{device}: {:#?} {:#?}", attempt.metrics, attempt.proofs);
+    Some(attempt)
+}
+
+#[test]
+fn a_guest_answers_through_the_devices_memory() {
+    let stated = [("round_trips", FactorValue::Count(20_000)), ("beside", text("two-phase"))];
+    let Some(attempt) = measured("plain", &stated) else { return };
+    assert_eq!(attempt.failure, None);
+    assert!(attempt.metrics["round_trip_p50_ns"] < attempt.metrics["two_phase_round_trip_p50_ns"]);
+    assert!(attempt.metrics["frame_bytes_per_s"] > 0.0 && attempt.metrics["stream_bytes_per_s"] > 0.0);
+    assert!(attempt.proofs.iter().any(|proof| proof.ends_with("is mapped uncached")));
+}
+
+#[test]
+fn a_guest_that_sleeps_is_woken_by_the_device() {
+    let stated = [("round_trips", FactorValue::Count(500)), ("waiting", text("doorbell"))];
+    let Some(attempt) = measured("doorbell", &stated) else { return };
+    assert_eq!(attempt.failure, None);
+    assert!(attempt.metrics["round_trip_p50_ns"] > 0.0 && attempt.metrics["frame_bytes_per_s"] > 0.0);
+    // A side that looked all the time would have used all of it.
+    assert!(attempt.metrics["answer_cpu_ratio"] < 0.98, "{:?}", attempt.metrics);
+}
