@@ -7,6 +7,8 @@ mod shared;
 #[path = "specimen/mod.rs"]
 mod specimen;
 
+use isodyne_core::cell::Cell;
+use isodyne_core::sample::Sample;
 use isodyne_core::streams::RunStreams;
 use isodyne_report::{Figure, Paint, RunView, figure_files, figures, html};
 use shared::{medians, shared};
@@ -123,6 +125,31 @@ fn a_log_that_is_missing_is_in_the_counts() {
     fewer.notes = streams.notes;
     let page = pages::with_view(&run, |view| html(RunView { streams: Some(&fewer), ..view }));
     assert!(page.contains("2 of 3 samples"));
+}
+
+/// As many cells as a plan with every way to wait and every device has, messages in two phases beside each.
+#[test]
+fn a_page_of_many_cells_stays_small() {
+    let ((mut record, samples), mut streams) = shared(10);
+    let (template, twin) = (record.cells[3].clone(), samples);
+    let own: Vec<_> = twin.iter().filter(|sample| sample.cell == template.id).cloned().collect();
+    let found = streams.cells[&template.id].clone();
+    let mut samples = twin;
+    for place in 0..24 {
+        let variant = format!("variant {place}");
+        let id = template.id.of_variant(&variant);
+        samples.extend(own.iter().cloned().map(|sample| Sample {
+            cell: id.clone(),
+            sequence: sample.sequence + 1_000 * (place + 1),
+            ..sample
+        }));
+        streams.cells.insert(id.clone(), found.clone());
+        record.cells.push(Cell { id, variant: Some(variant), ..template.clone() });
+    }
+    let run = (record, samples);
+    let page = pages::with_view(&run, |view| html(RunView { streams: Some(&streams), ..view }));
+    assert!(page.len() < 2_000_000, "{}", page.len());
+    assert!(page.contains(" 48 of 53 are drawn; "), "what is not drawn is said");
 }
 
 #[test]

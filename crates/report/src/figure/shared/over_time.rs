@@ -17,7 +17,7 @@ const TOP: f64 = 24.0;
 const STRIP: f64 = 84.0;
 const HEIGHT: f64 = 132.0;
 /// About how many steps all strips may have together, and each.
-const MOST_STEPS: usize = 6_000;
+const MOST_STEPS: usize = 4_000;
 const MOST_STEPS_EACH: usize = 300;
 /// More samples have no line between them.
 const MOST_LINES: usize = 60;
