@@ -7,7 +7,6 @@ mod chromium;
 #[path = "specimen/pages.rs"]
 mod pages;
 #[path = "specimen/shared.rs"]
-#[allow(dead_code)]
 mod shared;
 #[path = "specimen/mod.rs"]
 mod specimen;

@@ -1,17 +1,19 @@
 //! Figures of shared memory: what they show, what they leave out and say so, and that they stay small.
 
 #[path = "specimen/pages.rs"]
+#[expect(dead_code, reason = "pages that only other tests show")]
 mod pages;
 #[path = "specimen/shared.rs"]
 mod shared;
 #[path = "specimen/mod.rs"]
 mod specimen;
 
-use isodyne_core::cell::Cell;
+use isodyne_core::cell::{Cell, CellId};
 use isodyne_core::sample::Sample;
 use isodyne_core::streams::RunStreams;
 use isodyne_report::{Figure, Paint, RunView, figure_files, figures, html};
-use shared::{medians, shared};
+use shared::shared;
+use std::collections::BTreeMap;
 
 const NAMES: [&str; 8] = [
     "shm-ecdf",
@@ -32,6 +34,12 @@ fn with_shared<T>(samples: u64, show: impl Fn(RunView<'_>) -> T) -> T {
 fn figure(samples: u64, name: &str) -> Figure {
     let all = with_shared(samples, |view| figures(view, Paint::Themed));
     all.into_iter().find(|figure| figure.name == name).unwrap()
+}
+
+/// The medians of the phases of a cell's frames, by name.
+fn medians(streams: &RunStreams, cell: &CellId) -> BTreeMap<String, u64> {
+    let frames = streams.cells.get(cell).map(|cell| &cell.frames);
+    frames.into_iter().flatten().filter_map(|(name, found)| Some((name.clone(), found.quantile(0.5)?))).collect()
 }
 
 fn names(figures: &[Figure]) -> Vec<&str> {

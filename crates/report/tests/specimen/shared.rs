@@ -8,7 +8,6 @@ use isodyne_core::record::RunRecord;
 use isodyne_core::sample::Sample;
 use isodyne_core::stats::Histogram;
 use isodyne_core::streams::{CellStreams, Latencies, RunStreams, STREAM_DIGITS, SampleSeries, Window};
-use std::collections::BTreeMap;
 
 /// Round trips in each sample.
 const TRIPS: u64 = 20_000;
@@ -142,10 +141,4 @@ fn calibration(record: &RunRecord) -> Calibration {
         limits: [("l1", 92e9), ("l2", 41e9), ("l3", 14e9), ("dram", 9.5e9)].map(limit).to_vec(),
         skipped: Vec::new(),
     }
-}
-
-/// The phases by name, for tests that look at single values.
-pub fn medians(streams: &RunStreams, cell: &CellId) -> BTreeMap<String, u64> {
-    let frames = streams.cells.get(cell).map(|cell| &cell.frames);
-    frames.into_iter().flatten().filter_map(|(name, found)| Some((name.clone(), found.quantile(0.5)?))).collect()
 }
