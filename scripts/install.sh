@@ -15,7 +15,7 @@ command -v apt-get >/dev/null 2>&1 || {
 
 # program:package, one per line
 wanted="cc:gcc make:make qemu-system-x86_64:qemu-system-x86 runc:runc crun:crun podman:podman runsc:runsc
-dockerd:docker.io conmon:conmon iptables:iptables newuidmap:uidmap"
+dockerd:docker.io conmon:conmon iptables:iptables newuidmap:uidmap slirp4netns:slirp4netns passt:passt"
 missing=""
 for pair in $wanted; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] || missing="$missing ${pair##*:}"

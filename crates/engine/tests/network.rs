@@ -30,10 +30,12 @@ fn is_root(test: &str) -> bool {
     root
 }
 
-/// Names in a directory of the host.
+/// Names in a directory of the host, but those of other tests that run at this time: ways out and bridges (`i<run>-…`),
+/// and Docker's cards on them.
 fn names(directory: &str) -> BTreeSet<String> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| !(name.starts_with("veth") || name.starts_with('i') && name.contains('-'))).collect()
 }
 
 /// IPv4 packets that came to a sandbox's namespace. (IPv6 speaks by itself now and then.)
@@ -120,7 +122,7 @@ fn a_way_out_has_a_card_and_a_table_and_goes_by_its_name_alone() {
         if let Err(error) = network.reach_out(name, &owner) {
             return skip(test, &format!("no way out: {error}"));
         }
-        assert!(network.describe().ends_with("with NAT"));
+        assert!(network.describe().contains(", with NAT for IPv4"), "{}", network.describe());
         networks.push(network);
     }
     let scratch = std::path::Path::new("/nonexistent");
@@ -159,6 +161,84 @@ fn a_way_out_has_a_card_and_a_table_and_goes_by_its_name_alone() {
     assert_eq!(names("/sys/class/net"), before);
 }
 
+/// Both families leave by the host's address, in a namespace that stands for the host: the real one sees nothing of it.
+#[test]
+fn nat_of_both_families_in_a_host_of_the_tests_own() {
+    let test = "nat_of_both_families_in_a_host_of_the_tests_own";
+    if !is_root(test) {
+        return;
+    }
+    // One end of this is the host, the other is the world.
+    let around = OwnNetwork::for_container("isodyne-0abc0002-1").expect("a world");
+    let (host, world, subnet) = (around.lab(), around.sandbox().expect("a namespace"), around.subnet());
+    let bind = || TcpListener::bind((std::net::Ipv6Addr::UNSPECIFIED, AGENT_PORT));
+    let listener = world.within(bind).expect("a port");
+    let run_id = format!("{:08x}", fastrand::u32(..));
+    let owner = Owner::new(Clock, &run_id);
+    let scratch = std::path::Path::new("/nonexistent");
+    let left = || host.within(|| Ok(leak::survivors(&run_id, scratch))).expect("a look");
+    let tables = |on: bool| {
+        let switches = ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"];
+        for (switch, value) in switches.iter().zip(["1", if on { "1" } else { "0" }]) {
+            std::fs::write(switch, value)?;
+        }
+        Ok(())
+    };
+    let make = |number: u32| {
+        let name = format!("isodyne-{run_id}-{number}");
+        let mut network = OwnNetwork::for_container(&name)?;
+        network.reach_out(&name, &owner)?;
+        Ok(network)
+    };
+
+    host.within(|| tables(true)).expect("forwarding");
+    let networks = match host.within(|| Ok(vec![make(1)?, make(2)?])) {
+        Ok(networks) => networks,
+        Err(error) => return skip(test, &format!("no way out: {error}")),
+    };
+    assert_eq!(left().len(), 4, "two cards, two tables by their names: {:?}", left());
+    assert_eq!(leak::survivors(&run_id, scratch), Vec::<String>::new(), "the real host sees nothing");
+    for (at, network) in networks.iter().enumerate() {
+        assert!(network.describe().ends_with(", with NAT for IPv4 and IPv6"), "{}", network.describe());
+        let sandbox = network.sandbox().expect("a namespace");
+        let ways: [(std::net::IpAddr, std::net::IpAddr); 2] = [
+            (subnet.guest_v4().into(), subnet.host_v4().to_ipv6_mapped().into()),
+            (subnet.guest_v6().into(), subnet.host_v6().into()),
+        ];
+        for (outside, of_host) in ways {
+            let out = || TcpStream::connect_timeout(&(outside, AGENT_PORT).into(), Duration::from_secs(10));
+            let _stream = sandbox.within(out).unwrap_or_else(|error| panic!("{outside} is not reached: {error}"));
+            let (_, peer) = listener.accept().expect("a connection");
+            assert_eq!(peer.ip(), of_host, "the sandbox's address is hidden behind the host's");
+        }
+        // The other sandbox has a way out as well, and no way in.
+        let other = networks[1 - at].subnet();
+        for stranger in [std::net::IpAddr::from(other.guest_v4()), other.guest_v6().into()] {
+            let reach = || TcpStream::connect_timeout(&(stranger, AGENT_PORT).into(), Duration::from_secs(2));
+            let error = sandbox.within(reach).expect_err("another sandbox is not to be reached");
+            assert_ne!(error.kind(), std::io::ErrorKind::ConnectionRefused, "{stranger} has answered");
+        }
+    }
+    let end = |networks: Vec<OwnNetwork>| {
+        host.within(|| {
+            drop(networks);
+            Ok(())
+        })
+        .expect("their end");
+    };
+    end(networks);
+    assert_eq!(left(), Vec::<String>::new());
+
+    // A host that does not forward IPv6: the sandbox reaches out by IPv4 alone, and the sample says so.
+    host.within(|| tables(false)).expect("forwarding");
+    let network = host.within(|| make(3)).expect("a network");
+    assert!(network.describe().ends_with(", with NAT for IPv4"), "{}", network.describe());
+    let out = || TcpStream::connect_timeout(&(subnet.guest_v6(), AGENT_PORT).into(), Duration::from_secs(2));
+    network.sandbox().expect("a namespace").within(out).expect_err("no way out by IPv6");
+    end(vec![network]);
+    assert_eq!(left(), Vec::<String>::new());
+}
+
 #[test]
 fn a_tap_answers_in_its_namespace_only() {
     if !is_root("a_tap_answers_in_its_namespace_only") {
@@ -188,15 +268,11 @@ fn small() -> NetworkOptions {
     }
 }
 
-#[test]
-fn traffic_of_every_container_backend_is_measured_and_proved() {
-    let test = "traffic_of_every_container_backend_is_measured_and_proved";
-    if !is_root(test) {
-        return;
-    }
-    for backend in [BackendName::Runc, BackendName::Crun, BackendName::Runsc, BackendName::Podman] {
+/// What a sample of a kind of network has to have; each family in a sample of its own.
+fn traffic_is_measured_and_proved(test: &str, on: &[(BackendName, &str)], families: &[Family], evidence: &str) {
+    for (backend, kind) in on.iter().copied() {
         let Some(bench) = Bench::new(test, backend) else { continue };
-        let launcher = match bench.prepare(&[("network", FactorValue::Text("own".to_owned()))]) {
+        let launcher = match bench.prepare(&[("network", FactorValue::Text(kind.to_owned()))]) {
             Ok(launcher) => launcher,
             Err(PrepareError::Unavailable { reason, hint }) => {
                 assert!(!hint.is_empty());
@@ -205,7 +281,7 @@ fn traffic_of_every_container_backend_is_measured_and_proved() {
             }
             Err(error) => panic!("{backend}: {error}"),
         };
-        for family in [Family::V4, Family::V6] {
+        for family in families.iter().copied() {
             let place = bench.place();
             let attempt = network(launcher.as_ref(), &place, &bench.lab, &NetworkOptions { family, ..small() });
             assert_eq!(attempt.failure, None, "{backend} {family:?}");
@@ -217,9 +293,40 @@ fn traffic_of_every_container_backend_is_measured_and_proved() {
             }
             let rate = attempt.metrics["open_loop_answers_per_s"];
             assert!(rate <= 520.0, "{backend}: more answers than messages were to be sent: {rate}");
-            assert!(attempt.proofs.iter().any(|proof| proof.contains("network own, subnet 10.")));
+            assert!(attempt.proofs.iter().any(|proof| proof.contains(evidence)), "{:?}", attempt.proofs);
             std::fs::remove_dir_all(&place.directory).expect("the place goes");
         }
+        drop(launcher);
         bench.finish();
     }
+}
+
+#[test]
+fn traffic_of_every_container_backend_is_measured_and_proved() {
+    let test = "traffic_of_every_container_backend_is_measured_and_proved";
+    if !is_root(test) {
+        return;
+    }
+    use BackendName::{Crun, Podman, Runc, Runsc};
+    let on = [Runc, Crun, Runsc, Podman].map(|backend| (backend, "own"));
+    traffic_is_measured_and_proved(test, &on, &[Family::V4, Family::V6], "network own, subnet 10.");
+}
+
+#[test]
+fn traffic_over_a_bridge_of_dockers_is_measured_and_proved() {
+    let test = "traffic_over_a_bridge_of_dockers_is_measured_and_proved";
+    let on = [(BackendName::Docker, "bridge")];
+    let switch = || std::fs::read_to_string("/proc/sys/net/ipv6/conf/all/forwarding").unwrap_or_default();
+    let before = switch();
+    // Docker would switch the host's forwarding on for IPv6: the lab never has it do so.
+    let families = if before.trim() == "1" { vec![Family::V4, Family::V6] } else { vec![Family::V4] };
+    traffic_is_measured_and_proved(test, &on, &families, "network bridge i");
+    assert_eq!(switch(), before, "the host's own switches stay as they are");
+}
+
+#[test]
+fn traffic_of_podman_without_root_is_measured_and_proved() {
+    let test = "traffic_of_podman_without_root_is_measured_and_proved";
+    let on = [(BackendName::Podman, "user")];
+    traffic_is_measured_and_proved(test, &on, &[Family::V4], "network user, forwarded from 127.");
 }

@@ -77,3 +77,11 @@ fn a_machine_in_user_mode_answers_without_root() {
     assert!(attempt.metrics["round_trip_p50_ns"] > 0.0 && attempt.metrics["download_bytes_per_s"] > 0.0);
     assert!(attempt.proofs.iter().any(|proof| proof.contains("network user, forwarded from 127.")));
 }
+
+#[test]
+fn a_machine_by_passt_answers_without_root() {
+    let Some(attempt) = measured("passt", Family::V4, 2) else { return };
+    assert_eq!(attempt.failure, None);
+    assert!(attempt.metrics["round_trip_p50_ns"] > 0.0 && attempt.metrics["download_bytes_per_s"] > 0.0);
+    assert!(attempt.proofs.iter().any(|proof| proof.contains("network passt, forwarded from 127.")));
+}

@@ -77,7 +77,18 @@ pub(crate) fn connect(address: &Address) -> Result<Fd> {
 
 /// Begins to connect and does not wait; [`connected`] says what came of it.
 pub(crate) fn begin_connect(address: &Address) -> Result<Fd> {
+    begin_connect_by(address, None)
+}
+
+/// As [`begin_connect`], by this network card if one is named: then also where no route leads to the address.
+pub(crate) fn begin_connect_by(address: &Address, card: Option<&[u8]>) -> Result<Fd> {
     let fd = socket(address.family(), net::SOCK_STREAM | k::O_NONBLOCK, 0)?;
+    if let Some(card) = card {
+        // SAFETY: the kernel reads the name.
+        unsafe {
+            call!(__NR_setsockopt, fd.number(), net::SOL_SOCKET, net::SO_BINDTODEVICE, card.as_ptr(), card.len())
+        }?;
+    }
     let encoded = address.encode()?;
     // SAFETY: the kernel reads the address.
     match unsafe { call!(__NR_connect, fd.number(), encoded.as_ptr(), encoded.len()) } {
@@ -87,17 +98,20 @@ pub(crate) fn begin_connect(address: &Address) -> Result<Fd> {
 }
 
 /// Whether a connection that was begun is there; not yet is no error.
+///
+/// The error is read behind the look: one that came in between would make an attempt that has failed look like one that
+/// has ended well, since both end the waiting.
 pub(crate) fn connected(fd: &Fd) -> Result<bool> {
+    let mut interests = [super::poll::interest(fd, super::poll::WRITABLE)];
+    if !super::poll::wait(&mut interests, super::poll::Moment::now())? {
+        return Ok(false);
+    }
     let (mut error, mut length) = (0_u32, 4_u32);
     // SAFETY: the kernel writes one number and its length.
     let answer =
         unsafe { call!(__NR_getsockopt, fd.number(), net::SOL_SOCKET, net::SO_ERROR, &raw mut error, &raw mut length) };
     answer?;
-    if error != 0 {
-        return Err(Errno(error));
-    }
-    let mut interests = [super::poll::interest(fd, super::poll::WRITABLE)];
-    super::poll::wait(&mut interests, super::poll::Moment::now())
+    if error == 0 { Ok(true) } else { Err(Errno(error)) }
 }
 
 /// Binds and listens for one connection; `accept` does not block.
@@ -186,6 +200,7 @@ impl Interface {
         request[16..18].copy_from_slice(&UP.to_ne_bytes());
         // SAFETY: as above.
         unsafe { fd.ioctl(ioctl::SIOCSIFFLAGS, &mut request) }?;
+        self.gateway.map_or(Ok(()), greet)?;
         if let Some((address, prefix)) = self.v6 {
             self.add_v6(&fd, address, prefix)?;
         }
@@ -206,7 +221,21 @@ impl Interface {
         wanted[20..].copy_from_slice(&request[16..20]);
         let fd = socket(net::AF_INET6, net::SOCK_DGRAM, 0)?;
         // SAFETY: the request is as large as the kernel's structure, and this call only reads it.
-        unsafe { fd.ioctl(ioctl::SIOCSIFADDR, &mut wanted) }.map(drop)
+        unsafe { fd.ioctl(ioctl::SIOCSIFADDR, &mut wanted) }?;
+        if self.gateway.is_none() {
+            return Ok(());
+        }
+        // Who has a way out by IPv4 has it by IPv6, where the host has one: the gateway is the first of its subnet.
+        let first = Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX) | 1);
+        // The kernel's in6_rtmsg: destination, source, gateway; the way's kind and lengths are zero; metric, and behind the
+        // space for what is not used flags and the interface's number.
+        let mut route = [0_u8; 80];
+        route[32..48].copy_from_slice(&first.octets());
+        route[56..60].copy_from_slice(&1024_u32.to_ne_bytes());
+        route[72..76].copy_from_slice(&u32::from(RTF_UP | RTF_GATEWAY).to_ne_bytes());
+        route[76..].copy_from_slice(&request[16..20]);
+        // SAFETY: as above.
+        unsafe { fd.ioctl(ioctl::SIOCADDRT, &mut route) }.map(drop)
     }
 
     /// A request of 40 bytes that begins with the interface's name of up to 15 bytes and a zero byte.
@@ -226,9 +255,22 @@ fn internet(address: [u8; 4]) -> [u8; 16] {
     bytes
 }
 
+/// Sends a byte to nobody's port on the gateway. Who speaks for a network (passt does) learns from a guest's first frame
+/// where the guest is, and a guest without DHCP would be silent until it is spoken to.
+fn greet(gateway: Ipv4Addr) -> Result<()> {
+    const DISCARD: u16 = 9;
+    let fd = socket(net::AF_INET, net::SOCK_DGRAM, 0)?;
+    let encoded = Address::Tcp(SocketAddr::new(gateway.into(), DISCARD)).encode()?;
+    // SAFETY: the kernel reads the address; nothing is sent by this.
+    unsafe { call!(__NR_connect, fd.number(), encoded.as_ptr(), encoded.len()) }?;
+    fd.write(&[0]).map(drop)
+}
+
+/// The route is there, and leads by a gateway.
+const RTF_UP: u16 = 1;
+const RTF_GATEWAY: u16 = 2;
+
 fn add_default_route(fd: &Fd, gateway: Ipv4Addr) -> Result<()> {
-    const RTF_UP: u16 = 1;
-    const RTF_GATEWAY: u16 = 2;
     // The kernel's rtentry on machines of 64 bits: destination, gateway and mask behind the first 8 bytes, then flags.
     let mut route = [0_u8; 120];
     route[8..24].copy_from_slice(&internet([0; 4]));

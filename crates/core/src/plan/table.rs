@@ -216,7 +216,8 @@ const NAT: Key = factor(
     "nat",
     Kind::Flag,
     DefaultValue::Flag(false),
-    "With `network = \"own\"`: let the sandbox reach out through the host (IPv4), by an nftables table of its own.",
+    "With `network = \"own\"`: let the sandbox reach out through the host, by an nftables table of its own: by IPv4, \
+     and by IPv6 where the host forwards it.",
 );
 
 const MEMORY_LIMIT: Key = factor(
@@ -281,12 +282,27 @@ const PODMAN: &[Key] = &[
         DefaultValue::Text("auto"),
         "The OCI runtime under Podman; `auto` takes one that works here.",
     ),
-    OWN_NETWORK,
+    factor(
+        "network",
+        Kind::Choice(&["none", "own", "user"]),
+        DefaultValue::Text("none"),
+        "Loopback alone (`none`), a card on a subnet of its own in a network namespace of its own (`own`, takes root), or \
+         Podman's way for users without root, `slirp4netns` with a forwarded port (`user`).",
+    ),
     NAT,
     MEMORY_LIMIT,
 ];
 
-const DOCKER: &[Key] = &[MEMORY_LIMIT];
+const DOCKER: &[Key] = &[
+    factor(
+        "network",
+        Kind::Choice(&["none", "bridge"]),
+        DefaultValue::Text("none"),
+        "Loopback alone (`none`), or a network of Docker's for each container (`bridge`): a bridge in the host's namespace \
+         with a subnet of its own and without a way out.",
+    ),
+    MEMORY_LIMIT,
+];
 
 const QEMU: &[Key] = &[
     program("`qemu-system-x86_64` in PATH"),
@@ -318,10 +334,10 @@ const QEMU: &[Key] = &[
     GUEST_CONSOLE,
     factor(
         "network",
-        Kind::Choice(&["none", "own", "user"]),
+        Kind::Choice(&["none", "own", "user", "passt"]),
         DefaultValue::Text("none"),
-        "Loopback alone (`none`), a tap on a subnet of its own in a network namespace of its own (`own`, takes root), or \
-         QEMU's own network stack with a forwarded port (`user`).",
+        "Loopback alone (`none`), a tap on a subnet of its own in a network namespace of its own (`own`, takes root), \
+         QEMU's own network stack with a forwarded port (`user`), or the same by the program `passt` (`passt`).",
     ),
     NAT,
     factor(
@@ -539,6 +555,7 @@ pub const CONFLICTS: &[Conflict] = &[
     },
     microvm_without_network("own"),
     microvm_without_network("user"),
+    microvm_without_network("passt"),
     serial_without_console(BackendName::Firecracker),
     serial_without_console(BackendName::CloudHypervisor),
     Conflict {

@@ -4,19 +4,23 @@
 //! the lab's descriptors and the sandbox hold, so that sandboxes, runs and the host never meet, and the end of the lab is
 //! the end of all of it. The host's end of every connection is a socket that a thread of the lab has opened inside.
 
+mod bridge;
 mod namespace;
 mod netlink;
 mod nft;
 mod own;
+mod passt;
 mod subnet;
 mod tap;
 pub(crate) mod uplink;
 mod user;
 
+pub use bridge::BridgeNetwork;
 pub use namespace::Namespace;
 pub use own::{OwnNetwork, SANDBOX_CARD};
+pub use passt::{PasstNetwork, argv as passt_argv};
 pub use subnet::Subnet;
-pub use user::UserNetwork;
+pub use user::{INSIDE, UserNetwork};
 
 use crate::backend::{PrepareError, Step};
 use crate::clock::Clock;
@@ -42,8 +46,10 @@ pub enum NetworkKind {
         /// Whether the sandbox can reach out through the host.
         nat: bool,
     },
-    /// Through a program that speaks for the guest; without root.
+    /// Through the backend's own program that speaks for the guest; without root.
     User,
+    /// Through `passt`, which speaks for the guest; without root.
+    Passt,
 }
 
 /// The family of a connection's addresses.
@@ -91,7 +97,15 @@ impl NetworkKind {
         match word {
             "none" => Ok(Self::None),
             "user" => Ok(Self::User),
-            "own" if lab.host.root => Ok(Self::Own { nat }),
+            "passt" => Ok(Self::Passt),
+            "own" if lab.host.root => match Namespace::create() {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(PrepareError::Unavailable {
+                    reason: error.to_string(),
+                    hint: format!("give the lab these capabilities (a container: `--privileged`), or {rootless}"),
+                }),
+                // Any other refusal is of this moment: a sample that meets it says so.
+                _ => Ok(Self::Own { nat }),
+            },
             "own" => Err(PrepareError::Unavailable {
                 reason: "a network of its own takes network namespaces, which takes root".to_owned(),
                 hint: format!("run as root, or {rootless}"),
@@ -99,7 +113,7 @@ impl NetworkKind {
             other => Err(PrepareError::Invalid {
                 key: format!("backend.{}.network", cell.backend),
                 message: format!("unknown kind of network `{other}`"),
-                hint: "use `none` or `own`, or `user` with QEMU".to_owned(),
+                hint: "use `none` or `own`, `user` with QEMU and podman, or `passt` with QEMU".to_owned(),
             }),
         }
     }
@@ -120,7 +134,7 @@ impl NetworkKind {
     /// Class `launch`, with what the host refused.
     pub fn for_container(self, name: &str, lab: &Lab) -> Result<Option<Arc<OwnNetwork>>, Failure> {
         match self {
-            Self::None | Self::User => Ok(None),
+            Self::None | Self::User | Self::Passt => Ok(None),
             Self::Own { nat } => {
                 let made = OwnNetwork::for_container(name).and_then(|mut network| {
                     if nat {

@@ -21,8 +21,12 @@ impl Namespace {
     /// Makes an empty one, in which only the loopback interface is up.
     ///
     /// # Errors
-    /// The host's: this takes CAP_SYS_ADMIN.
+    /// The host's; without the rights it says which.
     pub fn create() -> io::Result<Self> {
+        Self::make().map_err(explain)
+    }
+
+    fn make() -> io::Result<Self> {
         let namespace = in_thread(|| {
             // SAFETY: only the network namespace of this thread changes; it shares no file table by this, and it ends
             // with this closure.
@@ -48,6 +52,15 @@ impl Namespace {
     pub fn path(&self) -> PathBuf {
         format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd()).into()
     }
+}
+
+/// Root in a container may do less than root.
+fn explain(error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return error;
+    }
+    let rights = "this takes CAP_SYS_ADMIN and CAP_NET_ADMIN, which root in a container has not by itself";
+    io::Error::new(error.kind(), format!("no network namespace: {error}; {rights}"))
 }
 
 impl AsFd for Namespace {

@@ -3,9 +3,11 @@
 //!
 //! By the layout of `linux/netfilter/nf_tables.h`; numbers there are big-endian.
 
+use super::Family;
 use super::netlink::{Netlink, Request, messages};
+use std::collections::BTreeSet;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 const NEWTABLE: u16 = subsystem(0);
 const GETTABLE: u16 = subsystem(1);
@@ -18,7 +20,8 @@ const ACK: u16 = 0x4;
 const CREATE: u16 = 0x400;
 const APPEND: u16 = 0x800;
 const DUMP: u16 = 0x300;
-const IPV4: u8 = 2;
+/// Of every family.
+const ANY: u8 = 0;
 /// The attribute holds others.
 const NESTED: u16 = 0x8000;
 const CHAIN: &[u8] = b"out\0";
@@ -29,12 +32,21 @@ const fn subsystem(message: u16) -> u16 {
     (10 << 8) | message
 }
 
-/// Adds a table in the namespace of this thread that translates what leaves: all of it, or what comes from one address.
-pub(super) fn masquerade(table: &str, source: Option<Ipv4Addr>) -> io::Result<()> {
-    let table = name(table)?;
-    let mut new_table = message(NEWTABLE, CREATE | ACK);
+/// The number of a family.
+fn number(family: Family) -> u8 {
+    match family {
+        Family::V4 => 2,
+        Family::V6 => 10,
+    }
+}
+
+/// Adds a table in the namespace of this thread that translates what leaves: all of a family, or what comes from one of
+/// its addresses.
+pub(super) fn masquerade(table: &str, family: Family, source: Option<IpAddr>) -> io::Result<()> {
+    let (table, family) = (name(table)?, number(family));
+    let mut new_table = message(NEWTABLE, family, CREATE | ACK);
     new_table.attribute(1, &table);
-    let mut chain = message(NEWCHAIN, CREATE | ACK);
+    let mut chain = message(NEWCHAIN, family, CREATE | ACK);
     chain.attribute(1, &table);
     chain.attribute(3, CHAIN);
     chain.nested(4 | NESTED, |hook| {
@@ -44,14 +56,18 @@ pub(super) fn masquerade(table: &str, source: Option<Ipv4Addr>) -> io::Result<()
         Ok(())
     })?;
     chain.attribute(7, b"nat\0");
-    let mut rule = message(NEWRULE, CREATE | APPEND | ACK);
+    let mut rule = message(NEWRULE, family, CREATE | APPEND | ACK);
     rule.attribute(1, &table);
     rule.attribute(2, CHAIN);
     rule.nested(4 | NESTED, |expressions| {
         if let Some(source) = source {
+            let (octets, offset) = match source {
+                IpAddr::V4(source) => (source.octets().to_vec(), 12),
+                IpAddr::V6(source) => (source.octets().to_vec(), 8),
+            };
             expression(expressions, b"payload\0", |data| {
-                // Into register 1, of the network header, 4 bytes from 12 on: the source address.
-                for (kind, number) in [(1, 1_u32), (2, 1), (3, 12), (4, 4)] {
+                // Into register 1, of the network header, so many bytes from there on: the source address.
+                for (kind, number) in [(1, 1_u32), (2, 1), (3, offset), (4, octets.len() as u32)] {
                     data.attribute(kind, &number.to_be_bytes());
                 }
                 Ok(())
@@ -61,7 +77,7 @@ pub(super) fn masquerade(table: &str, source: Option<Ipv4Addr>) -> io::Result<()
                 data.attribute(1, &1_u32.to_be_bytes());
                 data.attribute(2, &0_u32.to_be_bytes());
                 data.nested(3 | NESTED, |value| {
-                    value.attribute(1, &source.octets());
+                    value.attribute(1, &octets);
                     Ok(())
                 })
             })?;
@@ -71,25 +87,32 @@ pub(super) fn masquerade(table: &str, source: Option<Ipv4Addr>) -> io::Result<()
     batch(vec![new_table, chain, rule])
 }
 
-/// Removes a table with everything in it; being gone already is success.
+/// Removes the tables of this name, of both families, with everything in them; being gone already is success.
 pub(super) fn remove(table: &str) -> io::Result<()> {
-    let mut request = message(DELTABLE, ACK);
-    request.attribute(1, &name(table)?);
-    match batch(vec![request]) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
+    let table = name(table)?;
+    for family in [Family::V4, Family::V6] {
+        let mut request = message(DELTABLE, number(family), ACK);
+        request.attribute(1, &table);
+        match batch(vec![request]) {
+            // A kernel without tables of a family has none to remove.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
+            other => other?,
+        }
     }
+    Ok(())
 }
 
-/// The tables in the namespace of this thread whose names begin with `prefix`.
+/// The tables in the namespace of this thread whose names begin with `prefix`: each name once, whatever its families.
 pub(super) fn list(prefix: &str) -> io::Result<Vec<String>> {
-    let answers = Netlink::netfilter()?.dump(message(GETTABLE, DUMP))?;
+    let answers = Netlink::netfilter()?.dump(message(GETTABLE, ANY, DUMP))?;
     let names = messages(&answers).filter(|(kind, _)| *kind == NEWTABLE).filter_map(|(_, message)| {
         // The name is the first attribute: 4 bytes of length and kind, the text and a zero byte.
         let text = message.get(TABLE_ATTRIBUTES + 4..)?.split(|byte| *byte == 0).next()?;
         String::from_utf8(text.to_vec()).ok()
     });
-    Ok(names.filter(|name| name.starts_with(prefix)).collect())
+    let names: BTreeSet<String> = names.filter(|name| name.starts_with(prefix)).collect();
+    Ok(names.into_iter().collect())
 }
 
 fn name(text: &str) -> io::Result<Vec<u8>> {
@@ -99,9 +122,9 @@ fn name(text: &str) -> io::Result<Vec<u8>> {
     Ok([text.as_bytes(), &[0]].concat())
 }
 
-fn message(kind: u16, flags: u16) -> Request {
+fn message(kind: u16, family: u8, flags: u16) -> Request {
     let mut request = Request::with_flags(kind, flags);
-    request.push(&[IPV4, 0, 0, 0]);
+    request.push(&[family, 0, 0, 0]);
     request
 }
 

@@ -2,7 +2,7 @@
 
 use super::netlink::Netlink;
 use super::{Family, Namespace, Network, Subnet, connect, tap, uplink};
-use crate::ownership::{Owned, Owner};
+use crate::ownership::Owner;
 use isodyne_core::unit::HostInstant;
 use std::io;
 use std::net::{IpAddr, TcpStream};
@@ -25,7 +25,7 @@ pub struct OwnNetwork {
     /// What a virtual machine's card is connected to, until it is taken.
     tap: Mutex<Option<OwnedFd>>,
     /// The way out, if the sandbox has one.
-    uplink: Option<Owned>,
+    uplink: Option<uplink::Uplink>,
 }
 
 impl OwnNetwork {
@@ -75,17 +75,21 @@ impl OwnNetwork {
         Ok(Self { subnet, lab, sandbox: None, tap: Mutex::new(Some(tap)), uplink: None })
     }
 
-    /// Lets the sandbox reach out through the host (IPv4). A virtual machine has to be told its gateway, the lab's end.
+    /// Lets the sandbox reach out through the host: by IPv4, and by IPv6 where the host forwards it. A virtual machine has
+    /// to be told its gateway, the lab's end.
     ///
     /// # Errors
     /// The host's; what was made of it is removed.
     pub fn reach_out(&mut self, name: &str, owner: &Owner) -> io::Result<()> {
-        self.uplink = Some(uplink::create(name, &self.lab, owner)?);
-        let gateway = self.subnet.host_v4().into();
-        match &self.sandbox {
-            Some(sandbox) => sandbox.within(|| Netlink::open()?.add_default_route(SANDBOX_CARD, gateway)),
-            None => Ok(()),
-        }
+        let uplink = uplink::create(name, &self.lab, owner)?;
+        let gateway_v6 = uplink.has_v6().then(|| self.subnet.host_v6().into());
+        self.uplink = Some(uplink);
+        let Some(sandbox) = &self.sandbox else { return Ok(()) };
+        sandbox.within(|| {
+            let mut netlink = Netlink::open()?;
+            netlink.add_default_route(SANDBOX_CARD, self.subnet.host_v4().into())?;
+            gateway_v6.map_or(Ok(()), |gateway| netlink.add_default_route(SANDBOX_CARD, gateway))
+        })
     }
 
     /// The namespace that the sandbox is to join; `None` for a virtual machine.
@@ -134,6 +138,11 @@ impl Network for OwnNetwork {
     }
 
     fn describe(&self) -> String {
-        format!("network own, subnet {}{}", self.subnet, if self.uplink.is_some() { ", with NAT" } else { "" })
+        let nat = match &self.uplink {
+            None => "",
+            Some(uplink) if uplink.has_v6() => ", with NAT for IPv4 and IPv6",
+            Some(_) => ", with NAT for IPv4",
+        };
+        format!("network own, subnet {}{nat}", self.subnet)
     }
 }

@@ -68,6 +68,11 @@ impl Subnet {
         Ipv6Addr::from((u128::from(self.v6) << 64) | 2)
     }
 
+    /// What its addresses begin with.
+    pub fn bases(self) -> [IpAddr; 2] {
+        [Ipv4Addr::from(self.v4).into(), Ipv6Addr::from(u128::from(self.v6) << 64).into()]
+    }
+
     /// Both addresses of the lab's end with their prefixes.
     pub fn host(self) -> [(IpAddr, u8); 2] {
         [(self.host_v4().into(), PREFIX_V4), (self.host_v6().into(), PREFIX_V6)]
@@ -87,8 +92,8 @@ impl Subnet {
 
 impl fmt::Display for Subnet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let v6 = Ipv6Addr::from(u128::from(self.v6) << 64);
-        write!(f, "{}/{PREFIX_V4} {v6}/{PREFIX_V6}", Ipv4Addr::from(self.v4))
+        let [v4, v6] = self.bases();
+        write!(f, "{v4}/{PREFIX_V4} {v6}/{PREFIX_V6}")
     }
 }
 

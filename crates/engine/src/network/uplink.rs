@@ -6,15 +6,19 @@
 //! never touched.
 
 use super::netlink::Netlink;
-use super::{Namespace, Subnet, nft};
+use super::{Family, Namespace, Subnet, nft};
 use crate::backend::PrepareError;
 use crate::ownership::{Owned, Owner, Resource};
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
-const ROUTES: &str = "/proc/net/route";
+const FORWARDING_V6: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
+// Of the thread: `/proc/net` is the process's, which may be in another namespace.
+const ROUTES: &str = "/proc/thread-self/net/route";
+const ROUTES_V6: &str = "/proc/thread-self/net/ipv6_route";
+const CARDS: &str = "/proc/thread-self/net/dev";
 /// The lab's end, in the lab's namespace.
 const LAB_CARD: &str = "up0";
 /// The kernel's limit of a card's name.
@@ -22,10 +26,23 @@ const NAME_MOST: usize = 15;
 /// Subnets that are tried before it is given up.
 const TRIES: usize = 64;
 
+/// A way out. Dropped, it is removed.
+#[derive(Debug)]
+pub(super) struct Uplink {
+    _owned: Owned,
+    has_v6: bool,
+}
+
+impl Uplink {
+    /// Whether IPv6 packets leave by it as well.
+    pub(super) fn has_v6(&self) -> bool {
+        self.has_v6
+    }
+}
+
 /// Says why sandboxes cannot reach out through this host, if so.
 pub(super) fn check() -> Result<(), PrepareError> {
-    let forwards = std::fs::read_to_string(FORWARDING).is_ok_and(|text| text.trim() == "1");
-    if forwards {
+    if is_on(FORWARDING) {
         return Ok(());
     }
     Err(PrepareError::Unavailable {
@@ -34,24 +51,76 @@ pub(super) fn check() -> Result<(), PrepareError> {
     })
 }
 
-/// Makes the way out of a lab's namespace. It is removed with what is returned.
-pub(super) fn create(name: &str, lab: &Namespace, owner: &Owner) -> io::Result<Owned> {
+/// Whether the host forwards IPv6. (Docker switches it on by itself for a network with IPv6, which can take a host's own
+/// routes from it: so the lab asks for IPv6 only where it is on.)
+pub(crate) fn forwards_v6() -> bool {
+    is_on(FORWARDING_V6)
+}
+
+fn is_on(switch: &str) -> bool {
+    std::fs::read_to_string(switch).is_ok_and(|text| text.trim() == "1")
+}
+
+/// Makes the way out of a lab's namespace: for IPv4, and for IPv6 where the host forwards it. It is removed with what is
+/// returned.
+pub(super) fn create(name: &str, lab: &Namespace, owner: &Owner) -> io::Result<Uplink> {
     let card = card_of(name);
     let owned = owner.own(Resource::Uplink(name.to_owned()));
     let mut netlink = Netlink::open()?;
     netlink.add_pair(&card, LAB_CARD, lab.as_fd())?;
     let subnet = give_subnet(&mut netlink, &card, name)?;
     netlink.up(&card)?;
-    nft::masquerade(name, Some(subnet.guest_v4()))?;
+    nft::masquerade(name, Family::V4, Some(subnet.guest_v4().into()))?;
     lab.within(|| {
         let mut netlink = Netlink::open()?;
         netlink.add_address(LAB_CARD, subnet.guest_v4().into(), super::subnet::PREFIX_V4)?;
         netlink.up(LAB_CARD)?;
         netlink.add_default_route(LAB_CARD, subnet.host_v4().into())?;
-        nft::masquerade("isodyne", None)?;
+        nft::masquerade("isodyne", Family::V4, None)?;
         std::fs::write(FORWARDING, "1")
     })?;
-    Ok(owned)
+    let has_v6 = forwards_v6();
+    if has_v6 {
+        create_v6(name, subnet, lab)?;
+    }
+    Ok(Uplink { _owned: owned, has_v6 })
+}
+
+/// The same for IPv6, on the cards that are there.
+fn create_v6(name: &str, subnet: Subnet, lab: &Namespace) -> io::Result<()> {
+    let prefix = super::subnet::PREFIX_V6;
+    if is_used_v6(&std::fs::read_to_string(ROUTES_V6)?, subnet.host_v6()) {
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, format!("the host has a route to {subnet} already")));
+    }
+    Netlink::open()?.add_address(&card_of(name), subnet.host_v6().into(), prefix)?;
+    nft::masquerade(name, Family::V6, Some(subnet.guest_v6().into()))?;
+    lab.within(|| {
+        let mut netlink = Netlink::open()?;
+        netlink.add_address(LAB_CARD, subnet.guest_v6().into(), prefix)?;
+        netlink.add_default_route(LAB_CARD, subnet.host_v6().into())?;
+        nft::masquerade("isodyne", Family::V6, None)?;
+        std::fs::write(FORWARDING_V6, "1")
+    })
+}
+
+/// A subnet for a bridge of a sandbox that no route of this host overlaps at this moment.
+pub(super) fn free_subnet(name: &str) -> io::Result<Subnet> {
+    let (routes, routes_v6) =
+        (std::fs::read_to_string(ROUTES)?, std::fs::read_to_string(ROUTES_V6).unwrap_or_default());
+    let mut subnet = Subnet::of(name);
+    for _ in 0..TRIES {
+        if !is_used(&routes, subnet.host_v4(), None) && !is_used_v6(&routes_v6, subnet.host_v6()) {
+            return Ok(subnet);
+        }
+        for _ in 0..=fastrand::u32(..1000) {
+            subnet = subnet.next();
+        }
+    }
+    Err(no_subnet())
+}
+
+fn no_subnet() -> io::Error {
+    io::Error::new(io::ErrorKind::AddrInUse, "no subnet of 10.128.0.0/9 is free on this host")
 }
 
 /// Gives the card an address of a subnet that nothing else on this host has.
@@ -71,7 +140,7 @@ fn give_subnet(netlink: &mut Netlink, card: &str, name: &str) -> io::Result<Subn
             subnet = subnet.next();
         }
     }
-    Err(io::Error::new(io::ErrorKind::AddrInUse, "no subnet of 10.128.0.0/9 is free on this host"))
+    Err(no_subnet())
 }
 
 /// Whether a route of another card than `own` overlaps the subnet of an address. The default route does not count.
@@ -83,6 +152,18 @@ fn is_used(routes: &str, address: Ipv4Addr, own: Option<&str>) -> bool {
         let (Some(destination), Some(mask)) = (destination, mask) else { return false };
         let common = mask & (u32::MAX << 2);
         mask != 0 && card != own && destination & common == u32::from(address) & common
+    })
+}
+
+/// Whether a route overlaps the subnet of an address. The default route does not count.
+fn is_used_v6(routes: &str, address: Ipv6Addr) -> bool {
+    routes.lines().any(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        let destination = fields.next().and_then(|text| u128::from_str_radix(text, 16).ok());
+        let length = fields.next().and_then(|text| u32::from_str_radix(text, 16).ok());
+        let (Some(destination), Some(length @ 1..=128)) = (destination, length) else { return false };
+        let common = u128::MAX << (128 - length.min(u32::from(super::subnet::PREFIX_V6)));
+        destination & common == u128::from(address) & common
     })
 }
 
@@ -123,8 +204,9 @@ pub(crate) fn sweep(run_id: &str) -> Vec<String> {
 
 fn cards(run_id: &str) -> impl Iterator<Item = String> {
     let prefix = format!("i{run_id}-");
-    let entries = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(move |name| name.starts_with(&prefix))
+    let table = std::fs::read_to_string(CARDS).unwrap_or_default();
+    let names = table.lines().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));
+    names.filter(move |name| name.starts_with(&prefix)).collect::<Vec<_>>().into_iter()
 }
 
 /// A host without nftables, or a user who may not ask, has none.
@@ -133,7 +215,7 @@ fn tables(run_id: &str) -> Vec<String> {
 }
 
 /// The name of the host's card: the run's name, and the sandbox's number as short as it goes.
-fn card_of(name: &str) -> String {
+pub(super) fn card_of(name: &str) -> String {
     let rest = name.strip_prefix("isodyne-").unwrap_or(name);
     let (run, number) = rest.rsplit_once('-').unwrap_or((rest, ""));
     let number = number.parse::<u64>().unwrap_or_else(|_| super::subnet::hash(number.as_bytes()));
@@ -177,5 +259,18 @@ mod tests {
         assert!(!is_used(routes, Ipv4Addr::new(10, 128, 0, 5), Some("i7f-1")));
         assert!(!is_used(routes, Ipv4Addr::new(10, 128, 0, 1), None));
         assert!(!is_used("", Ipv4Addr::LOCALHOST, None));
+    }
+
+    #[test]
+    fn a_route_of_ipv6_that_overlaps_is_seen() {
+        let routes = "fd0102030405000700000000000000000 40 0 0 eth0\n\
+                      fd010203040500070000000000000000 40 00000000000000000000000000000000 00 0 0 eth0\n\
+                      fd11000000000000000000000000000 10 0 0 tun0\n\
+                      fdff0000000000000000000000000000 10 00000000000000000000000000000000 00 0 0 tun0\n\
+                      00000000000000000000000000000000 00 00000000000000000000000000000000 00 0 0 eth0\n";
+        let used = |text: &str| is_used_v6(routes, text.parse().unwrap());
+        assert!(used("fd01:203:405:7::1") && used("fdff:1:2:3::1"));
+        assert!(!used("fd01:203:405:8::1") && !used("fdfe:1:2:3::1"));
+        assert!(!is_used_v6("", Ipv6Addr::LOCALHOST) && !is_used_v6("x y\n", Ipv6Addr::LOCALHOST));
     }
 }

@@ -9,6 +9,10 @@ use isodyne_core::unit::HostInstant;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 
+/// The guest's address, the length of its prefix, and its gateway, the same in every guest: they are inside of the program
+/// that speaks for it.
+pub const INSIDE: [&str; 3] = ["10.0.2.15", "24", "10.0.2.2"];
+
 /// A network in user mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserNetwork {

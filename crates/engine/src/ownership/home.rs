@@ -25,18 +25,25 @@ impl Home {
             Resource::PodmanContainer { command, .. } if rustix::process::geteuid().is_root() => {
                 Some(Self::Podman(command.clone()))
             }
-            Resource::DockerContainer { socket, .. } => Some(Self::Docker(socket.clone())),
+            Resource::DockerContainer { socket, .. } | Resource::DockerNetwork { socket, .. } => {
+                Some(Self::Docker(socket.clone()))
+            }
             _ => None,
         }
     }
 
-    /// The containers in it whose names begin with `prefix`, one line each.
+    /// The containers in it, and the networks, whose names begin with `prefix`, one line each.
     pub(super) fn containers(&self, prefix: &str) -> Vec<String> {
         let (names, place) = match self {
             Self::Oci(root) => (oci::list(root, prefix), root.display().to_string()),
             Self::Podman(command) => (podman::list_with_prefix(command, prefix), "podman's store".to_owned()),
             Self::Docker(socket) => (docker::list_with_prefix(socket, prefix), socket.display().to_string()),
         };
-        names.into_iter().map(|name| format!("container {name} in {place}")).collect()
+        let networks = match self {
+            Self::Docker(socket) => docker::list_networks(socket, prefix),
+            Self::Oci(_) | Self::Podman(_) => Vec::new(),
+        };
+        let containers = names.into_iter().map(|name| format!("container {name} in {place}"));
+        containers.chain(networks.into_iter().map(|name| format!("network {name} in {place}"))).collect()
     }
 }

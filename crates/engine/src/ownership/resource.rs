@@ -55,6 +55,13 @@ pub enum Resource {
         /// The container.
         name: String,
     },
+    /// A network of Docker's that one sandbox has.
+    DockerNetwork {
+        /// The daemon's socket.
+        socket: PathBuf,
+        /// The network.
+        name: String,
+    },
     /// A sandbox's way out through the host: a network card and a table of nftables, by the sandbox's name.
     Uplink(String),
     /// What is mounted on a directory, with everything that is mounted in it.
@@ -89,6 +96,7 @@ impl Resource {
             Self::OciContainer { program, root, name } => all_gone(oci::remove(program, root, name)),
             Self::PodmanContainer { command, name } => all_gone(podman::remove(command, name)),
             Self::DockerContainer { socket, name } => all_gone(docker::remove(socket, name)),
+            Self::DockerNetwork { socket, name } => all_gone(docker::remove_network(socket, name)),
             Self::Uplink(name) => uplink::remove(name),
             Self::Mount(path) => unmount_all(path),
             Self::PodmanImage { command, tag } => all_gone(podman::remove_image(command, tag)),
@@ -103,6 +111,7 @@ impl Resource {
             Self::Directory(_)
                 | Self::File(_)
                 | Self::Cgroup(_)
+                | Self::DockerNetwork { .. }
                 | Self::Uplink(_)
                 | Self::Mount(_)
                 | Self::PodmanImage { .. }

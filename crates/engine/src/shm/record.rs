@@ -8,6 +8,9 @@ use isodyne_shm::two_phase::MessageTimes;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+/// A phase of a frame: its name, and its time.
+type Phase = (&'static str, fn(&FrameTimes) -> u64);
+
 /// Everything that was measured in one session.
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -80,7 +83,7 @@ impl Record {
         }
         let rate = |bytes: f64, ns: u64| bytes * 1e9 / ns.max(1) as f64;
         let bytes = frame_bytes as f64;
-        let times: [(&str, fn(&FrameTimes) -> u64); 6] = [
+        let times: [Phase; 6] = [
             ("copy_in", |times| times.copy_in_ns),
             ("notify", |times| times.notify_ns),
             ("answer", |times| times.answer_ns),

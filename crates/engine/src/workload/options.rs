@@ -5,7 +5,7 @@ use crate::application::Application;
 use crate::backend::{Launcher, Place, PrepareError};
 use crate::lab::Lab;
 use crate::network::Family;
-use isodyne_core::cell::{BenchmarkName, Cell};
+use isodyne_core::cell::{BackendName, BenchmarkName, Cell};
 use isodyne_core::factor::FactorValue;
 use std::time::Duration;
 
@@ -47,9 +47,12 @@ impl WorkloadOptions {
         }
         if matches!(word("network"), None | Some("none")) {
             let backend = cell.backend;
+            let kind = if backend == BackendName::Docker { "bridge" } else { "own" };
             let hint = match word("network") {
                 Some(_) => {
-                    format!("add `--set backend.{backend}.network=own`, or `network = \"own\"` to [backend.{backend}]")
+                    format!(
+                        "add `--set backend.{backend}.network={kind}`, or `network = \"{kind}\"` to [backend.{backend}]"
+                    )
                 }
                 None => "measure another backend".to_owned(),
             };

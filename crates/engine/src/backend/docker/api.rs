@@ -3,6 +3,7 @@
 use crate::backend::oci::group;
 use crate::clock::Clock;
 use crate::http::{Client, HttpError, Reply, Request};
+use crate::network::BridgeNetwork;
 use isodyne_core::probe::Tool;
 use isodyne_core::unit::HostInstant;
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ pub(super) struct Daemon {
     pub(super) version: String,
     pub(super) api_version: String,
     pub(super) cgroup_driver: String,
+    /// Whether the daemon and its bridges are in namespaces of an ordinary user's.
+    pub(super) rootless: bool,
     components: Vec<(String, String)>,
 }
 
@@ -53,6 +56,7 @@ impl Daemon {
             version: word(&version["Version"]),
             api_version: word(&version["ApiVersion"]),
             cgroup_driver: word(&info["CgroupDriver"]),
+            rootless: info["SecurityOptions"].as_array().into_iter().flatten().any(|option| option == "name=rootless"),
             components: components.map(|part| (word(&part["Name"]), word(&part["Version"]))).collect(),
         })
     }
@@ -83,12 +87,31 @@ pub(super) struct Wanted<'a> {
     pub(super) cgroup_parent: Option<String>,
     /// Whether a user's own application runs inside: then with what Docker gives to one by itself, else with nothing.
     pub(super) app: bool,
+    /// The network that the container is on, by its name; `None` for loopback alone.
+    pub(super) network: Option<(&'a str, &'a BridgeNetwork)>,
+}
+
+/// The body of `POST /networks/create`: a bridge with a subnet of its own, without a way out.
+pub(super) fn network(name: &str, run_id: &str, bridge: &BridgeNetwork) -> Value {
+    let subnets = bridge.subnets();
+    let config: Vec<Value> =
+        subnets.iter().map(|(subnet, host, _)| json!({ "Subnet": subnet, "Gateway": host.to_string() })).collect();
+    json!({
+        "Name": name,
+        "CheckDuplicate": true,
+        "Driver": "bridge",
+        "Internal": true,
+        "EnableIPv6": subnets.len() > 1,
+        "IPAM": { "Driver": "default", "Config": config },
+        "Options": { "com.docker.network.bridge.name": bridge.card() },
+        "Labels": { "isodyne.run": run_id },
+    })
 }
 
 /// The body of `POST /containers/create`.
 pub(super) fn container(wanted: &Wanted<'_>) -> Value {
     let mut host = json!({
-        "NetworkMode": "none",
+        "NetworkMode": wanted.network.map_or("none", |(name, _)| name),
         "LogConfig": { "Type": "none" },
         "Ulimits": [{ "Name": "nofile", "Soft": 1024, "Hard": 1024 }],
     });
@@ -114,9 +137,17 @@ pub(super) fn container(wanted: &Wanted<'_>) -> Value {
         "OpenStdin": true,
         "StdinOnce": true,
         "Tty": false,
-        "NetworkDisabled": true,
+        "NetworkDisabled": wanted.network.is_none(),
         "HostConfig": host,
     });
+    if let Some((name, bridge)) = wanted.network {
+        let mut addresses = json!({});
+        for (_, _, sandbox) in bridge.subnets() {
+            let family = if sandbox.is_ipv4() { "IPv4Address" } else { "IPv6Address" };
+            addresses[family] = sandbox.to_string().into();
+        }
+        body["NetworkingConfig"] = json!({ "EndpointsConfig": { name: { "IPAMConfig": addresses } } });
+    }
     if wanted.app {
         // The agent starts the application, as its image and the plan say; the agent itself is root at the top.
         body["Entrypoint"] = json!(wanted.args.get(..1).unwrap_or_default());
@@ -126,6 +157,9 @@ pub(super) fn container(wanted: &Wanted<'_>) -> Value {
     }
     body
 }
+
+/// `POST /networks/create`.
+pub(super) const CREATE_NETWORK: &str = "/networks/create";
 
 /// `POST /containers/create`.
 pub(super) fn create_target(name: &str) -> String {
@@ -172,6 +206,7 @@ impl Daemon {
             version: "20.10".into(),
             api_version: "1.41".into(),
             cgroup_driver: cgroup_driver.into(),
+            rootless: false,
             components: Vec::new(),
         }
     }

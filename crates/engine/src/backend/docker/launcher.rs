@@ -12,7 +12,8 @@ use crate::channel::AgentChannel;
 use crate::http::{Client, HttpError, Request};
 use crate::image::rootfs::AGENT_PATH;
 use crate::lab::Lab;
-use crate::ownership::Resource;
+use crate::network::{self, BridgeNetwork};
+use crate::ownership::{Owned, Resource};
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::{MilestoneName, SignalName};
 use isodyne_core::probe::Tool;
@@ -31,10 +32,12 @@ pub(super) struct DockerLauncher {
     pub(super) image: Arc<Image>,
     pub(super) memory_bytes: Option<u64>,
     pub(super) run_id: String,
+    /// Whether each container is on a bridge of its own, and then whether the bridge has IPv6; else it has loopback alone.
+    pub(super) bridge: Option<bool>,
 }
 
 impl DockerLauncher {
-    fn body(&self, name: &str, args: &[String]) -> Value {
+    fn body(&self, name: &str, args: &[String], bridge: Option<&BridgeNetwork>) -> Value {
         api::container(&Wanted {
             image: &self.image.tag,
             args,
@@ -42,7 +45,22 @@ impl DockerLauncher {
             memory_bytes: self.memory_bytes,
             cgroup_parent: self.daemon.cgroup_parent(name),
             app: self.image.app,
+            network: bridge.map(|bridge| (name, bridge)),
         })
+    }
+
+    /// Makes the container's bridge. Before t0.
+    fn make_bridge(&self, name: &str, lab: &Lab) -> Result<Option<(BridgeNetwork, Owned)>, Failure> {
+        let Some(has_v6) = self.bridge else { return Ok(None) };
+        let bridge = BridgeNetwork::choose(name, has_v6).map_err(network::refused)?;
+        let socket = self.daemon.socket.clone();
+        let guard = lab.owner.own(Resource::DockerNetwork { socket, name: name.to_owned() });
+        let body = api::network(name, &self.run_id, &bridge).to_string();
+        let request = Request::new("POST", api::CREATE_NETWORK).with_body("application/json", body.as_bytes());
+        api::call(&self.daemon.socket, lab.clock, &request, CALL)
+            .and_then(|reply| success(reply, &request.call()))
+            .map_err(|error| failed(&error))?;
+        Ok(Some((bridge, guard)))
     }
 
     fn resource(&self, name: &str) -> Resource {
@@ -73,10 +91,15 @@ impl Launcher for DockerLauncher {
         let request =
             |call: String, body: Option<Value>| Step::Request { socket: text(&self.daemon.socket), call, body };
         let name = place.name.as_str();
-        let body = self.body(name, &config::serve(place.agent_patience_s));
+        let bridge = self.bridge.map(|has_v6| BridgeNetwork::of(name, has_v6));
+        let body = self.body(name, &config::serve(place.agent_patience_s), bridge.as_ref());
         let bring = self.image.calls.iter().map(|call| request(call.clone(), None));
+        let network = bridge.map(|bridge| {
+            request(format!("POST {}", api::CREATE_NETWORK), Some(api::network(name, &self.run_id, &bridge)))
+        });
         Description {
             steps: bring
+                .chain(network)
                 .chain([
                     request(format!("POST {}", api::create_target(name)), Some(body)),
                     request(format!("POST {}", api::attach_target(name)), None),
@@ -89,8 +112,10 @@ impl Launcher for DockerLauncher {
     fn launch(&self, place: &Place, lab: &Lab) -> Result<Box<dyn Sandbox>, Failure> {
         let log = log_path(place, "docker");
         let log_file = open_log(&log)?;
+        // Owned before the container, so that it is removed after it.
+        let (bridge, bridge_guard) = self.make_bridge(&place.name, lab)?.unzip();
         let guard = lab.owner.own(self.resource(&place.name));
-        let body = self.body(&place.name, &config::serve(place.agent_patience_s)).to_string();
+        let body = self.body(&place.name, &config::serve(place.agent_patience_s), bridge.as_ref()).to_string();
         let deadline = lab.clock.after(CALL);
         let with_log = |error: &HttpError| Failure { evidence: vec![name_in_run(&log)], ..failed(error) };
         let (name, socket) = (place.name.as_str(), self.daemon.socket.as_path());
@@ -131,6 +156,8 @@ impl Launcher for DockerLauncher {
             channel: AgentChannel::new(Box::new(transport), lab.clock),
             log,
             guard: Some(guard),
+            bridge: bridge.map(Arc::new),
+            bridge_guard,
         })))
     }
 
@@ -150,7 +177,8 @@ impl Launcher for DockerLauncher {
 /// Runs the agent's `echo` in a container: a daemon that answers does not always start containers.
 pub(super) fn trial(daemon: &Daemon, lab: &Lab) -> Result<(), String> {
     let image = image::of_run(daemon, lab)?;
-    let launcher = DockerLauncher { daemon: daemon.clone(), image, memory_bytes: None, run_id: lab.run_id.clone() };
+    let launcher =
+        DockerLauncher { daemon: daemon.clone(), image, memory_bytes: None, run_id: lab.run_id.clone(), bridge: None };
     let name = format!("{}-trial-docker", crate::ownership::name_prefix(&lab.run_id));
     let guard = lab.owner.own(launcher.resource(&name));
     let outcome = try_once(&launcher, &name).map_err(|error| failed(&error).message);
@@ -165,7 +193,7 @@ fn try_once(launcher: &DockerLauncher, name: &str) -> Result<i64, HttpError> {
     let (socket, clock) = (&launcher.daemon.socket, launcher.daemon.clock);
     let (mut client, _) = api::connect(socket, clock)?;
     let deadline = clock.after(CALL);
-    let body = launcher.body(name, &[AGENT_PATH, "echo", "isodyne-trial"].map(str::to_owned)).to_string();
+    let body = launcher.body(name, &[AGENT_PATH, "echo", "isodyne-trial"].map(str::to_owned), None).to_string();
     let (create, start, wait) = (api::create_target(name), api::start_target(name), api::wait_target(name));
     let mut post = |target: &str, body: &str| {
         let request = Request::new("POST", target).with_body("application/json", body.as_bytes());
@@ -180,10 +208,9 @@ fn try_once(launcher: &DockerLauncher, name: &str) -> Result<i64, HttpError> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_calls_are_exact() {
+    fn launcher(bridge: Option<bool>) -> DockerLauncher {
         let asset = Asset { role: "image".into(), name: "x".into(), sha256: String::new(), size_bytes: 0 };
-        let launcher = DockerLauncher {
+        DockerLauncher {
             daemon: Daemon::for_tests("/var/run/docker.sock", "cgroupfs"),
             image: Arc::new(Image {
                 tag: image::tag("7f3a"),
@@ -194,14 +221,44 @@ mod tests {
             }),
             memory_bytes: Some(64 << 20),
             run_id: "7f3a".into(),
-        };
-        let place = Place {
+            bridge,
+        }
+    }
+
+    fn place() -> Place {
+        Place {
             name: "isodyne-7f3a-1".into(),
             directory: "/scratch/1".into(),
             log_prefix: "/out/logs/1-docker".into(),
             agent_patience_s: 30,
-        };
-        insta::assert_snapshot!(serde_json::to_string_pretty(&launcher.describe(&place)).unwrap());
+        }
+    }
+
+    #[test]
+    fn the_calls_are_exact() {
+        let description = launcher(None).describe(&place());
+        insta::assert_snapshot!(serde_json::to_string_pretty(&description).unwrap());
+    }
+
+    #[test]
+    fn a_bridge_is_made_before_its_container() {
+        let steps = launcher(Some(true)).describe(&place()).steps;
+        let calls: Vec<(&str, &Value)> = steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Request { call, body: Some(body), .. } => Some((call.as_str(), body)),
+                _ => None,
+            })
+            .collect();
+        let [("POST /networks/create", network), (create, container)] = calls[..] else { panic!("{calls:?}") };
+        assert!(create.starts_with("POST /containers/create"));
+        assert_eq!((&network["Internal"], &network["Name"]), (&true.into(), &"isodyne-7f3a-1".into()));
+        assert_eq!(network["Options"]["com.docker.network.bridge.name"], "i7f3a-1");
+        assert_eq!(container["HostConfig"]["NetworkMode"], "isodyne-7f3a-1");
+        assert_eq!(container["NetworkDisabled"], false);
+        let addresses = &container["NetworkingConfig"]["EndpointsConfig"]["isodyne-7f3a-1"]["IPAMConfig"];
+        assert!(addresses["IPv4Address"].as_str().is_some_and(|text| text.starts_with("10.")), "{container}");
+        assert!(addresses["IPv6Address"].as_str().is_some_and(|text| text.starts_with("fd")), "{container}");
     }
 
     #[test]

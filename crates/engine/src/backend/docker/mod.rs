@@ -10,12 +10,13 @@ mod remove;
 mod sandbox;
 pub(crate) mod stream;
 
-pub use remove::{list_with_prefix, remove, remove_image};
+pub use remove::{list_networks, list_with_prefix, remove, remove_image, remove_network};
 
 use super::{Backend, Launcher, PrepareError};
 use crate::application::Application;
 use crate::http::HttpError;
 use crate::lab::Lab;
+use crate::network::uplink;
 use api::Daemon;
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::probe::{Capabilities, Probe};
@@ -96,6 +97,20 @@ impl Backend for DockerBackend {
     fn prepare(&self, cell: &Cell, lab: &Lab) -> Result<Box<dyn Launcher>, PrepareError> {
         let unavailable = |(reason, hint)| PrepareError::Unavailable { reason, hint };
         let daemon = daemon(lab).map_err(unavailable)?;
+        let bridge = cell.factors.get("network").and_then(|value| value.as_text()) == Some("bridge");
+        if bridge && daemon.rootless {
+            return Err(unavailable((
+                "the daemon is rootless: its bridges are in a network namespace that the lab is not in".to_owned(),
+                "measure a daemon that runs as root, or leave `network` at \"none\"".to_owned(),
+            )));
+        }
+        let bridge = bridge.then(uplink::forwards_v6);
+        if bridge == Some(false) && cell.factors.get("family").and_then(|value| value.as_text()) == Some("ipv6") {
+            return Err(unavailable((
+                "the host does not forward IPv6, and Docker would switch that on for a bridge with IPv6".to_owned(),
+                "run `sysctl net.ipv6.conf.all.forwarding=1` if that is wanted, or use `family = \"ipv4\"`".to_owned(),
+            )));
+        }
         let app = Application::of(cell, lab)?;
         let image = match &app {
             Some(app) => image::of_app(&daemon, app, lab),
@@ -106,7 +121,7 @@ impl Backend for DockerBackend {
         })?;
         // The daemon has the rights, whoever asks it.
         let memory_bytes = cell.factors.get("memory").and_then(|value| value.as_bytes());
-        Ok(Box::new(DockerLauncher { daemon, image, memory_bytes, run_id: lab.run_id.clone() }))
+        Ok(Box::new(DockerLauncher { daemon, image, memory_bytes, run_id: lab.run_id.clone(), bridge }))
     }
 }
 

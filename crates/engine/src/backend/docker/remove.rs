@@ -38,6 +38,26 @@ pub fn remove_image(socket: &Path, tag: &str) -> Vec<String> {
     }
 }
 
+/// Removes a network of one sandbox. Says what survives; being gone already is success, and so is a daemon that does not run
+/// any more: what it left in the host's namespace the leak check finds by its name.
+pub fn remove_network(socket: &Path, name: &str) -> Vec<String> {
+    let target = format!("/networks/{name}");
+    match call(socket, Clock, &Request::new("DELETE", &target), PATIENCE) {
+        Ok(reply) if reply.is_success() || reply.status == NOT_FOUND => Vec::new(),
+        Ok(reply) => vec![format!("network {name} stays: {}", reply.message())],
+        Err(HttpError::Connect { .. }) => Vec::new(),
+        Err(error) => vec![format!("network {name} may stay: {error}")],
+    }
+}
+
+/// The networks of a daemon whose names begin with `prefix`.
+pub fn list_networks(socket: &Path, prefix: &str) -> Vec<String> {
+    let Ok(reply) = call(socket, Clock, &Request::new("GET", "/networks"), PATIENCE) else { return Vec::new() };
+    let json = reply.json();
+    let names = json.as_array().into_iter().flatten().filter_map(|network| network["Name"].as_str());
+    names.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect()
+}
+
 /// The containers of a daemon whose names begin with `prefix`, ended ones included.
 pub fn list_with_prefix(socket: &Path, prefix: &str) -> Vec<String> {
     let Ok(reply) = call(socket, Clock, &Request::new("GET", "/containers/json?all=1"), PATIENCE) else {
@@ -64,5 +84,7 @@ mod tests {
         assert_eq!(remove(socket, "isodyne-none-1"), Vec::<String>::new());
         assert_eq!(remove_image(socket, "isodyne-agent:none"), Vec::<String>::new());
         assert_eq!(list_with_prefix(socket, "isodyne-"), Vec::<String>::new());
+        assert_eq!(remove_network(socket, "isodyne-none-1"), Vec::<String>::new());
+        assert_eq!(list_networks(socket, "isodyne-"), Vec::<String>::new());
     }
 }

@@ -9,6 +9,7 @@ use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
 use crate::host::cgroup::CgroupUsage;
 use crate::http::{Client, HttpError, Reply, Request};
+use crate::network::{BridgeNetwork, Network};
 use crate::ownership::Owned;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::SignalName;
@@ -16,6 +17,7 @@ use isodyne_core::unit::HostInstant;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the daemon may take to notice that a container has ended.
@@ -41,7 +43,10 @@ pub(super) struct Parts {
     pub(super) client: Client,
     pub(super) channel: AgentChannel,
     pub(super) log: PathBuf,
+    // Dropped in this order: a network is in use as long as its container is.
     pub(super) guard: Option<Owned>,
+    pub(super) bridge: Option<Arc<BridgeNetwork>>,
+    pub(super) bridge_guard: Option<Owned>,
 }
 
 /// The sandbox. Dropped, its guard removes the container.
@@ -84,6 +89,10 @@ impl Sandbox for DockerSandbox {
 
     fn agent(&mut self) -> &mut AgentChannel {
         &mut self.parts.channel
+    }
+
+    fn network(&self) -> Option<Arc<dyn Network>> {
+        self.parts.bridge.clone().map(|bridge| bridge as Arc<dyn Network>)
     }
 
     fn usage(&mut self) -> Vec<(String, f64)> {
@@ -144,6 +153,8 @@ impl Sandbox for DockerSandbox {
         {
             guard.release();
         }
+        // It is free now that the container is gone, and it is no part of the sandbox's end.
+        stopped.survivors.extend(self.parts.bridge_guard.take().and_then(|guard| guard.remove().err()));
         stopped
     }
 }

@@ -309,7 +309,7 @@ impl Launcher for OciLauncher {
 
 /// The namespace's path as a description can tell it: its number is known when it is made.
 pub(crate) fn network_of(kind: NetworkKind) -> Option<&'static str> {
-    (kind != NetworkKind::None).then_some("/proc/<lab>/fd/<network namespace>")
+    matches!(kind, NetworkKind::Own { .. }).then_some("/proc/<lab>/fd/<network namespace>")
 }
 
 /// The path of the namespace that a container is to join.

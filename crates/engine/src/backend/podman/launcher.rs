@@ -11,7 +11,7 @@ use crate::backend::oci::{command as call, config, group, rootfs, signals};
 use crate::backend::{Description, Launcher, Place, PrepareError, Sandbox, Step, text};
 use crate::image::rootfs::AGENT_PATH;
 use crate::lab::Lab;
-use crate::network::NetworkKind;
+use crate::network::{Network, NetworkKind, UserNetwork};
 use crate::ownership::Resource;
 use crate::watch::{Source, Watcher};
 use isodyne_core::failure::Failure;
@@ -26,6 +26,8 @@ use std::time::Duration;
 
 const TRIAL: Duration = Duration::from_secs(30);
 const WORD: &str = "isodyne-trial";
+/// Podman's network for users without root, and the program that it takes.
+pub(super) const SLIRP: &str = "slirp4netns";
 
 /// A cell on podman, ready to be launched.
 pub(super) struct PodmanLauncher {
@@ -66,8 +68,18 @@ impl PodmanLauncher {
         let mut add = |parts: &[&str]| argv.extend(parts.iter().map(|part| (*part).to_owned()));
         add(&["run", "--rm", "--interactive", "--name", &place.name]);
         add(&["--label", &format!("isodyne.run={}", self.run_id)]);
-        let network = network.map_or_else(|| "none".to_owned(), |path| format!("ns:{path}"));
-        add(&["--network", &network, "--log-driver", "none", "--pull", "never"]);
+        match network {
+            Some(path) => add(&["--network", &format!("ns:{path}")]),
+            None if self.network == NetworkKind::User => {
+                add(&["--network", SLIRP]);
+                let network = UserNetwork::of(&place.name);
+                for port in network.ports() {
+                    add(&["--publish", &format!("{}:{port}:{port}/tcp", network.loopback())]);
+                }
+            }
+            None => add(&["--network", "none"]),
+        }
+        add(&["--log-driver", "none", "--pull", "never"]);
         // Limits that every host grants: podman's own are beyond those of a lab without CAP_SYS_RESOURCE.
         add(&["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]);
         match &self.content {
@@ -145,8 +157,13 @@ impl Launcher for PodmanLauncher {
         let sources: Vec<Box<dyn Source>> = vec![Box::new(notify)];
         let guard = lab.owner.own(self.resource(place));
         let watcher = Watcher::start(lab.clock, sources).map_err(|error| refused("watcher", &error))?;
-        let network = self.network.for_container(&place.name, lab)?;
-        let namespace = path_of(network.as_deref());
+        let own = self.network.for_container(&place.name, lab)?;
+        let namespace = path_of(own.as_deref());
+        let network: Option<Arc<dyn Network>> = match own {
+            Some(own) => Some(own),
+            None if self.network == NetworkKind::User => Some(Arc::new(UserNetwork::of(&place.name))),
+            None => None,
+        };
         let mut run = command(&self.argv(place, &config::serve(place.agent_patience_s), namespace.as_deref()));
         self.store.configure(&mut run);
         run.current_dir(&place.directory).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file);

@@ -15,13 +15,13 @@ pub use remove::{list_with_prefix, remove, remove_image};
 use super::oci;
 use super::{Backend, Launcher, PrepareError, program};
 use crate::application::Application;
-use crate::host::inspect_tool;
+use crate::host::{find_tool, inspect_tool};
 use crate::lab::Lab;
 use crate::network::NetworkKind;
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::probe::{Capabilities, Probe, Tool};
 use isodyne_core::sample::Accuracy;
-use launcher::{Content, PodmanLauncher};
+use launcher::{Content, PodmanLauncher, SLIRP};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use store::Store;
@@ -125,7 +125,13 @@ impl Backend for PodmanBackend {
             None => Content::rootfs(lab)?,
         };
         let run_id = lab.run_id.clone();
-        let network = NetworkKind::of(cell, lab, "leave `network` at \"none\"")?;
+        let network = NetworkKind::of(cell, lab, "use `network = \"user\"`")?;
+        if network == NetworkKind::User && find_tool(SLIRP).is_none() {
+            return Err(unavailable((
+                format!("there is no `{SLIRP}` on this host, which Podman's network without root takes"),
+                format!("install it: `apt install {SLIRP}`"),
+            )));
+        }
         Ok(Box::new(PodmanLauncher { store, memory_bytes, network, content, run_id, _session: Some(opened) }))
     }
 }

@@ -9,7 +9,7 @@ use crate::backend::{Place, Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
 use crate::host::cgroup::CgroupUsage;
-use crate::network::{Network, OwnNetwork};
+use crate::network::Network;
 use crate::ownership::{Owned, OwnedProcess};
 use crate::watch::Watcher;
 use isodyne_core::failure::{Failure, FailureClass};
@@ -37,7 +37,7 @@ pub(super) struct Parts {
     pub(super) watcher: Watcher,
     pub(super) channel: AgentChannel,
     pub(super) process: OwnedProcess,
-    pub(super) network: Option<Arc<OwnNetwork>>,
+    pub(super) network: Option<Arc<dyn Network>>,
     pub(super) guard: Option<Owned>,
 }
 
@@ -85,7 +85,7 @@ impl Sandbox for PodmanSandbox {
     }
 
     fn network(&self) -> Option<Arc<dyn Network>> {
-        self.parts.network.clone().map(|network| network as Arc<dyn Network>)
+        self.parts.network.clone()
     }
 
     fn usage(&mut self) -> Vec<(String, f64)> {

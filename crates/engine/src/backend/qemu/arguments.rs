@@ -4,7 +4,7 @@ use crate::backend::qemu::config::{Accelerator, Channel, Config, Machine};
 use crate::backend::qemu::ivshmem::DeviceConfig;
 use crate::backend::vmm::command_line::{self, AgentWords};
 use crate::backend::{Place, text};
-use crate::network::{NetworkKind, SANDBOX_CARD, Subnet, UserNetwork};
+use crate::network::{INSIDE, NetworkKind, SANDBOX_CARD, Subnet, UserNetwork};
 use std::path::{Path, PathBuf};
 
 /// The descriptors that QEMU inherits, connected by socket pairs: no socket file, no polling for one, no path limit.
@@ -22,8 +22,10 @@ pub mod descriptor {
     pub const FIRMWARE: i32 = 204;
     /// The tap of the guest's network card.
     pub const TAP: i32 = 205;
+    /// The socket to passt.
+    pub const PASST: i32 = 206;
     /// The memory of the device that shares it, or the connection to its server.
-    pub const IVSHMEM: i32 = 206;
+    pub const IVSHMEM: i32 = 207;
 }
 
 /// The name of the agent's port on virtio-serial.
@@ -86,6 +88,9 @@ pub fn argv(config: &Config, program: &str, place: &Place) -> Vec<String> {
     match config.network {
         NetworkKind::None => {}
         NetworkKind::Own { .. } => add(&["-netdev", &format!("tap,id=net,fd={}", descriptor::TAP)]),
+        NetworkKind::Passt => {
+            add(&["-netdev", &format!("stream,id=net,server=off,addr.type=fd,addr.str={}", descriptor::PASST)]);
+        }
         NetworkKind::User => {
             let network = UserNetwork::of(name);
             let forward = |port: &u16| format!(",hostfwd=tcp:{}:{port}-:{port}", network.loopback());
@@ -167,8 +172,11 @@ fn network_word(config: &Config, name: &str) -> Option<String> {
     match config.network {
         NetworkKind::None => None,
         NetworkKind::Own { nat } => Some(Subnet::of(name).agent_word(nat)),
-        // QEMU's own subnet, the same in every guest: it is inside of QEMU.
-        NetworkKind::User => Some(format!("{SANDBOX_CARD},10.0.2.15/24,10.0.2.2")),
+        // The same in every guest: the subnet is inside of QEMU, or of passt.
+        NetworkKind::User | NetworkKind::Passt => {
+            let [address, length, gateway] = INSIDE;
+            Some(format!("{SANDBOX_CARD},{address}/{length},{gateway}"))
+        }
     }
 }
 

@@ -204,21 +204,21 @@ fn shared_memory_is_inherited_and_its_interrupts_stand_behind_an_iommu() {
     };
     insta::assert_snapshot!(with(DeviceConfig::Plain { size_bytes: 16 << 20 }, Accelerator::Tcg), @"
     -machine q35
-    -object memory-backend-file,id=ivshmem,share=on,size=16777216,mem-path=/proc/self/fd/206
+    -object memory-backend-file,id=ivshmem,share=on,size=16777216,mem-path=/proc/self/fd/207
     -device ivshmem-plain,memdev=ivshmem
     ");
     let doorbell = || DeviceConfig::Doorbell { size_bytes: 1 << 20, vectors: 4, server: None };
     insta::assert_snapshot!(with(doorbell(), Accelerator::Tcg), @"
     -machine q35
     -device intel-iommu,intremap=on
-    -chardev socket,id=ivshmem,fd=206
+    -chardev socket,id=ivshmem,fd=207
     -device ivshmem-doorbell,chardev=ivshmem,vectors=4
     -append earlyprintk=ttyS0 quiet console=ttyS0 panic=-1 reboot=t cryptomgr.notests no_timer_check intel_iommu=on isodyne.channel=serial:/dev/ttyS1 isodyne.end=poweroff isodyne.patience=30
     ");
     insta::assert_snapshot!(with(doorbell(), Accelerator::Kvm), @"
     -machine q35,kernel_irqchip=split
     -device intel-iommu,intremap=on
-    -chardev socket,id=ivshmem,fd=206
+    -chardev socket,id=ivshmem,fd=207
     -device ivshmem-doorbell,chardev=ivshmem,vectors=4
     -append earlyprintk=ttyS0 quiet console=ttyS0 panic=-1 reboot=t cryptomgr.notests intel_iommu=on isodyne.channel=serial:/dev/ttyS1 isodyne.end=poweroff isodyne.patience=30
     ");

@@ -53,6 +53,8 @@ choices! {
         Own = "own",
         /// QEMU's own network stack.
         User = "user",
+        /// The program `passt`.
+        Passt = "passt",
     }
 }
 
@@ -192,6 +194,7 @@ impl Wish {
             }
             Some(WishedNetwork::Own) => NetworkKind::Own { nat: reader.flag("nat", false) },
             Some(WishedNetwork::User) => NetworkKind::User,
+            Some(WishedNetwork::Passt) => NetworkKind::Passt,
         };
         let cpu = reader.word("cpu").map(str::to_owned);
         if cpu.as_ref().is_some_and(|model| model.starts_with('-') || model.chars().any(|c| c.is_control())) {

@@ -12,7 +12,7 @@ use crate::channel::{AgentChannel, FdTransport};
 use crate::clock::Clock;
 use crate::image::app::{ImageError, OverlayKind, overlay};
 use crate::lab::Lab;
-use crate::network::{self, Network, NetworkKind, OwnNetwork, UserNetwork};
+use crate::network::{self, Network, NetworkKind, OwnNetwork, PasstNetwork, UserNetwork};
 use crate::ownership::OwnedProcess;
 use crate::watch::{Source, Watcher};
 use isodyne_core::failure::{Failure, FailureClass};
@@ -32,21 +32,39 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 /// The ends that the child inherits are made above the numbers they get there.
 const LOWEST_SPARE_DESCRIPTOR: RawFd = 256;
 
-/// Starts one machine. Nothing is left running if this fails.
-pub(super) fn launch(config: &Config, argv: &[String], place: &Place, lab: &Lab) -> Result<QemuSandbox, Failure> {
-    let logs = Logs::under(&place.log_prefix, "qemu");
-    let (network, tap): (Option<Arc<dyn Network>>, _) = match config.network {
+/// A machine's network, and what QEMU is to inherit for it: a descriptor, and the number it gets there.
+type Card = (Option<Arc<dyn Network>>, Option<(OwnedFd, RawFd)>);
+
+/// Makes the network. Before t0.
+fn make_network(config: &Config, passt: &str, place: &Place, lab: &Lab) -> Result<Card, Failure> {
+    Ok(match config.network {
         NetworkKind::None => (None, None),
         NetworkKind::User => (Some(Arc::new(UserNetwork::of(&place.name))), None),
+        NetworkKind::Passt => {
+            let (network, socket) = PasstNetwork::start(passt, &place.name, &place.log("passt"), lab)?;
+            (Some(Arc::new(network)), Some((socket, descriptor::PASST)))
+        }
         NetworkKind::Own { nat } => {
             let mut network = OwnNetwork::for_machine(&place.name).map_err(network::refused)?;
             if nat {
                 network.reach_out(&place.name, &lab.owner).map_err(network::refused)?;
             }
-            let tap = network.take_tap();
+            let tap = network.take_tap().map(|tap| (tap, descriptor::TAP));
             (Some(Arc::new(network)), tap)
         }
-    };
+    })
+}
+
+/// Starts one machine. Nothing is left running if this fails.
+pub(super) fn launch(
+    config: &Config,
+    argv: &[String],
+    passt: &str,
+    place: &Place,
+    lab: &Lab,
+) -> Result<QemuSandbox, Failure> {
+    let logs = Logs::under(&place.log_prefix, "qemu");
+    let (network, card) = make_network(config, passt, place, lab)?;
     if let Some(disk) = &config.disk {
         make_disk(disk, place)?;
     }
@@ -57,7 +75,7 @@ pub(super) fn launch(config: &Config, argv: &[String], place: &Place, lab: &Lab)
             (Some(Arc::new(shared)), Some(end))
         }
     };
-    let given = [(tap, descriptor::TAP), (device, descriptor::IVSHMEM)];
+    let given = card.into_iter().chain(device.map(|end| (end, descriptor::IVSHMEM))).collect();
     let prepared = prepare(config, argv, &logs, given).map_err(|error| {
         Failure::new(crate::backend::class_of(&error), format!("failed to make what QEMU needs: {error}"))
     })?;
@@ -103,12 +121,7 @@ struct Prepared {
 }
 
 /// Makes logs, socket pairs and the command. Before t0.
-fn prepare(
-    config: &Config,
-    argv: &[String],
-    logs: &Logs,
-    given: [(Option<OwnedFd>, RawFd); 2],
-) -> io::Result<Prepared> {
+fn prepare(config: &Config, argv: &[String], logs: &Logs, given: Vec<(OwnedFd, RawFd)>) -> io::Result<Prepared> {
     let mut inherited = Vec::new();
     let mut numbers: Vec<(RawFd, RawFd)> = Vec::new();
     let mut pair = |number: RawFd| -> io::Result<OwnedFd> {
@@ -129,7 +142,6 @@ fn prepare(
     }
 
     for (end, number) in given {
-        let Some(end) = end else { continue };
         let end = rustix::io::fcntl_dupfd_cloexec(&end, LOWEST_SPARE_DESCRIPTOR)?;
         numbers.push((end.as_raw_fd(), number));
         inherited.push(end);

@@ -7,7 +7,8 @@ use crate::host::inspect_tool;
 use crate::image::app::{OverlayKind, overlay};
 use crate::image::{self, Driver, GuestAssets, SetupError, Transport};
 use crate::lab::Lab;
-use crate::network::NetworkKind;
+use crate::network::{NetworkKind, OwnNetwork, passt_argv};
+use crate::ownership::name_prefix;
 use config::{Accelerator, Channel, Config, DiskConfig, Entry, Machine, Wish};
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::failure::Failure;
@@ -65,7 +66,14 @@ impl Backend for QemuBackend {
         };
         let guest = guest::guest_for(lab, BackendName::Qemu, wish.kernel.as_deref())?;
         // Once more with what this host has: the wish knows the words only.
-        NetworkKind::of(cell, lab, "use `network = \"user\"`")?;
+        if let NetworkKind::Own { .. } = NetworkKind::of(cell, lab, "use `network = \"user\"`")? {
+            let trial = OwnNetwork::for_machine(&format!("{}-trial-qemu", name_prefix(&lab.run_id)));
+            trial.map_err(|error| PrepareError::Unavailable {
+                reason: error.to_string(),
+                hint: "use `network = \"user\"`, which takes neither root nor a tap".to_owned(),
+            })?;
+        }
+        let passt = if wish.network == NetworkKind::Passt { Some(passt(&tool)?) } else { None };
         let app = Application::of(cell, lab)?;
         if app.is_some() && wish.machine == Machine::Microvm {
             return Err(PrepareError::Invalid {
@@ -79,8 +87,27 @@ impl Backend for QemuBackend {
         let (mut config, mut assets) = resolve(wish, &guest, base.is_some())?;
         config.disk = base;
         assets.extend(app.iter().map(Application::asset).chain(disk_asset));
-        Ok(Box::new(QemuLauncher { accuracy: accuracy(config.accelerator, lab), config, tool, assets }))
+        Ok(Box::new(QemuLauncher { accuracy: accuracy(config.accelerator, lab), config, tool, passt, assets }))
     }
+}
+
+/// The program `passt`, for a QEMU that can speak to it.
+fn passt(qemu: &Tool) -> Result<Tool, PrepareError> {
+    let unavailable = |reason: String, hint: &str| PrepareError::Unavailable { reason, hint: hint.to_owned() };
+    let version = qemu.version.as_deref().map(short_version).unwrap_or_default();
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
+    if let (Some(major), minor) = (numbers.next(), numbers.next().unwrap_or(0))
+        && (major, minor) < (7, 2)
+    {
+        let reason = format!("QEMU {version} has no stream sockets for networks, which passt takes");
+        return Err(unavailable(reason, "use QEMU 7.2 or later, or `network = \"user\"`"));
+    }
+    inspect_tool("passt", &["--version"]).ok_or_else(|| {
+        unavailable(
+            "there is no `passt` on this host".to_owned(),
+            "install it (`apt-get install passt`), or use `network = \"user\"`",
+        )
+    })
 }
 
 /// `QEMU emulator version 7.2.22 (Debian …)` → `7.2.22 (Debian …)`.
@@ -161,8 +188,16 @@ fn resolve(wish: Wish, guest: &GuestAssets, has_disk: bool) -> Result<(Config, V
 struct QemuLauncher {
     config: Config,
     tool: Tool,
+    /// The program that speaks for the guest, if it is that one.
+    passt: Option<Tool>,
     assets: Vec<Asset>,
     accuracy: Accuracy,
+}
+
+impl QemuLauncher {
+    fn passt(&self) -> &str {
+        self.passt.as_ref().map_or("passt", |tool| &tool.path)
+    }
 }
 
 impl Launcher for QemuLauncher {
@@ -174,6 +209,7 @@ impl Launcher for QemuLauncher {
         };
         let argv = arguments::argv(&self.config, &self.tool.path, place);
         let mut steps = self.config.network.steps(&place.name);
+        steps.extend(self.passt.iter().map(|tool| Step::Run { argv: passt_argv(&tool.path, &place.name) }));
         steps.extend(self.config.disk.as_ref().map(|disk| Step::Write {
             path: text(&arguments::disk_path(&place.directory)),
             content: format!("[{} over {}]", disk.method.name(), disk.base.display()),
@@ -188,7 +224,7 @@ impl Launcher for QemuLauncher {
 
     fn launch(&self, place: &Place, lab: &Lab) -> Result<Box<dyn Sandbox>, Failure> {
         let argv = arguments::argv(&self.config, &self.tool.path, place);
-        Ok(Box::new(launch::launch(&self.config, &argv, place, lab)?))
+        Ok(Box::new(launch::launch(&self.config, &argv, self.passt(), place, lab)?))
     }
 
     fn accuracy(&self) -> Accuracy {
@@ -200,6 +236,6 @@ impl Launcher for QemuLauncher {
     }
 
     fn tools(&self) -> Vec<Tool> {
-        vec![self.tool.clone()]
+        std::iter::once(&self.tool).chain(&self.passt).cloned().collect()
     }
 }

@@ -6,10 +6,11 @@ use crate::clock::Clock;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::stats::Histogram;
 use isodyne_core::unit::HostInstant;
-use rustix::thread::{ClockId, clock_nanosleep_absolute};
+use rustix::thread::{ClockId, clock_nanosleep_absolute, set_current_timer_slack};
 use rustix::time::Timespec;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// Bytes of the pattern before it repeats.
@@ -73,6 +74,8 @@ pub(super) fn open_loop(
     let due = |number: u64| HostInstant(begin.0.saturating_add(number.saturating_mul(interval_ns)));
     let last = std::thread::scope(|scope| {
         let sending = scope.spawn(|| {
+            // The kernel may wake a thread 50 µs late, unless the thread asks for less; what it refuses shows as a delay.
+            let _ = set_current_timer_slack(NonZeroU64::new(1));
             let sent = (0..count).try_for_each(|number| {
                 sleep_until(due(number));
                 delays.record(Clock.now().ns_since(due(number)));

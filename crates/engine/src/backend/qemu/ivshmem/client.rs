@@ -1,19 +1,18 @@
 //! A peer on a server, ours or any other's: how the host takes part.
 
+use super::bell::{Bell, readable};
 use super::memory::MappedMemory;
 use super::message;
 use super::protocol::{Notice, Protocol, ProtocolError};
 use crate::clock::Clock;
 use isodyne_core::unit::HostInstant;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{SealFlags, fcntl_get_seals, fstat};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::Arc;
 
 /// Pieces of messages that are read at one time.
 const UPDATE_MOST: usize = 4096;
@@ -42,72 +41,6 @@ pub enum ClientError {
 
 fn io_error(action: &'static str) -> impl Fn(Errno) -> ClientError {
     move |errno| ClientError::Io { action, source: errno.into() }
-}
-
-/// An interrupt: something to ring, or to be woken by. Many rings before a wait are one. Another process of this host that
-/// has it too could make it block again; a guest cannot.
-#[derive(Clone, Debug)]
-pub struct Bell(Arc<OwnedFd>);
-
-impl Bell {
-    /// Takes an eventfd. It is made not to block, whatever its maker chose.
-    fn new(descriptor: OwnedFd) -> Result<Self, Errno> {
-        rustix::io::ioctl_fionbio(&descriptor, true)?;
-        Ok(Self(Arc::new(descriptor)))
-    }
-
-    /// Rings.
-    ///
-    /// # Errors
-    /// If the descriptor is none that can be rung.
-    pub fn ring(&self) -> io::Result<()> {
-        match rustix::io::write(&*self.0, &1_u64.to_ne_bytes()) {
-            // Full: it has been rung often enough.
-            Ok(_) | Err(Errno::AGAIN) => Ok(()),
-            Err(errno) => Err(errno.into()),
-        }
-    }
-
-    /// Blocks until it is rung; false once the deadline has passed.
-    ///
-    /// # Errors
-    /// If the descriptor is none that can be waited for.
-    pub fn wait(&self, deadline: HostInstant) -> io::Result<bool> {
-        loop {
-            if !readable(self.0.as_fd(), deadline)? {
-                return Ok(false);
-            }
-            let mut counter = [0; 8];
-            match rustix::io::read(&*self.0, &mut counter) {
-                Ok(8) => return Ok(true),
-                // Another process that shares the bell was faster.
-                Err(Errno::AGAIN | Errno::INTR) => {}
-                Ok(_) => return Err(io::Error::other("what came as an interrupt is no eventfd")),
-                Err(errno) => return Err(errno.into()),
-            }
-        }
-    }
-}
-
-impl AsFd for Bell {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-/// Waits until something can be read; false once the deadline has passed.
-fn readable(descriptor: BorrowedFd<'_>, deadline: HostInstant) -> Result<bool, Errno> {
-    loop {
-        let left = Clock.until(deadline);
-        let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
-        let mut fds = [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
-        match poll(&mut fds, Some(&left)) {
-            Ok(0) => return Ok(false),
-            Ok(_) => return Ok(true),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
 }
 
 /// A peer on a server.

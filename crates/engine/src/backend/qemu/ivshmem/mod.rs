@@ -3,6 +3,7 @@
 //! QEMU publishes the device and the protocol of its server in `docs/specs/ivshmem-spec`. The server is our own, and so
 //! is the client: the host takes part as a peer like any other, on our server or on a stranger's.
 
+mod bell;
 pub mod client;
 pub mod config;
 pub mod memory;
@@ -12,7 +13,8 @@ pub mod protocol;
 pub mod server;
 mod socket;
 
-pub use client::{Bell, Client, ClientError};
+pub use bell::Bell;
+pub use client::{Client, ClientError};
 pub use config::DeviceConfig;
 pub use memory::{MappedMemory, SealedMemory};
 pub use peers::Reason;
