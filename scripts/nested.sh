@@ -42,7 +42,7 @@ if [ ! -e "$guest/complete" ]; then
         cd "$guest/debs"
         apt-get -q -y -o Debug::NoLocking=1 -o Dir::State::status="$guest/nothing-installed" \
             -o Dir::Cache::archives="$guest/debs/" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
-            -o APT::Install-Recommends=false --download-only install qemu-system-x86 busybox-static kmod
+            -o APT::Install-Recommends=false --download-only install qemu-system-x86 busybox-static kmod e2fsprogs
         apt-get -q download "$image"
     ) >"$guest/apt.log" 2>&1 || {
         tail -n 5 "$guest/apt.log" >&2
@@ -94,8 +94,11 @@ fi
 profile=${ISODYNE_NESTED_PROFILE:-release}
 cd "$project"
 cargo build --locked --profile "$profile" --bin isodyne
-tests=$(cargo test --locked --profile "$profile" -p isodyne-engine --test microvm --test qemu_boot --no-run \
-    --message-format=json | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
+suites="microvm microvm_network microvm_devices microvm_failures qemu_boot"
+# shellcheck disable=SC2046 # a list of words is meant
+cargo test --locked --profile "$profile" -p isodyne-engine $(printf -- '--test %s ' $suites) --no-run \
+    --message-format=json >"$lab/tests.json"
+tests=$(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$lab/tests.json")
 directory=$profile
 [ "$profile" != dev ] || directory=debug
 XDG_CACHE_HOME=$lab/cache "$target/$directory/isodyne" setup >&2
@@ -135,7 +138,7 @@ status=0
 # shellcheck disable=SC2046 # lists of words are meant
 timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu EPYC,+svm,+npt -smp 2 -m 3000M \
     -no-user-config -nodefaults -display none -no-reboot -serial stdio \
-    -kernel "$guest/vmlinuz" -initrd "$guest/initramfs" -append "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off" \
+    -kernel "$guest/vmlinuz" -initrd "$guest/initramfs" -append "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off tsc=reliable" \
     $(disk "$guest/root.ext4" root ,snapshot=on) $(disk "$run/payload.ext4" payload "") \
     $(disk "$run/results" results "") -device virtio-rng-pci </dev/null 2>"$run/qemu.log" || status=$?
 grep -v "TCG doesn't support" "$run/qemu.log" >&2 || true

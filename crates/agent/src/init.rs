@@ -4,6 +4,7 @@ use crate::options::BootOptions;
 use crate::sys::file::{self, Access};
 use crate::sys::machine::{self, MachineEnd};
 use crate::sys::poll::{Moment, pause_us};
+use crate::sys::port::write_port;
 use crate::sys::{Errno, process, socket};
 use crate::{Start, complain, serve};
 use alloc::ffi::CString;
@@ -29,7 +30,7 @@ pub(crate) fn run(environment: &[&CStr]) -> ! {
     OWNS_THE_MACHINE.store(true, Ordering::Relaxed);
     let start = Start { environment, began: Moment::now() };
     // The host stamps this byte: it is the first thing of the agent that can be seen outside.
-    machine::write_port(DEBUG_PORT, b'I');
+    write_port(DEBUG_PORT, b'I');
     mount_all();
     file::fill_standard_streams(c"/dev/console");
     let command_line = file::read_small(b"/proc/cmdline", 8192).unwrap_or_else(|errno| {

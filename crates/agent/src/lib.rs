@@ -17,6 +17,7 @@ mod applet;
 mod exec;
 mod init;
 mod link;
+mod mmds;
 mod net_reach;
 mod net_serve;
 mod options;
@@ -67,7 +68,7 @@ pub fn run(arguments: &[&CStr], environment: &[&CStr]) -> u8 {
         init::run(environment);
     }
     complain(
-        "usage: isodyne-agent serve --channel SPEC [--patience SECONDS] | net-serve PORT [SECONDS] | net-reach SECONDS CARD|- ADDRESS… | shm-peer KEY=VALUE... | echo | cat | sleep | true | false",
+        "usage: isodyne-agent serve --channel SPEC [--patience SECONDS] | net-serve PORT [SECONDS] | net-reach SECONDS CARD|- ADDRESS… | mmds ADDRESS | shm-peer KEY=VALUE... | echo | cat | sleep | true | false",
     );
     2
 }

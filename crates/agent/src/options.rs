@@ -158,7 +158,9 @@ impl<'a> BootOptions<'a> {
                 }
                 b"net" => match parse_interface(value) {
                     Some(interface) => options.interfaces.push(interface),
-                    None => crate::complain("isodyne.net takes IF,ADDRESS/LENGTH[,GATEWAY[,ADDRESS6/LENGTH]]"),
+                    None => {
+                        crate::complain("isodyne.net takes IF,ADDRESS/LENGTH[,GATEWAY[,ADDRESS6/LENGTH[,NEIGHBOUR]]]");
+                    }
                 },
                 b"end" => match value {
                     b"poweroff" => options.end = MachineEnd::PowerOff,
@@ -178,11 +180,12 @@ impl<'a> BootOptions<'a> {
     }
 }
 
-/// `eth0,10.0.0.2/30,10.0.0.1,fd00::2/64`: the gateway may be empty, and what follows the IPv4 address may be left out.
+/// `eth0,10.0.0.2/30,10.0.0.1,fd00::2/64,169.254.169.254`: the gateway may be empty, and what follows the IPv4 address may
+/// be left out.
 fn parse_interface(text: &[u8]) -> Option<Interface> {
     let mut parts = core::str::from_utf8(text).ok()?.split(',');
     let (name, v4) = (parts.next()?, parts.next()?);
-    let (gateway, v6) = (parts.next().unwrap_or_default(), parts.next());
+    let (gateway, v6, neighbour) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
     let sound = !name.is_empty() && name.len() < 16 && !name.contains(['/', '.']) && parts.next().is_none();
     let prefixed = |text: &str, most: u32| -> Option<(String, u8)> {
         let (address, prefix) = text.split_once('/')?;
@@ -198,7 +201,17 @@ fn parse_interface(text: &[u8]) -> Option<Interface> {
         }
     };
     let gateway = if gateway.is_empty() { None } else { Some(gateway.parse().ok()?) };
-    sound.then_some(Interface { name: name.as_bytes().to_vec(), v4: (v4.parse().ok()?, prefix), gateway, v6 })
+    let neighbour = match neighbour {
+        None => None,
+        Some(text) => Some(text.parse().ok()?),
+    };
+    sound.then_some(Interface {
+        name: name.as_bytes().to_vec(),
+        v4: (v4.parse().ok()?, prefix),
+        gateway,
+        v6,
+        neighbour,
+    })
 }
 
 #[cfg(test)]
@@ -212,6 +225,8 @@ mod tests {
         assert_eq!(full.gateway, Some([10, 0, 0, 1].into()));
         assert_eq!(full.v6, Some(("fd00::2".parse().unwrap(), 64)));
         assert_eq!(parse_interface(b"eth0,10.0.0.2/30").unwrap().v6, None);
+        let beside = parse_interface(b"eth0,10.0.0.2/30,,fd00::2/64,169.254.169.254").unwrap();
+        assert_eq!((beside.gateway, beside.neighbour), (None, Some([169, 254, 169, 254].into())));
         assert_eq!(parse_interface(b"eth0,10.0.0.2/30,,fd00::2/64").unwrap().gateway, None);
         for wrong in [
             "",
@@ -226,6 +241,7 @@ mod tests {
             "eth0,10.0.0.2/30,,fd00::2/129",
             "eth0,10.0.0.2/+3",
             "eth0,10.0.0.2/30,10.0.0.1,fd00::2/64,more",
+            "eth0,10.0.0.2/30,10.0.0.1,fd00::2/64,169.254.169.254,more",
             "an-interface-too-long,10.0.0.2/30",
         ] {
             assert_eq!(parse_interface(wrong.as_bytes()), None, "{wrong}");

@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 std::fs::write(directory.join("config.json"), config)?;
             }
             Step::Run { argv } => std::fs::write(directory.join("command"), argv.join("\n"))?,
-            Step::Request { .. } => {}
+            Step::Request { .. } | Step::Pin { .. } => {}
         }
     }
     let mut frames = Vec::new();

@@ -8,7 +8,9 @@ use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_engine::backend::Place;
 use isodyne_engine::backend::snapshot::{MemoryBackend, SnapshotKind};
 use isodyne_engine::backend::vmm::api::ApiCall;
+use isodyne_engine::backend::vmm::disk::DiskConfig;
 use isodyne_engine::backend::{cloud_hypervisor, firecracker};
+use isodyne_engine::image::app::OverlayMethod;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use yaml_rust2::{Yaml, YamlLoader};
@@ -53,6 +55,7 @@ fn problems(root: &Yaml, schema: &Yaml, value: &Value, at: &str) -> Vec<String> 
             }
             for (name, field) in fields {
                 match &properties[name.as_str()] {
+                    Yaml::BadValue if schema["additionalProperties"].as_bool() == Some(true) => {}
                     Yaml::BadValue => found.push(format!("{at} has no `{name}`")),
                     property => found.extend(problems(root, property, field, &format!("{at}.{name}"))),
                 }
@@ -96,6 +99,9 @@ fn body_schema<'a>(root: &'a Yaml, operation: &'a Yaml) -> Option<&'a Yaml> {
 
 fn check(root: &Yaml, base: &str, call: &ApiCall) {
     let target = call.target.strip_prefix(base).unwrap_or(&call.target);
+    // A device's own name stands for a parameter.
+    let named = [("/drives/app", "/drives/{drive_id}"), ("/network-interfaces/net", "/network-interfaces/{iface_id}")];
+    let target = named.iter().find(|(path, _)| *path == target).map_or(target, |(_, described)| *described);
     let operation = &root["paths"][target][call.method.to_ascii_lowercase().as_str()];
     assert!(!operation.is_badvalue(), "{} {target} is not described", call.method);
     match (&call.body, body_schema(root, operation)) {
@@ -112,6 +118,10 @@ fn place() -> Place {
         log_prefix: "/r/logs/1-vmm".into(),
         agent_patience_s: 30,
     }
+}
+
+fn disk() -> DiskConfig {
+    DiskConfig { base: "/cache/disk".into(), method: OverlayMethod::SparseCopy }
 }
 
 /// Factors that turn everything on, and none.
@@ -134,11 +144,16 @@ fn firecracker_understands_every_request() {
         ("pci", FactorValue::Flag(true)),
         ("entropy", FactorValue::Flag(true)),
         ("balloon", FactorValue::Bytes(16 << 20)),
+        ("network", text("own")),
+        ("mmds", text("metadata.json")),
     ];
     for factors in plans(&everything) {
-        let config = Config::from_factors(&factors, Version { major: 1, minor: 17 }).unwrap();
+        let mut config = Config::from_factors(&factors, Version { major: 1, minor: 17 }).unwrap();
+        // What the backend reads and makes by itself.
+        config.metadata = factors.contains_key("mmds").then(|| serde_json::json!({ "owner": "nobody" }));
+        config.disk = factors.contains_key("mmds").then(disk);
         let paths = requests::Paths::under(&place(), &config);
-        for call in requests::configure(&config, &paths, 30).iter().chain([&requests::start()]) {
+        for call in requests::configure(&config, &paths, &place()).iter().chain([&requests::start()]) {
             check(&root, "", call);
         }
         let files = snapshot::SnapshotFiles::of(Path::new("/s/snapshot"));
@@ -149,7 +164,7 @@ fn firecracker_understands_every_request() {
         ] {
             check(&root, "", &call);
         }
-        let file: Value = serde_json::from_str(&requests::file(&config, &paths, 30)).unwrap();
+        let file: Value = serde_json::from_str(&requests::file(&config, &paths, &place())).unwrap();
         let schema = &root["definitions"]["FullVmConfiguration"];
         assert_eq!(problems(&root, schema, &file, "file"), Vec::<String>::new());
     }
@@ -163,13 +178,16 @@ fn cloud_hypervisor_understands_every_request() {
         ("cpus", FactorValue::Count(2)),
         ("huge_pages", FactorValue::Text("reserved".to_owned())),
         ("prefault", FactorValue::Flag(true)),
+        ("pin", FactorValue::Text("0,1".to_owned())),
         ("entropy", FactorValue::Flag(true)),
         ("balloon", FactorValue::Bytes(16 << 20)),
         ("channel", FactorValue::Text("serial".to_owned())),
+        ("network", FactorValue::Text("own".to_owned())),
     ];
     for factors in plans(&everything) {
-        let config = Config::from_factors(&factors).unwrap();
-        let create = requests::create(&config, 30);
+        let mut config = Config::from_factors(&factors).unwrap();
+        config.disk = factors.contains_key("network").then(disk);
+        let create = requests::create(&config, &place());
         for call in [create, requests::boot(), requests::shut_down()] {
             check(&root, "/api/v1", &call);
         }

@@ -4,6 +4,9 @@
 //!
 //! Cloud Hypervisor opens `/dev/kvm` before it makes its socket: of it there is a double only, after version 53.0.
 
+mod double_support;
+
+use double_support::{Mind, serve};
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_core::failure::FailureClass;
 use isodyne_engine::backend::Place;
@@ -11,64 +14,17 @@ use isodyne_engine::backend::cloud_hypervisor;
 use isodyne_engine::backend::firecracker::{config::Config, requests, snapshot, version::Version};
 use isodyne_engine::backend::snapshot::{MemoryBackend, SnapshotKind};
 use isodyne_engine::backend::vmm::api::{self, ApiCall};
+use isodyne_engine::backend::vmm::disk::DiskConfig;
 use isodyne_engine::clock::Clock;
 use isodyne_engine::http::{Client, HttpError};
+use isodyne_engine::image::app::OverlayMethod;
+use isodyne_engine::network::{OwnNetwork, Subnet};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What a double answers: a status, and a body for everything but 204.
-type Answer = (u16, Value);
-type Mind = Box<dyn FnMut(&str, &str, &Value) -> Answer + Send>;
-
-/// Answers one request after the other, as Firecracker's and Cloud Hypervisor's own server does: the status line of a 204
-/// ends with a blank, and there is no length of a body that is not there.
-fn serve(socket: &Path, mut mind: Mind) {
-    let listener = UnixListener::bind(socket).unwrap();
-    std::thread::spawn(move || {
-        let Ok((stream, _)) = listener.accept() else { return };
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        while let Some((method, target, body)) = request(&mut reader) {
-            let (status, answer) = mind(&method, &target, &body);
-            let head = format!("HTTP/1.1 {status} \r\nServer: a double\r\nConnection: keep-alive\r\n");
-            let rest = match status {
-                204 => "\r\n".to_owned(),
-                _ => {
-                    let text = answer.to_string();
-                    format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{text}", text.len())
-                }
-            };
-            if (&stream).write_all((head + &rest).as_bytes()).is_err() {
-                return;
-            }
-        }
-    });
-}
-
-fn request(reader: &mut BufReader<UnixStream>) -> Option<(String, String, Value)> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-    let mut words = line.split_whitespace().map(str::to_owned);
-    let (method, target) = (words.next()?, words.next()?);
-    let mut length = 0;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok()?;
-        match header.trim().split_once(": ") {
-            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().ok()?,
-            Some(_) => {}
-            None => break,
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some((method, target, serde_json::from_slice(&body).unwrap_or(Value::Null)))
-}
 
 /// Firecracker before its machine runs.
 fn firecracker_double() -> Mind {
@@ -102,6 +58,11 @@ fn firecracker_double() -> Mind {
             }
             ("PUT", "/boot-source") => &["kernel_image_path", "initrd_path", "boot_args"],
             ("PUT", "/vsock") => &["vsock_id", "guest_cid", "uds_path"],
+            ("PUT", "/network-interfaces/net") => &["iface_id", "host_dev_name", "guest_mac"],
+            ("PUT", "/drives/app") => &["drive_id", "path_on_host", "is_root_device", "is_read_only"],
+            ("PUT", "/mmds/config") => &["version", "network_interfaces", "ipv4_address"],
+            // Metadata is the user's own.
+            ("PUT", "/mmds") if body.is_object() => return (204, Value::Null),
             ("PUT", "/entropy") => &["rate_limiter"],
             ("PUT", "/balloon") => &["amount_mib", "deflate_on_oom", "stats_polling_interval_s"],
             _ => return fault(&format!("Invalid request method and/or path: {method} {target}.")),
@@ -164,10 +125,11 @@ fn config(stated: &[(&str, FactorValue)], version: Version, directory: &Path) ->
 
 /// The double, and the real one if there is one.
 fn firecrackers() -> Vec<Monitor> {
-    std::iter::once(None).chain(program().map(Some)).map(|program| firecracker_at(program.as_deref())).collect()
+    std::iter::once(None).chain(program().map(Some)).map(|program| firecracker_at(program.as_deref(), None)).collect()
 }
 
-fn firecracker_at(program: Option<&Path>) -> Monitor {
+/// A program runs in the namespace of its network, if it is given one.
+fn firecracker_at(program: Option<&Path>, network: Option<&OwnNetwork>) -> Monitor {
     let directory = tempfile::Builder::new().prefix("iso").tempdir().unwrap();
     let mut version = Version { major: 1, minor: 16 };
     let place = place(directory.path());
@@ -187,7 +149,11 @@ fn firecracker_at(program: Option<&Path>) -> Monitor {
             let arguments = requests::arguments(&config, &paths, &place.name);
             let mut command = Command::new(program);
             command.args(arguments).current_dir(directory.path()).stdin(Stdio::null()).stdout(Stdio::null());
-            Some(command.spawn().unwrap())
+            let process = match network {
+                Some(network) => network.lab().within(|| command.spawn()),
+                None => command.spawn(),
+            };
+            Some(process.unwrap())
         }
     };
     let deadline = Clock.after(PATIENCE);
@@ -230,7 +196,7 @@ fn every_request_that_makes_a_machine_is_taken() {
         for mut monitor in firecrackers() {
             let config = config(stated, monitor.version, monitor.directory.path());
             let paths = requests::Paths::under(&place(monitor.directory.path()), &config);
-            for call in requests::configure(&config, &paths, 30) {
+            for call in requests::configure(&config, &paths, &place(monitor.directory.path())) {
                 monitor.call(&call).unwrap_or_else(|error| panic!("{}: {error}", call.target));
             }
         }
@@ -238,11 +204,38 @@ fn every_request_that_makes_a_machine_is_taken() {
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "a test that is skipped says why")]
+fn card_disk_and_metadata_are_taken_by_the_api_and_where_the_tap_is() {
+    let network = match OwnNetwork::for_monitor(Subnet::of("isodyne-7f3a-1")) {
+        Ok(network) => Some(network),
+        Err(error) => {
+            eprintln!("SKIPPED for a real Firecracker: {error}");
+            None
+        }
+    };
+    let real = program().filter(|_| network.is_some());
+    for program in std::iter::once(None).chain(real.map(Some)) {
+        let mut monitor = firecracker_at(program.as_deref(), network.as_ref());
+        let directory = monitor.directory.path().to_owned();
+        let mut config = config(&[("network", FactorValue::Text("own".to_owned()))], monitor.version, &directory);
+        config.metadata = Some(json!({ "owner": "nobody" }));
+        config.disk = Some(DiskConfig { base: "/cache/disk".into(), method: OverlayMethod::SparseCopy });
+        let paths = requests::Paths::under(&place(&directory), &config);
+        std::fs::write(&paths.disk, [0; 4096]).unwrap();
+        for call in requests::configure(&config, &paths, &place(&directory)) {
+            monitor.call(&call).unwrap_or_else(|error| panic!("{}: {error}", call.target));
+        }
+    }
+    // Elsewhere there is no such tap: Firecracker makes one of that name, which is not the lab's.
+    assert!(!Path::new("/sys/class/net/lab0").exists());
+}
+
+#[test]
 fn one_connection_carries_answers_with_and_without_a_body() {
     for mut monitor in firecrackers() {
         let config = config(&[], monitor.version, monitor.directory.path());
         let paths = requests::Paths::under(&place(monitor.directory.path()), &config);
-        let calls = requests::configure(&config, &paths, 30);
+        let calls = requests::configure(&config, &paths, &place(monitor.directory.path()));
         monitor.call(&calls[0]).unwrap();
         assert_eq!(monitor.call(&ApiCall::get("/")).unwrap()["state"], "Not started");
         monitor.call(&calls[1]).unwrap();
@@ -261,12 +254,16 @@ fn what_is_refused_is_refused_in_the_monitors_own_words() {
         assert!(monitor.refuses(&requests::start()).contains("without kernel"));
         assert!(monitor.refuses(&snapshot::change_state("Paused")).contains(early));
         assert!(monitor.refuses(&snapshot::create(&files, SnapshotKind::Full)).contains(early));
-        let mut call = requests::configure(&config(&[], monitor.version, &directory), &paths(&directory), 30).remove(1);
+        let mut call =
+            requests::configure(&config(&[], monitor.version, &directory), &paths(&directory), &place(&directory))
+                .remove(1);
         call.body.as_mut().unwrap()["kernel_image_path"] = json!("/no/such/kernel");
         assert!(monitor.refuses(&call).contains("kernel file cannot be opened"));
         let unknown = ApiCall::put("/machine-config", json!({ "vcpu_count": 1, "mem_size_mib": 128, "cores": 1 }));
         assert!(monitor.refuses(&unknown).contains("unknown field `cores`"));
-        for call in requests::configure(&config(&[], monitor.version, &directory), &paths(&directory), 30) {
+        for call in
+            requests::configure(&config(&[], monitor.version, &directory), &paths(&directory), &place(&directory))
+        {
             monitor.call(&call).unwrap();
         }
         let load = snapshot::load(&files, MemoryBackend::File, &files.memory);
@@ -281,9 +278,9 @@ fn paths(directory: &Path) -> requests::Paths {
 #[test]
 fn a_real_firecracker_on_a_host_without_kvm_says_what_it_lacks() {
     let Some(program) = program().filter(|_| std::fs::File::open("/dev/kvm").is_err()) else { return };
-    let mut monitor = firecracker_at(Some(&program));
+    let mut monitor = firecracker_at(Some(&program), None);
     let directory = monitor.directory.path().to_owned();
-    for call in requests::configure(&config(&[], monitor.version, &directory), &paths(&directory), 30) {
+    for call in requests::configure(&config(&[], monitor.version, &directory), &paths(&directory), &place(&directory)) {
         monitor.call(&call).unwrap();
     }
     assert!(monitor.refuses(&requests::start()).contains("KVM"));
@@ -331,8 +328,8 @@ fn cloud_hypervisors_chain_of_causes_is_one_line() {
     let mut client = Client::connect(&socket, Clock).unwrap();
     let mut call = |call: ApiCall| api::call(&mut client, &call, Clock.after(PATIENCE));
     use cloud_hypervisor::{requests, snapshot};
-    call(requests::create(&config, 30)).unwrap();
-    let error = call(requests::create(&config, 30)).unwrap_err();
+    call(requests::create(&config, &place(directory.path()))).unwrap();
+    let error = call(requests::create(&config, &place(directory.path()))).unwrap_err();
     assert!(error.to_string().ends_with("500: Error from API: The VM could not be created: VM is already created"));
     call(requests::boot()).unwrap();
     assert!(call(snapshot::create(directory.path())).unwrap_err().to_string().contains("while VM is running"));

@@ -170,6 +170,46 @@ fn the_default_guest_boots_in_96_mib_however_it_is_entered() {
 }
 
 #[test]
+fn virtual_processors_are_pinned_before_the_guest_runs() {
+    let Some(bench) = bench() else { return };
+    let here = rustix::thread::sched_getaffinity(None).unwrap();
+    let here: Vec<usize> = (0..1024).filter(|processor| here.is_set(*processor)).collect();
+    let (first, last) = (here[0].to_string(), here[here.len() - 1].to_string());
+    let pin = says(&format!("{last},{first}"));
+    let launcher = bench.launcher(&[("cpus", FactorValue::Count(2)), ("pin", pin)]).unwrap();
+    let mut sandbox = launcher.launch(&bench.place(), bench.lab()).unwrap();
+    let affinities = guest_support::affinities(bench.machine().unwrap());
+    let on = |processor: &str| affinities.iter().filter(|(_, place)| place == processor).count();
+    if first == last {
+        eprintln!("this program has one processor: nothing can be told apart");
+    } else {
+        assert_eq!((on(&first), on(&last)), (1, 1), "{affinities:?}");
+        assert!(affinities.len() > 2, "QEMU's own threads are free: {affinities:?}");
+    }
+    assert!(sandbox.stamps().iter().any(|stamp| stamp.name == M::Started));
+    let stopped = sandbox.stop(bench.lab().clock.after(Duration::from_millis(600)));
+    assert!(stopped.gone.is_some() && stopped.survivors.is_empty(), "{stopped:?}");
+    drop(sandbox);
+    let Err(PrepareError::Unavailable { reason, hint }) = bench.launcher(&[("pin", says("1023"))]) else {
+        panic!("not refused");
+    };
+    assert!(reason.contains("no processor 1023") && hint.contains(&first), "{reason}: {hint}");
+}
+
+#[test]
+fn a_guest_without_its_channels_driver_says_so_on_its_console() {
+    let Some(bench) = bench() else { return };
+    // The kernel has one serial port, and the agent's is the second.
+    let mut sandbox = bench.launch(&[("machine", says("microvm")), ("cmdline", says("8250.nr_uarts=1"))]).unwrap();
+    let failure = sandbox.agent().hello(bench.lab().clock.after(PATIENCE)).unwrap_err();
+    let failure = sandbox.diagnose(failure);
+    assert_eq!(failure.class, FailureClass::Launch, "{failure}");
+    assert!(failure.message.contains("failed to open the channel on /dev/ttyS1"), "{failure}");
+    let stopped = sandbox.stop(bench.lab().clock.after(Duration::from_secs(5)));
+    assert!(stopped.gone.is_some() && stopped.survivors.is_empty(), "{stopped:?}");
+}
+
+#[test]
 fn a_guest_without_init_is_a_crash_with_the_kernels_words() {
     let Some(bench) = bench() else { return };
     // `rdinit` alone falls back to looking for a root; both lead to a panic before any hello.

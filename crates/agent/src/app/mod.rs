@@ -1,7 +1,7 @@
 //! The one application of a sandbox: its program, its output, its end.
 
 mod await_ready;
-mod probe;
+pub(crate) mod probe;
 mod root;
 
 pub(crate) use await_ready::await_ready;

@@ -138,14 +138,14 @@ impl Answer {
 }
 
 /// The status of `HTTP/1.1 200 OK`.
-fn status_of(head: &[u8]) -> Option<u16> {
+pub(crate) fn status_of(head: &[u8]) -> Option<u16> {
     let rest = head.strip_prefix(b"HTTP/1.")?;
     let digits = rest.get(2..5).filter(|_| rest.get(1) == Some(&b' '))?;
     core::str::from_utf8(digits).ok()?.parse().ok().filter(|status| (100..600).contains(status))
 }
 
 /// The stated length of the body; a body without one ends with the connection.
-fn content_length(head: &[u8]) -> Option<u64> {
+pub(crate) fn content_length(head: &[u8]) -> Option<u64> {
     let name = b"content-length:";
     head.split(|byte| *byte == b'\n').find_map(|line| {
         let (start, value) = line.split_at_checked(name.len())?;

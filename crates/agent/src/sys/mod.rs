@@ -4,6 +4,7 @@ pub(crate) mod device;
 pub(crate) mod file;
 pub(crate) mod machine;
 pub(crate) mod poll;
+pub(crate) mod port;
 pub(crate) mod process;
 mod raw;
 pub(crate) mod shared;

@@ -2,7 +2,9 @@
 
 use super::file::Fd;
 use super::{Errno, Result, call};
+use alloc::ffi::CString;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use linux_raw_sys::{general as k, ioctl, net, netlink};
 
@@ -176,6 +178,8 @@ pub(crate) struct Interface {
     pub(crate) v4: (Ipv4Addr, u8),
     pub(crate) gateway: Option<Ipv4Addr>,
     pub(crate) v6: Option<(Ipv6Addr, u8)>,
+    /// A host that answers on this interface though it is in none of its subnets.
+    pub(crate) neighbour: Option<Ipv4Addr>,
 }
 
 impl Interface {
@@ -204,10 +208,19 @@ impl Interface {
         if let Some((address, prefix)) = self.v6 {
             self.add_v6(&fd, address, prefix)?;
         }
+        if let Some(neighbour) = self.neighbour {
+            self.add_neighbour(&fd, neighbour)?;
+        }
         match self.gateway {
-            Some(gateway) => add_default_route(&fd, gateway),
+            Some(gateway) => add_route(&fd, Route { gateway: Some(gateway), ..Route::default() }),
             None => Ok(()),
         }
+    }
+
+    fn add_neighbour(&self, asking: &Fd, neighbour: Ipv4Addr) -> Result<()> {
+        let card = CString::new(self.name.as_slice()).map_err(|_| Errno::INVAL)?;
+        let destination = (neighbour.octets(), [255; 4]);
+        add_route(asking, Route { destination, gateway: None, card: Some(&card) })
     }
 
     fn add_v6(&self, asking: &Fd, address: Ipv6Addr, prefix: u8) -> Result<()> {
@@ -270,14 +283,29 @@ fn greet(gateway: Ipv4Addr) -> Result<()> {
 const RTF_UP: u16 = 1;
 const RTF_GATEWAY: u16 = 2;
 
-fn add_default_route(fd: &Fd, gateway: Ipv4Addr) -> Result<()> {
-    // The kernel's rtentry on machines of 64 bits: destination, gateway and mask behind the first 8 bytes, then flags.
+/// Where packets go.
+#[derive(Default)]
+struct Route<'a> {
+    /// Address and mask; zeros are everywhere.
+    destination: ([u8; 4], [u8; 4]),
+    gateway: Option<Ipv4Addr>,
+    /// The interface, where no gateway says it.
+    card: Option<&'a CStr>,
+}
+
+fn add_route(fd: &Fd, wanted: Route<'_>) -> Result<()> {
+    let (address, mask) = wanted.destination;
+    // The kernel's rtentry on machines of 64 bits: destination, gateway and mask behind the first 8 bytes, then flags; the
+    // interface's name is at 88.
     let mut route = [0_u8; 120];
-    route[8..24].copy_from_slice(&internet([0; 4]));
-    route[24..40].copy_from_slice(&internet(gateway.octets()));
-    route[40..56].copy_from_slice(&internet([0; 4]));
-    route[56..58].copy_from_slice(&(RTF_UP | RTF_GATEWAY).to_ne_bytes());
-    // SAFETY: the request is as large as the kernel's structure, and this call only reads it.
+    route[8..24].copy_from_slice(&internet(address));
+    route[24..40].copy_from_slice(&internet(wanted.gateway.map_or([0; 4], |gateway| gateway.octets())));
+    route[40..56].copy_from_slice(&internet(mask));
+    let flags = if wanted.gateway.is_some() { RTF_UP | RTF_GATEWAY } else { RTF_UP };
+    route[56..58].copy_from_slice(&flags.to_ne_bytes());
+    let card = wanted.card.map_or(0, |card| card.as_ptr().expose_provenance());
+    route[88..96].copy_from_slice(&card.to_ne_bytes());
+    // SAFETY: the request is as large as the kernel's structure, and this call only reads it and the name it points to.
     unsafe { fd.ioctl(ioctl::SIOCADDRT, &mut route) }.map(drop)
 }
 

@@ -315,6 +315,7 @@ const QEMU: &[Key] = &[
     ),
     GUEST_MEMORY,
     factor("cpus", Kind::Count { min: 1, max: 64 }, DefaultValue::Count(1), "The guest's processors."),
+    PIN,
     factor("cpu", Kind::Text, DefaultValue::Absent("QEMU's own choice for the accelerator"), "The processor model."),
     kernel("The guest's kernel (bzImage or ELF): a path relative to the working directory, or `build:NAME`."),
     factor(
@@ -374,6 +375,13 @@ const GUEST_MEMORY: Key = factor(
     "The guest's memory.",
 );
 
+const PIN: Key = factor(
+    "pin",
+    Kind::Text,
+    DefaultValue::Absent("they run anywhere"),
+    "The host's processors that the guest's run on, in their order (`0,1`, `2-3`), or one for all of them.",
+);
+
 const GUEST_CMDLINE: Key = factor(
     "cmdline",
     Kind::Text,
@@ -417,6 +425,7 @@ const FIRECRACKER: &[Key] = &[
     ),
     GUEST_MEMORY,
     factor("cpus", Kind::Count { min: 1, max: 32 }, DefaultValue::Count(1), "The guest's processors."),
+    PIN,
     factor("smt", Kind::Flag, DefaultValue::Flag(false), "Two processors are threads of one core."),
     factor(
         "cpu_template",
@@ -453,12 +462,21 @@ const FIRECRACKER: &[Key] = &[
     GUEST_CONSOLE,
     ENTROPY,
     BALLOON,
+    OWN_NETWORK,
+    NAT,
+    factor(
+        "mmds",
+        Kind::Path,
+        DefaultValue::Absent("no metadata"),
+        "With `network = \"own\"`: a JSON file that the guest finds in Firecracker's metadata service (MMDS V2).",
+    ),
 ];
 
 const CLOUD_HYPERVISOR: &[Key] = &[
     program("`cloud-hypervisor` in PATH"),
     GUEST_MEMORY,
     factor("cpus", Kind::Count { min: 1, max: 254 }, DefaultValue::Count(1), "The guest's processors."),
+    PIN,
     factor(
         "huge_pages",
         Kind::Choice(&["none", "transparent", "reserved"]),
@@ -473,6 +491,8 @@ const CLOUD_HYPERVISOR: &[Key] = &[
     GUEST_CONSOLE,
     ENTROPY,
     BALLOON,
+    OWN_NETWORK,
+    NAT,
 ];
 
 /// A kernel that is not the one of the setup.

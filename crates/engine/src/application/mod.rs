@@ -132,6 +132,8 @@ impl Application {
             BackendName::Podman,
             BackendName::Docker,
             BackendName::Qemu,
+            BackendName::Firecracker,
+            BackendName::CloudHypervisor,
         ];
         let able: Vec<&str> = able.iter().map(|name| name.as_str()).collect();
         Err(PrepareError::Unavailable {

@@ -174,6 +174,13 @@ pub enum Step {
         /// The body, if there is one.
         body: Option<serde_json::Value>,
     },
+    /// A thread that runs a virtual processor, kept on one processor of the host.
+    Pin {
+        /// The guest's processor, from 0.
+        virtual_processor: usize,
+        /// The host's.
+        processor: usize,
+    },
 }
 
 /// A milestone with absolute stamps.
@@ -213,6 +220,14 @@ pub trait Sandbox: Send {
     /// Where a user's own application finds its root: in the agent's own, if the backend does not say otherwise.
     fn app_root(&self) -> AppRoot {
         AppRoot::Own { how: String::new() }
+    }
+
+    /// Shows, after the measured time, that what the backend gives the guest has arrived; what was shown, one line each.
+    ///
+    /// # Errors
+    /// A classed failure if it has not: the sample is not valid then.
+    fn prove(&mut self, _deadline: HostInstant) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
     }
 
     /// What the sandbox has used so far, by metric name (`peak_memory_bytes`, `cpu_ns`, `vmm_cpu_ns`, …). A value that

@@ -12,6 +12,8 @@ use isodyne_proto::{
 
 /// What one read takes at most.
 const READ_BYTES: usize = 64 << 10;
+/// What is waited for first, in messages.
+pub(crate) const HELLO: &str = "hello";
 
 /// The channel to one agent. [`AgentChannel::hello`] comes first, then any number of requests, one at a time.
 ///
@@ -127,8 +129,8 @@ impl AgentChannel {
     /// `timeout` if it does not come, `protocol` if something else comes, `crash` if the channel closes.
     pub fn hello(&mut self, deadline: HostInstant) -> Result<(Hello, HostInstant), Failure> {
         self.guarded(|channel| {
-            let message = channel.receive("hello", deadline)?;
-            let Message::Hello(hello) = message else { return Err(Self::refuse("hello", message)) };
+            let message = channel.receive(HELLO, deadline)?;
+            let Message::Hello(hello) = message else { return Err(Self::refuse(HELLO, message)) };
             // The decoder refuses a hello without a common version.
             channel.announce = hello.common_version();
             Ok((hello, channel.read_at))

@@ -16,6 +16,7 @@ pub use isodyne_proto::{
 };
 pub use late::{ConnectingTransport, ListeningTransport};
 
+pub(crate) use agent::HELLO;
 pub(crate) use late::connect as connect_unix;
 
 use isodyne_core::unit::HostInstant;

@@ -17,7 +17,7 @@ mod user;
 
 pub use bridge::BridgeNetwork;
 pub use namespace::Namespace;
-pub use own::{OwnNetwork, SANDBOX_CARD};
+pub use own::{LAB_CARD, OwnNetwork, SANDBOX_CARD};
 pub use passt::{PasstNetwork, argv as passt_argv};
 pub use subnet::Subnet;
 pub use user::{INSIDE, UserNetwork};

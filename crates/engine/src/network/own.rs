@@ -9,8 +9,8 @@ use std::net::{IpAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
-/// The lab's card, in the lab's namespace.
-const LAB_CARD: &str = "lab0";
+/// The lab's card, in the lab's namespace. Monitors that open a machine's tap by its name find it by this one.
+pub const LAB_CARD: &str = "lab0";
 /// The sandbox's card, in the sandbox's namespace.
 pub const SANDBOX_CARD: &str = "eth0";
 
@@ -75,6 +75,22 @@ impl OwnNetwork {
         Ok(Self { subnet, lab, sandbox: None, tap: Mutex::new(Some(tap)), uplink: None })
     }
 
+    /// As [`OwnNetwork::for_machine`], for a monitor that runs inside of [`OwnNetwork::lab`] and opens the tap by its
+    /// name. `subnet` is that of the machine, which may be the one of another that it is a copy of.
+    ///
+    /// # Errors
+    /// As [`OwnNetwork::for_machine`].
+    pub fn for_monitor(subnet: Subnet) -> io::Result<Self> {
+        let lab = Namespace::create()?;
+        lab.within(|| {
+            // A tap takes one user at a time: ours ends before the monitor's begins.
+            let tap = tap::create(LAB_CARD)?;
+            tap::persist(&tap)?;
+            configure(&mut Netlink::open()?, LAB_CARD, subnet.host())
+        })?;
+        Ok(Self { subnet, lab, sandbox: None, tap: Mutex::new(None), uplink: None })
+    }
+
     /// Lets the sandbox reach out through the host: by IPv4, and by IPv6 where the host forwards it. A virtual machine has
     /// to be told its gateway, the lab's end.
     ///
@@ -97,7 +113,7 @@ impl OwnNetwork {
         self.sandbox.as_ref()
     }
 
-    /// The namespace of the lab's end, for a VMM that wants to open the tap by itself.
+    /// The namespace of the lab's end, for a monitor that opens the tap by itself.
     pub fn lab(&self) -> &Namespace {
         &self.lab
     }

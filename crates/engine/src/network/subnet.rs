@@ -73,6 +73,11 @@ impl Subnet {
         [Ipv4Addr::from(self.v4).into(), Ipv6Addr::from(u128::from(self.v6) << 64).into()]
     }
 
+    /// The mask of its IPv4 part.
+    pub fn mask_v4() -> Ipv4Addr {
+        Ipv4Addr::from(u32::MAX << (32 - PREFIX_V4))
+    }
+
     /// Both addresses of the lab's end with their prefixes.
     pub fn host(self) -> [(IpAddr, u8); 2] {
         [(self.host_v4().into(), PREFIX_V4), (self.host_v6().into(), PREFIX_V6)]

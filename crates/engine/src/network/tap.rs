@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 const DEVICE: &str = "/dev/net/tun";
 const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
+const TUNSETPERSIST: libc::c_ulong = 0x4004_54cb;
 const IFF_TAP: u16 = 0x0002;
 /// Frames as they are, without a protocol number in front.
 const IFF_NO_PI: u16 = 0x1000;
@@ -27,11 +28,20 @@ pub(super) fn create(name: &str) -> io::Result<OwnedFd> {
     Ok(tap)
 }
 
+/// Lets a tap live as long as its namespace, so that a monitor that knows its name can open it.
+pub(super) fn persist(tap: &OwnedFd) -> io::Result<()> {
+    // SAFETY: this call takes its argument as a plain number.
+    if unsafe { libc::ioctl(tap.as_raw_fd(), TUNSETPERSIST as _, 1) } < 0 {
+        return Err(explain(io::Error::last_os_error()));
+    }
+    Ok(())
+}
+
 fn explain(error: io::Error) -> io::Error {
     let advice = match error.raw_os_error() {
         Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => "load the kernel module `tun`",
         Some(libc::EACCES | libc::EPERM) => {
-            "this takes root (CAP_NET_ADMIN) and, in a container, the device; or use `network = \"user\"`"
+            "this takes root (CAP_NET_ADMIN) and, in a container, the device; QEMU has `network = \"user\"` for who has neither"
         }
         _ => return error,
     };

@@ -21,6 +21,9 @@ pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(15);
 /// How long a failed sandbox may take to end: it is probably stuck.
 pub(super) const FAILED_STOP_PATIENCE: Duration = Duration::from_millis(500);
 
+/// How long the backend's own proofs may take, behind the measured time.
+const PROOF_PATIENCE: Duration = Duration::from_secs(30);
+
 /// Bytes of the first command's output that are kept.
 const OUTPUT_LIMIT: u32 = 4096;
 
@@ -60,7 +63,11 @@ pub fn boot(launcher: &dyn Launcher, place: &Place, lab: &Lab, options: &BootOpt
         }
         Err(_) => FAILED_STOP_PATIENCE,
     };
-    attempt.failure = first.err().map(|failure| sandbox.diagnose(failure));
+    let proven = first.and_then(|_| sandbox.prove(lab.clock.after(PROOF_PATIENCE)));
+    match proven {
+        Ok(more) => attempt.proofs.extend(more),
+        Err(failure) => attempt.failure = Some(sandbox.diagnose(failure)),
+    }
     if let Some(application) = &options.app {
         app::end(sandbox.as_mut(), lab, place, application, &mut progress, &mut attempt);
     }

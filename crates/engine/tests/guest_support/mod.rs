@@ -11,6 +11,17 @@ pub fn cache() -> PathBuf {
     named.unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache"))
 }
 
+/// Where the threads of a process may run, by their names.
+pub fn affinities(process: rustix::process::Pid) -> Vec<(String, String)> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let of = |task: std::fs::DirEntry| {
+        let status = std::fs::read_to_string(task.path().join("status")).ok()?;
+        let value = |key: &str| Some(status.lines().find_map(|line| line.strip_prefix(key))?.trim().to_owned());
+        Some((value("Name:")?, value("Cpus_allowed_list:")?))
+    };
+    tasks.filter_map(Result::ok).filter_map(of).collect()
+}
+
 /// The cache with a guest in it, or, with the reason printed, nothing where no kernel is to be had.
 #[allow(clippy::print_stderr, reason = "a test that is skipped says why")]
 pub fn cache_with_guest() -> Option<PathBuf> {

@@ -217,6 +217,9 @@ fn steps(steps: &[Step]) -> String {
                 let body = body.as_ref().map(|body| format!("\n{}", indent(&format!("{body:#}")))).unwrap_or_default();
                 writeln!(text, "  call  {call} on {socket}{body}")
             }
+            Step::Pin { virtual_processor, processor } => {
+                writeln!(text, "  pin   virtual processor {virtual_processor} to processor {processor} of the host")
+            }
         };
     }
     text

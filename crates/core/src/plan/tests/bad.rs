@@ -31,7 +31,7 @@ fn unknown_keys_and_sections() {
         error: plan.toml:5:10: [backend.firecracker] is stated, but no benchmark runs on `firecracker`
           hint: add "firecracker" to `on`, or remove the section
         error: plan.toml:6:1: unknown key `x` in [backend.firecracker]
-          hint: known: program, setup, memory, cpus, smt, cpu_template, huge_pages, pci, jailer, seccomp, track_dirty_pages, boot_timer, kernel, cmdline, channel, console, entropy, balloon
+          hint: known: program, setup, memory, cpus, pin, smt, cpu_template, huge_pages, pci, jailer, seccomp, track_dirty_pages, boot_timer, kernel, cmdline, channel, console, entropy, balloon, network, nat, mmds
         error: plan.toml:7:2: unknown section `[boto]`
           hint: did you mean [boot]?
     "#);

@@ -1,8 +1,11 @@
 //! The factors of this backend, resolved: what is left open is decided here, and what cannot be is refused.
 
 use crate::backend::PrepareError;
+pub use crate::backend::vmm::disk::DiskConfig;
 pub use crate::backend::vmm::factors::{Channel, Console};
 use crate::backend::vmm::factors::{Reader, choices};
+use crate::backend::vmm::pin::Pin;
+use crate::network::NetworkKind;
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::Factors;
 use std::path::PathBuf;
@@ -29,6 +32,8 @@ pub struct Config {
     pub memory_bytes: u64,
     /// `cpus`.
     pub cpus: u64,
+    /// `pin`.
+    pub pin: Option<Pin>,
     /// `huge_pages`.
     pub huge_pages: HugePages,
     /// `prefault`: all of the guest's memory is made at its start.
@@ -53,6 +58,10 @@ pub struct Config {
     pub modules: Vec<String>,
     /// What the user adds to the kernel's command line.
     pub command_line: String,
+    /// `network`.
+    pub network: NetworkKind,
+    /// The disk with a user's own application.
+    pub disk: Option<DiskConfig>,
 }
 
 impl Config {
@@ -63,9 +72,11 @@ impl Config {
     pub fn from_factors(factors: &Factors) -> Result<Self, PrepareError> {
         let reader = Reader { backend: BackendName::CloudHypervisor, factors };
         let (channel, console) = reader.channel_and_console()?;
+        let cpus = reader.cpus(CPUS_MOST)?;
         Ok(Self {
             memory_bytes: reader.memory_bytes()?,
-            cpus: reader.cpus(CPUS_MOST)?,
+            cpus,
+            pin: Pin::from_factors(reader, cpus)?,
             huge_pages: reader.choice("huge_pages")?.unwrap_or(HugePages::Transparent),
             prefault: reader.flag("prefault", false),
             seccomp: reader.flag("seccomp", true),
@@ -78,6 +89,8 @@ impl Config {
             initramfs: PathBuf::new(),
             modules: Vec::new(),
             command_line: reader.command_line()?,
+            network: reader.network()?,
+            disk: None,
         })
     }
 }
@@ -91,7 +104,8 @@ mod tests {
     fn what_is_left_open_is_decided_and_what_cannot_be_is_refused() {
         let plain = Config::from_factors(&Factors::new()).unwrap();
         assert_eq!((plain.channel, plain.console, plain.seccomp), (Channel::Vsock, Console::Phases, true));
-        for (key, value) in [("cpus", FactorValue::Count(255)), ("channel", FactorValue::Text("smoke".to_owned()))] {
+        let says = |text: &str| FactorValue::Text(text.to_owned());
+        for (key, value) in [("cpus", FactorValue::Count(255)), ("channel", says("smoke")), ("network", says("user"))] {
             let error = Config::from_factors(&Factors::from([(key.to_owned(), value)])).unwrap_err().to_string();
             assert!(error.starts_with(&format!("backend.cloud-hypervisor.{key}: ")), "{error}");
         }

@@ -9,10 +9,11 @@ use crate::backend::oci::launcher::command;
 use crate::backend::vmm::api::ApiCall;
 use crate::backend::vmm::console::DebugPort;
 use crate::backend::vmm::logs::Logs;
-use crate::backend::vmm::machine::{Machine, Start};
+use crate::backend::vmm::machine::{Machine, Pinning, Start};
 use crate::backend::vmm::{pipe, vsock, way::Way};
 use crate::channel::ConnectingTransport;
 use crate::lab::Lab;
+use crate::network::OwnNetwork;
 use crate::watch::Source;
 use isodyne_core::failure::Failure;
 use isodyne_core::ledger::MilestoneName;
@@ -20,6 +21,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 
 /// Starts one machine by two requests: one that makes it, one that lets it run. Nothing is left running if this fails.
 pub(super) fn launch(
@@ -27,6 +29,7 @@ pub(super) fn launch(
     place: &Place,
     lab: &Lab,
     calls: &[ApiCall; 2],
+    network: Option<Arc<OwnNetwork>>,
 ) -> Result<CloudHypervisorSandbox, Failure> {
     let logs = Logs::under(&place.log_prefix, "cloud-hypervisor");
     let paths = Paths::under(place);
@@ -61,6 +64,11 @@ pub(super) fn launch(
         way,
         logs,
         memory_bytes: launcher.config.memory_bytes,
+        pinning: Pinning::of(launcher.config.pin.as_ref(), Pinning::ByMonitor),
+        network,
+        joins: false,
+        disk: launcher.config.disk.as_ref().map(|disk| disk.method),
     };
-    Ok(CloudHypervisorSandbox { machine: Machine::start(start, lab)? })
+    let config = launcher.config.clone();
+    Ok(CloudHypervisorSandbox { machine: Machine::start(start, lab)?, name: place.name.clone(), config })
 }

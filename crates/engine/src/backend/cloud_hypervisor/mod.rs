@@ -1,11 +1,14 @@
 //! Cloud Hypervisor: a virtual machine on KVM, driven over its API.
 
+use crate::application::Application;
 use crate::backend::snapshot::Restorer;
-use crate::backend::vmm::{api::ApiCall, guest, kvm, vsock};
+use crate::backend::vmm::{api::ApiCall, card, disk, guest, kvm, pin::Pin, vsock};
 use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, text};
 use crate::image::Transport;
+use crate::image::app::OverlayKind;
 use crate::lab::Lab;
-use config::Config;
+use crate::network::NetworkKind;
+use config::{Config, DiskConfig};
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::failure::Failure;
 use isodyne_core::probe::{Capabilities, Probe, Tool};
@@ -43,10 +46,19 @@ impl Backend for CloudHypervisorBackend {
     }
 
     fn prepare(&self, cell: &Cell, lab: &Lab) -> Result<Box<dyn Launcher>, PrepareError> {
-        crate::application::Application::refuse(cell)?;
         let tool = kvm::monitor_of(cell, lab, PROGRAM, INSTALL_HINT)?;
         let mut config = Config::from_factors(&cell.factors)?;
-        let assets = boot_from(&mut config, lab)?;
+        Pin::check(config.pin.as_ref())?;
+        // Once more with what this host has: the factors are words only.
+        card::check(cell, lab)?;
+        let mut found = Vec::new();
+        if let Some(app) = Application::of(cell, lab)? {
+            let (disk, asset) = DiskConfig::of(&app, OverlayKind::Raw, lab)?;
+            config.disk = Some(disk);
+            found.extend([app.asset(), asset]);
+        }
+        let mut assets = boot_from(&mut config, lab)?;
+        assets.extend(found);
         Ok(Box::new(CloudHypervisorLauncher { config, tool, assets, accuracy: kvm::accuracy(lab) }))
     }
 }
@@ -56,8 +68,14 @@ fn boot_from(config: &mut Config, lab: &Lab) -> Result<Vec<Asset>, PrepareError>
     let guest = guest::guest_for(lab, BackendName::CloudHypervisor, config.own_kernel.as_deref())?;
     // An ELF is entered by PVH and needs no unpacking; a bzImage is taken as well.
     config.kernel = guest.pvh_elf.clone().unwrap_or_else(|| guest.image.clone());
-    let (entropy, balloon) = (config.entropy, config.balloon_bytes.is_some());
-    let initramfs = guest::initramfs_for(&guest, Transport::Pci, config.channel, entropy, balloon)?;
+    let devices = guest::Devices {
+        channel: config.channel,
+        entropy: config.entropy,
+        balloon: config.balloon_bytes.is_some(),
+        card: config.network != NetworkKind::None,
+        disk: config.disk.is_some(),
+    };
+    let initramfs = guest::initramfs_for(&guest, Transport::Pci, devices, config.own_kernel.is_some())?;
     config.initramfs.clone_from(&initramfs.path);
     config.modules.clone_from(&initramfs.modules);
     Ok(guest.assets(&initramfs, guest.pvh_elf.is_some()))
@@ -78,7 +96,7 @@ impl CloudHypervisorLauncher {
 
     /// The requests, in order; the last one starts the machine.
     pub(super) fn calls(&self, place: &Place) -> [ApiCall; 2] {
-        [requests::create(&self.config, place.agent_patience_s), requests::boot()]
+        [requests::create(&self.config, place), requests::boot()]
     }
 }
 
@@ -88,12 +106,20 @@ impl Launcher for CloudHypervisorLauncher {
         let socket = text(&paths.api);
         let run = Step::Run { argv: self.argv(&paths) };
         let calls = self.calls(place);
-        Description { steps: std::iter::once(run).chain(calls.iter().map(|call| call.step(&socket))).collect() }
+        let mut steps = self.config.network.steps(&place.name);
+        steps.extend(self.config.disk.as_ref().map(|disk| disk.step(&disk::path(&place.directory))));
+        steps.push(run);
+        steps.extend(calls.iter().map(|call| call.step(&socket)));
+        Description { steps }
     }
 
     fn launch(&self, place: &Place, lab: &Lab) -> Result<Box<dyn Sandbox>, Failure> {
         vsock::check_path(&Paths::under(place).api)?;
-        Ok(Box::new(launch::launch(self, place, lab, &self.calls(place))?))
+        if let Some(disk) = &self.config.disk {
+            disk.make(&disk::path(&place.directory))?;
+        }
+        let network = card::make(self.config.network, place, lab)?;
+        Ok(Box::new(launch::launch(self, place, lab, &self.calls(place), network)?))
     }
 
     fn restorer(&self) -> Option<&dyn Restorer> {

@@ -4,9 +4,11 @@
 use super::config::{Config, HugePages};
 use crate::backend::vmm::api::ApiCall;
 use crate::backend::vmm::command_line::{self, AgentWords};
+use crate::backend::vmm::disk;
 use crate::backend::vmm::factors::{Channel, Console};
 use crate::backend::vmm::vsock::{AGENT_CHANNEL, GUEST_CID};
 use crate::backend::{Place, text};
+use crate::network::{LAB_CARD, NetworkKind, Subnet};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -60,7 +62,7 @@ pub fn argv(config: &Config, program: &str, paths: &Paths) -> Vec<String> {
 }
 
 /// The request that describes the machine.
-pub fn create(config: &Config, agent_patience_s: u32) -> ApiCall {
+pub fn create(config: &Config, place: &Place) -> ApiCall {
     let mut memory = json!({ "size": config.memory_bytes, "prefault": config.prefault });
     match config.huge_pages {
         HugePages::None => memory["thp"] = json!(false),
@@ -73,13 +75,18 @@ pub fn create(config: &Config, agent_patience_s: u32) -> ApiCall {
         (Channel::Vsock, Console::Off) => json!({ "mode": "Null" }),
         (Channel::Vsock, _) => json!({ "mode": "File", "file": name::CONSOLE }),
     };
+    let mut cpus = json!({ "boot_vcpus": config.cpus, "max_vcpus": config.cpus });
+    if let Some(pin) = &config.pin {
+        let place = |(number, processor)| json!({ "vcpu": number, "host_cpus": [processor] });
+        cpus["affinity"] = pin.processors().iter().enumerate().map(place).collect();
+    }
     let mut machine = json!({
-        "cpus": { "boot_vcpus": config.cpus, "max_vcpus": config.cpus },
+        "cpus": cpus,
         "memory": memory,
         "payload": {
             "kernel": config.kernel,
             "initramfs": config.initramfs,
-            "cmdline": kernel_command_line(config, agent_patience_s),
+            "cmdline": kernel_command_line(config, place),
         },
         "serial": serial,
         "console": { "mode": "Off" },
@@ -87,6 +94,20 @@ pub fn create(config: &Config, agent_patience_s: u32) -> ApiCall {
     });
     if config.channel == Channel::Vsock {
         machine["vsock"] = json!({ "cid": GUEST_CID, "socket": name::VSOCK });
+    }
+    if config.network != NetworkKind::None {
+        let subnet = Subnet::of(&place.name);
+        // Older versions give a tap an address of their own where they are not told one.
+        machine["net"] = json!([{
+            "tap": LAB_CARD,
+            "mac": subnet.guest_mac(),
+            "ip": subnet.host_v4(),
+            "mask": Subnet::mask_v4(),
+        }]);
+    }
+    if config.disk.is_some() {
+        // Of a disk whose format it has to guess, it lets nobody write the first sector.
+        machine["disks"] = json!([{ "path": disk::path(&place.directory), "image_type": "Raw" }]);
     }
     if config.entropy {
         machine["rng"] = json!({ "src": "/dev/urandom" });
@@ -108,7 +129,7 @@ pub fn shut_down() -> ApiCall {
 }
 
 /// The guest's kernel command line.
-pub fn kernel_command_line(config: &Config, agent_patience_s: u32) -> String {
+pub fn kernel_command_line(config: &Config, place: &Place) -> String {
     let mut words: Vec<String> = Vec::new();
     words.extend(command_line::console(config.console).iter().map(|word| (*word).to_owned()));
     // A reset would start the machine anew, and a second boot would pass for a slow first one: a panic stays where it is.
@@ -119,10 +140,13 @@ pub fn kernel_command_line(config: &Config, agent_patience_s: u32) -> String {
             Channel::Serial => "serial:/dev/ttyS0",
         },
         modules: &config.modules,
-        network: None,
+        network: match config.network {
+            NetworkKind::Own { nat } => Some(Subnet::of(&place.name).agent_word(nat)),
+            _ => None,
+        },
         // Cloud Hypervisor ends with its guest when that powers off; a reset would start it anew.
         end: "poweroff",
-        patience_s: agent_patience_s,
+        patience_s: place.agent_patience_s,
         comes_back: config.channel == Channel::Vsock,
         boot_timer: None,
     };
@@ -134,12 +158,16 @@ pub fn kernel_command_line(config: &Config, agent_patience_s: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::config::DiskConfig;
     use super::*;
+    use crate::backend::vmm::pin::Pin;
+    use crate::image::app::OverlayMethod;
 
     fn config() -> Config {
         Config {
             memory_bytes: 128 << 20,
             cpus: 1,
+            pin: None,
             huge_pages: HugePages::Transparent,
             prefault: false,
             seccomp: true,
@@ -152,6 +180,8 @@ mod tests {
             initramfs: "/cache/initramfs.cpio".into(),
             modules: vec!["virtio_pci.ko".to_owned()],
             command_line: String::new(),
+            network: NetworkKind::None,
+            disk: None,
         }
     }
 
@@ -164,7 +194,7 @@ mod tests {
         };
         let paths = Paths::under(&place);
         let argv = argv(config, "cloud-hypervisor", &paths).join(" ").replace(" --", "\n--");
-        let calls = [create(config, 30), boot(), shut_down()];
+        let calls = [create(config, &place), boot(), shut_down()];
         let calls = calls.map(|call| format!("{} {} {:#}", call.method, call.target, call.body.unwrap_or_default()));
         std::iter::once(argv).chain(calls).collect::<Vec<_>>().join("\n")
     }
@@ -178,6 +208,7 @@ mod tests {
     fn a_machine_with_everything() {
         let config = Config {
             cpus: 2,
+            pin: Some(Pin::each_on(&[1, 0])),
             huge_pages: HugePages::Reserved,
             prefault: true,
             seccomp: false,
@@ -187,6 +218,8 @@ mod tests {
             console: Console::Off,
             modules: Vec::new(),
             command_line: "loglevel=8".to_owned(),
+            network: NetworkKind::Own { nat: true },
+            disk: Some(DiskConfig { base: "/cache/disk".into(), method: OverlayMethod::SparseCopy }),
             ..config()
         };
         insta::assert_snapshot!(lines(&config));

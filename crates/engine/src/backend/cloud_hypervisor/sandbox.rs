@@ -1,12 +1,15 @@
 //! A live machine.
 
+use super::config::Config;
 use super::requests;
 use crate::backend::snapshot::Snapshots;
 use crate::backend::vmm::machine::{Machine, Monitor};
-use crate::backend::{Sandbox, Stamp, Stopped};
+use crate::backend::{AppRoot, Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
+use crate::network::Network;
 use isodyne_core::failure::Failure;
 use isodyne_core::unit::HostInstant;
+use std::sync::Arc;
 
 /// What it is called and how it ends.
 pub(super) const MONITOR: Monitor =
@@ -14,6 +17,8 @@ pub(super) const MONITOR: Monitor =
 
 pub(super) struct CloudHypervisorSandbox {
     pub(super) machine: Machine,
+    pub(super) name: String,
+    pub(super) config: Config,
 }
 
 impl Sandbox for CloudHypervisorSandbox {
@@ -27,6 +32,14 @@ impl Sandbox for CloudHypervisorSandbox {
 
     fn agent(&mut self) -> &mut AgentChannel {
         self.machine.agent()
+    }
+
+    fn network(&self) -> Option<Arc<dyn Network>> {
+        self.machine.network()
+    }
+
+    fn app_root(&self) -> AppRoot {
+        self.machine.app_root()
     }
 
     fn usage(&mut self) -> Vec<(String, f64)> {

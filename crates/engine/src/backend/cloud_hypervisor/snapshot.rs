@@ -2,11 +2,13 @@
 
 use super::CloudHypervisorLauncher;
 use super::config::Channel;
-use super::sandbox::CloudHypervisorSandbox;
+use super::sandbox::{CloudHypervisorSandbox, MONITOR};
 use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotKind, Snapshots, Taken};
 use crate::backend::vmm::api::ApiCall;
+use crate::backend::vmm::card;
 use crate::backend::{Place, Sandbox, text};
 use crate::lab::Lab;
+use crate::network::NetworkKind;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
 use serde_json::json;
@@ -48,7 +50,15 @@ impl Snapshots for CloudHypervisorSandbox {
             let message = "Cloud Hypervisor writes whole snapshots only";
             return Err(Failure::new(FailureClass::Launch, message));
         }
-        self.machine.keep([pause(), create(directory)], resume_after.then(resume), directory, deadline)
+        if self.config.disk.is_some() {
+            let message = "a machine with an application's disk is not kept: the disk is not in a snapshot";
+            return Err(Failure::new(FailureClass::Launch, message));
+        }
+        let taken = self.machine.keep([pause(), create(directory)], resume_after.then(resume), directory, deadline)?;
+        if self.config.network != NetworkKind::None {
+            card::keep(directory, &self.name).map_err(|error| MONITOR.refused(&error))?;
+        }
+        Ok(taken)
     }
 }
 
@@ -67,6 +77,8 @@ impl Restorer for CloudHypervisorLauncher {
         if self.config.channel != Channel::Vsock {
             return Err(refused("a restored guest is reached by vsock only"));
         }
-        Ok(Box::new(super::launch::launch(self, place, lab, &[restore(directory), resume()])?))
+        // The tap has the same name in every namespace: nothing of the snapshot has to be changed.
+        let network = card::make_again(self.config.network, directory, place, lab)?;
+        Ok(Box::new(super::launch::launch(self, place, lab, &[restore(directory), resume()], network)?))
     }
 }

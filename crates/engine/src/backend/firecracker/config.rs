@@ -2,10 +2,14 @@
 
 use super::version::{Feature, Version};
 use crate::backend::PrepareError;
+pub use crate::backend::vmm::disk::DiskConfig;
 pub use crate::backend::vmm::factors::{Channel, Console};
 use crate::backend::vmm::factors::{Reader, choices};
+use crate::backend::vmm::pin::Pin;
+use crate::network::NetworkKind;
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::Factors;
+use serde_json::Value;
 use std::path::PathBuf;
 
 /// More virtual processors are refused by Firecracker.
@@ -46,6 +50,8 @@ pub struct Config {
     pub cpus: u64,
     /// `smt`.
     pub smt: bool,
+    /// `pin`.
+    pub pin: Option<Pin>,
     /// `huge_pages`.
     pub huge_pages: HugePages,
     /// `cpu_template`: a static template's name.
@@ -76,6 +82,12 @@ pub struct Config {
     pub modules: Vec<String>,
     /// What the user adds to the kernel's command line.
     pub command_line: String,
+    /// `network`.
+    pub network: NetworkKind,
+    /// `mmds`: the document, read by the caller.
+    pub metadata: Option<Value>,
+    /// The disk with a user's own application.
+    pub disk: Option<DiskConfig>,
 }
 
 impl Config {
@@ -86,11 +98,13 @@ impl Config {
     pub fn from_factors(factors: &Factors, version: Version) -> Result<Self, PrepareError> {
         let reader = Reader { backend: BackendName::Firecracker, factors };
         let (channel, console) = reader.channel_and_console()?;
+        let cpus = reader.cpus(CPUS_MOST)?;
         let config = Self {
             version,
             setup: reader.choice("setup")?.unwrap_or(Setup::Api),
             memory_bytes: reader.memory_bytes()?,
-            cpus: reader.cpus(CPUS_MOST)?,
+            cpus,
+            pin: Pin::from_factors(reader, cpus)?,
             smt: reader.flag("smt", false),
             huge_pages: reader.choice("huge_pages")?.unwrap_or(HugePages::None),
             cpu_template: reader.word("cpu_template").map(str::to_owned),
@@ -107,6 +121,9 @@ impl Config {
             initramfs: PathBuf::new(),
             modules: Vec::new(),
             command_line: reader.command_line()?,
+            network: reader.network()?,
+            metadata: None,
+            disk: None,
         };
         config.check(reader)?;
         Ok(config)
@@ -125,6 +142,10 @@ impl Config {
                     format!("use Firecracker {} or newer, or leave `{key}` out", feature.since()),
                 ));
             }
+        }
+        if self.network == NetworkKind::None && reader.word("mmds").is_some() {
+            let message = "the guest reads its metadata over a network card, and has none";
+            return Err(reader.invalid("mmds", message, "add `network = \"own\"`, or leave `mmds` out"));
         }
         if self.huge_pages == HugePages::TwoMebibytes && !self.memory_bytes.is_multiple_of(2 << 20) {
             let message = "with huge pages of 2 MiB it must be a multiple of 2 MiB";
@@ -181,6 +202,8 @@ mod tests {
             ("memory", &[("memory", FactorValue::Bytes(129 << 20)), ("huge_pages", says("2M"))]),
             ("cpu_template", &[("cpu_template", says("T9"))]),
             ("cmdline", &[("cmdline", says("a\nb"))]),
+            ("network", &[("network", says("user"))]),
+            ("mmds", &[("mmds", says("metadata.json"))]),
             ("console", &[("channel", says("serial")), ("console", says("full"))]),
         ];
         for (key, stated) in cases {

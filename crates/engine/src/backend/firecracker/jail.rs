@@ -30,13 +30,15 @@ impl Jail {
     }
 
     /// The whole command: the jailer's arguments, and Firecracker's behind `--`. Inside, the machine's name is the
-    /// jail's, which the jailer passes on by itself.
-    pub fn argv(&self, place: &Place, arguments: &[String]) -> Vec<String> {
+    /// jail's, which the jailer passes on by itself. `namespace` is the network namespace that it joins.
+    pub fn argv(&self, place: &Place, namespace: Option<&Path>, arguments: &[String]) -> Vec<String> {
         let user = USER.to_string();
         let words = ["--id", &place.name, "--exec-file", &self.program, "--uid", &user, "--gid", &user];
         let mut argv = vec![self.jailer.clone()];
         argv.extend(words.map(str::to_owned));
-        argv.extend(["--chroot-base-dir".to_owned(), text(&Self::base(place)), "--".to_owned()]);
+        argv.extend(["--chroot-base-dir".to_owned(), text(&Self::base(place))]);
+        argv.extend(namespace.into_iter().flat_map(|path| ["--netns".to_owned(), text(path)]));
+        argv.push("--".to_owned());
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             if argument == "--id" {
@@ -52,7 +54,7 @@ impl Jail {
     ///
     /// # Errors
     /// A failure of class `launch`.
-    pub fn furnish(&self, place: &Place, kernel: &Path, initramfs: &Path, config: Option<&str>) -> Result<(), Failure> {
+    pub fn furnish(&self, place: &Place, kernel: &Path, initramfs: &Path) -> Result<(), Failure> {
         let root = self.root(place);
         let inside = Paths::inside(&root);
         let refused = |path: &Path, error: std::io::Error| {
@@ -76,9 +78,6 @@ impl Jail {
             if std::fs::hard_link(from, to).is_err() {
                 std::fs::copy(from, to).map_err(|error| refused(from, error))?;
             }
-        }
-        if let Some(config) = config {
-            std::fs::write(&inside.config, config).map_err(|error| refused(&inside.config, error))?;
         }
         let metrics = &inside.metrics;
         std::fs::write(metrics, "").and_then(|()| own(metrics)).map_err(|error| refused(metrics, error))?;
@@ -110,7 +109,9 @@ mod tests {
         let arguments = ["--api-sock", "/api", "--id", "isodyne-7f3a-1", "--boot-timer"].map(str::to_owned);
         let expected = "/b/jailer --id isodyne-7f3a-1 --exec-file /b/firecracker --uid 65534 --gid 65534 \
                         --chroot-base-dir /s/1/jail -- --api-sock /api --boot-timer";
-        assert_eq!(jail.argv(&place, &arguments).join(" "), expected);
+        assert_eq!(jail.argv(&place, None, &arguments).join(" "), expected);
+        let networked = expected.replace("/jail -- ", "/jail --netns /s/1/netns -- ");
+        assert_eq!(jail.argv(&place, Some(Path::new("/s/1/netns")), &arguments).join(" "), networked);
         assert_eq!(jail.root(&place), Path::new("/s/1/jail/firecracker/isodyne-7f3a-1/root"));
     }
 }

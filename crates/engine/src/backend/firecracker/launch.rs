@@ -3,18 +3,19 @@
 use super::FirecrackerLauncher;
 use super::config::Channel;
 use super::jail::own;
-use super::requests::Paths;
+use super::requests::{self, Paths};
 use super::sandbox::{FirecrackerSandbox, MONITOR};
 use super::userfault::PageServer;
 use crate::backend::oci::launcher::command;
 use crate::backend::vmm::api::ApiCall;
 use crate::backend::vmm::console::LogLines;
 use crate::backend::vmm::logs::Logs;
-use crate::backend::vmm::machine::{Machine, Start};
-use crate::backend::vmm::{pipe, vsock, way::Way};
+use crate::backend::vmm::machine::{Machine, Pinning, Start};
+use crate::backend::vmm::{card, pipe, vsock, way::Way};
 use crate::backend::{Place, class_of, text};
 use crate::channel::FdTransport;
 use crate::lab::Lab;
+use crate::network::OwnNetwork;
 use crate::watch::Source;
 use isodyne_core::failure::Failure;
 use isodyne_core::ledger::MilestoneName;
@@ -24,6 +25,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 
 /// What the log says when the guest's first program has written to the boot timer.
 const BOOT_TIMER_LINE: &[u8] = b"Guest-boot-time";
@@ -33,7 +35,8 @@ pub(super) fn launch(launcher: &FirecrackerLauncher, place: &Place, lab: &Lab) -
     let (paths, _) = launcher.paths(place);
     vsock::check_path(&paths.api)?;
     furnish(launcher, place, &paths)?;
-    launch_with(launcher, place, lab, &launcher.argv(place), &launcher.calls(place), None)
+    let network = card::make(launcher.config.network, place, lab)?;
+    launch_with(launcher, place, lab, &launcher.argv(place), &launcher.calls(place), network, None)
 }
 
 /// Starts a monitor and sends it these requests, of which the last one makes the machine run. Its files are there.
@@ -43,6 +46,7 @@ pub(super) fn launch_with(
     lab: &Lab,
     argv: &[String],
     calls: &[ApiCall],
+    network: Option<Arc<OwnNetwork>>,
     pages: Option<PageServer>,
 ) -> Result<FirecrackerSandbox, Failure> {
     let logs = Logs::under(&place.log_prefix, "firecracker");
@@ -75,6 +79,9 @@ pub(super) fn launch_with(
             Way::Serial(Box::new(transport))
         }
     };
+    if let Some(network) = network.as_ref().filter(|_| launcher.jailer.is_some()) {
+        card::link_namespace(network, place)?;
+    }
     let start = Start {
         monitor: MONITOR,
         command,
@@ -84,24 +91,46 @@ pub(super) fn launch_with(
         way,
         logs,
         memory_bytes: launcher.config.memory_bytes,
+        pinning: Pinning::of(launcher.config.pin.as_ref(), |pin| Pinning::ByLab(pin, requests::instance())),
+        network,
+        joins: launcher.jailer.is_some(),
+        disk: launcher.config.disk.as_ref().map(|disk| disk.method),
     };
     let machine = Machine::start(start, lab)?;
-    Ok(FirecrackerSandbox { machine, metrics: (paths.metrics, place.log("metrics")), pages })
+    Ok(FirecrackerSandbox {
+        machine,
+        metrics: (paths.metrics, place.log("metrics")),
+        pages,
+        name: place.name.clone(),
+        config: launcher.config.clone(),
+    })
 }
 
 /// Puts files where Firecracker looks for them.
 fn furnish(launcher: &FirecrackerLauncher, place: &Place, paths: &Paths) -> Result<(), Failure> {
     let config = &launcher.config;
-    let file = launcher.file(place);
-    if let Some(jail) = launcher.jail() {
-        return jail.furnish(place, &config.kernel, &config.initramfs, file.as_deref());
-    }
-    let write = |path: &Path, content: &str| {
-        std::fs::write(path, content)
-            .map_err(|error| Failure::new(class_of(&error), format!("failed to write {}: {error}", text(path))))
+    let failed = |path: &Path| {
+        let path = text(path);
+        move |error: io::Error| Failure::new(class_of(&error), format!("failed to write {path}: {error}"))
     };
-    write(&paths.metrics, "")?;
-    file.map_or(Ok(()), |content| write(&paths.config, &content))
+    let jail = launcher.jail();
+    match &jail {
+        Some(jail) => jail.furnish(place, &config.kernel, &config.initramfs)?,
+        None => std::fs::write(&paths.metrics, "").map_err(failed(&paths.metrics))?,
+    }
+    let files = [(&paths.config, launcher.file(place)), (&paths.metadata, launcher.metadata_file())];
+    for (path, content) in files {
+        if let Some(content) = content {
+            std::fs::write(path, content).map_err(failed(path))?;
+        }
+    }
+    if let Some(disk) = &config.disk {
+        disk.make(&paths.disk)?;
+        if jail.is_some() {
+            own(&paths.disk).map_err(failed(&paths.disk))?;
+        }
+    }
+    Ok(())
 }
 
 fn console_pair() -> io::Result<(OwnedFd, OwnedFd)> {

@@ -1,13 +1,16 @@
 //! Firecracker: a microVM on KVM, driven over its API or from a configuration file, with or without its jailer.
 
+use crate::application::Application;
 use crate::backend::snapshot::Restorer;
 use crate::backend::vmm::api::ApiCall;
-use crate::backend::vmm::{guest, kvm};
+use crate::backend::vmm::{card, guest, kvm, pin::Pin};
 use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, text};
 use crate::host::inspect_tool;
 use crate::image::Transport;
+use crate::image::app::OverlayKind;
 use crate::lab::Lab;
-use config::{Config, Setup};
+use crate::network::NetworkKind;
+use config::{Config, DiskConfig, Setup};
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::failure::Failure;
 use isodyne_core::probe::{Capabilities, Probe, Tool};
@@ -21,6 +24,7 @@ use version::Version;
 pub mod config;
 pub mod jail;
 mod launch;
+pub mod metadata;
 pub mod requests;
 mod sandbox;
 pub mod snapshot;
@@ -64,13 +68,27 @@ impl Backend for FirecrackerBackend {
     }
 
     fn prepare(&self, cell: &Cell, lab: &Lab) -> Result<Box<dyn Launcher>, PrepareError> {
-        crate::application::Application::refuse(cell)?;
         let tool = kvm::monitor_of(cell, lab, PROGRAM, INSTALL_HINT)?;
         let version =
             driven(&tool).map_err(|reason| PrepareError::Unavailable { reason, hint: INSTALL_HINT.to_owned() })?;
         let mut config = Config::from_factors(&cell.factors, version)?;
+        Pin::check(config.pin.as_ref())?;
         let jailer = if config.jailer { Some(jailer(lab)?) } else { None };
-        let assets = boot_from(&mut config, cell, lab)?;
+        // Once more with what this host has: the factors are words only.
+        card::check(cell, lab)?;
+        let mut found = Vec::new();
+        if let Some(path) = cell.factors.get("mmds").and_then(|value| value.as_text()).filter(|path| !path.is_empty()) {
+            let (document, asset) = metadata::read(Path::new(path))?;
+            config.metadata = Some(document);
+            found.push(asset);
+        }
+        if let Some(app) = Application::of(cell, lab)? {
+            let (disk, asset) = DiskConfig::of(&app, OverlayKind::Raw, lab)?;
+            config.disk = Some(disk);
+            found.extend([app.asset(), asset]);
+        }
+        let mut assets = boot_from(&mut config, cell, lab)?;
+        assets.extend(found);
         Ok(Box::new(FirecrackerLauncher { config, tool, jailer, assets, accuracy: kvm::accuracy(lab) }))
     }
 }
@@ -109,8 +127,14 @@ fn boot_from(config: &mut Config, cell: &Cell, lab: &Lab) -> Result<Vec<Asset>, 
         }
     };
     let transport = if config.pci { Transport::Pci } else { Transport::Mmio };
-    let (entropy, balloon) = (config.entropy, config.balloon_bytes.is_some());
-    let initramfs = guest::initramfs_for(&guest, transport, config.channel, entropy, balloon)?;
+    let devices = guest::Devices {
+        channel: config.channel,
+        entropy: config.entropy,
+        balloon: config.balloon_bytes.is_some(),
+        card: config.network != NetworkKind::None,
+        disk: config.disk.is_some(),
+    };
+    let initramfs = guest::initramfs_for(&guest, transport, devices, kernel.is_some())?;
     config.initramfs.clone_from(&initramfs.path);
     config.modules.clone_from(&initramfs.modules);
     Ok(guest.assets(&initramfs, guest.pvh_elf.is_some()))
@@ -146,7 +170,10 @@ impl FirecrackerLauncher {
         let (_, seen) = self.paths(place);
         let arguments = requests::arguments(&self.config, &seen, &place.name);
         match self.jail() {
-            Some(jail) => jail.argv(place, &arguments),
+            Some(jail) => {
+                let namespace = (self.config.network != NetworkKind::None).then(|| card::namespace_path(place));
+                jail.argv(place, namespace.as_deref(), &arguments)
+            }
             None => std::iter::once(self.tool.path.clone()).chain(arguments).collect(),
         }
     }
@@ -157,7 +184,7 @@ impl FirecrackerLauncher {
             return Vec::new();
         }
         let (_, seen) = self.paths(place);
-        let mut calls = requests::configure(&self.config, &seen, place.agent_patience_s);
+        let mut calls = requests::configure(&self.config, &seen, place);
         calls.push(requests::start());
         calls
     }
@@ -165,21 +192,29 @@ impl FirecrackerLauncher {
     /// The configuration file, if one is used.
     pub(super) fn file(&self, place: &Place) -> Option<String> {
         let (_, seen) = self.paths(place);
-        (self.config.setup == Setup::File).then(|| requests::file(&self.config, &seen, place.agent_patience_s))
+        (self.config.setup == Setup::File).then(|| requests::file(&self.config, &seen, place))
+    }
+
+    /// The document of the metadata service, if Firecracker reads it from a file.
+    pub(super) fn metadata_file(&self) -> Option<String> {
+        self.config.metadata.as_ref().filter(|_| self.config.setup == Setup::File).map(ToString::to_string)
     }
 }
 
 impl Launcher for FirecrackerLauncher {
     fn describe(&self, place: &Place) -> Description {
         let (paths, _) = self.paths(place);
-        let file = self.file(place).map(|content| Step::Write { path: text(&paths.config), content });
+        let write = |path: &Path, content| Step::Write { path: text(path), content };
+        let mut steps = self.config.network.steps(&place.name);
+        steps.extend(self.config.disk.as_ref().map(|disk| disk.step(&paths.disk)));
+        steps.extend(self.file(place).map(|content| write(&paths.config, content)));
+        steps.extend(self.metadata_file().map(|content| write(&paths.metadata, content)));
         let socket = text(&paths.api);
         let calls = self.calls(place);
-        let steps = file
-            .into_iter()
-            .chain([Step::Run { argv: self.argv(place) }])
-            .chain(calls.iter().map(|call| call.step(&socket)));
-        Description { steps: steps.collect() }
+        steps.push(Step::Run { argv: self.argv(place) });
+        steps.extend(calls.iter().map(|call| call.step(&socket)));
+        steps.extend(self.config.pin.iter().flat_map(Pin::steps));
+        Description { steps }
     }
 
     fn launch(&self, place: &Place, lab: &Lab) -> Result<Box<dyn Sandbox>, Failure> {

@@ -2,12 +2,15 @@
 //! Firecracker's own description of its API.
 
 use super::config::{Config, HugePages};
+use super::metadata;
 use super::version::{Feature, Version};
 use crate::backend::vmm::api::ApiCall;
 use crate::backend::vmm::command_line::{self, AgentWords};
+use crate::backend::vmm::disk;
 use crate::backend::vmm::factors::Channel;
 use crate::backend::vmm::vsock::{AGENT_CHANNEL, GUEST_CID};
 use crate::backend::{Place, text};
+use crate::network::{LAB_CARD, NetworkKind, Subnet};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -36,6 +39,10 @@ pub struct Paths {
     pub kernel: PathBuf,
     /// The initramfs.
     pub initramfs: PathBuf,
+    /// The disk of an application.
+    pub disk: PathBuf,
+    /// The document of the metadata service, where a file describes the machine.
+    pub metadata: PathBuf,
 }
 
 impl Paths {
@@ -60,6 +67,8 @@ impl Paths {
             config: file("config.json"),
             kernel: file("kernel"),
             initramfs: file("initramfs"),
+            disk: disk::path(directory),
+            metadata: file("metadata.json"),
         }
     }
 }
@@ -83,12 +92,15 @@ pub fn arguments(config: &Config, paths: &Paths, name: &str) -> Vec<String> {
     }
     if config.setup == super::config::Setup::File {
         add(&["--config-file", &text(&paths.config)]);
+        if config.metadata.is_some() {
+            add(&["--metadata", &text(&paths.metadata)]);
+        }
     }
     arguments
 }
 
 /// The sections of the machine's description, in the order in which they are sent. A file holds the same.
-pub fn sections(config: &Config, paths: &Paths, agent_patience_s: u32) -> Vec<(&'static str, Value)> {
+pub fn sections(config: &Config, paths: &Paths, place: &Place) -> Vec<(&'static str, Value)> {
     let mut machine = json!({
         "vcpu_count": config.cpus,
         "mem_size_mib": config.memory_bytes >> 20,
@@ -110,13 +122,28 @@ pub fn sections(config: &Config, paths: &Paths, agent_patience_s: u32) -> Vec<(&
             json!({
                 "kernel_image_path": paths.kernel,
                 "initrd_path": paths.initramfs,
-                "boot_args": kernel_command_line(config, agent_patience_s),
+                "boot_args": kernel_command_line(config, place),
             }),
         ),
     ];
     if config.channel == Channel::Vsock {
         // Relative to the directory that Firecracker runs in: a snapshot keeps the path, and is brought back elsewhere.
         sections.push(("vsock", json!({ "guest_cid": GUEST_CID, "uds_path": VSOCK })));
+    }
+    if config.network != NetworkKind::None {
+        let mac = Subnet::of(&place.name).guest_mac();
+        let card = json!({ "iface_id": metadata::CARD, "host_dev_name": LAB_CARD, "guest_mac": mac });
+        sections.push(("network-interfaces", json!([card])));
+    }
+    sections.extend(metadata::section(config).map(|service| ("mmds-config", service)));
+    if config.disk.is_some() {
+        let disk = json!({
+            "drive_id": "app",
+            "path_on_host": paths.disk,
+            "is_root_device": false,
+            "is_read_only": false,
+        });
+        sections.push(("drives", json!([disk])));
     }
     if config.entropy {
         sections.push(("entropy", json!({})));
@@ -128,14 +155,30 @@ pub fn sections(config: &Config, paths: &Paths, agent_patience_s: u32) -> Vec<(&
 }
 
 /// The requests that make the machine.
-pub fn configure(config: &Config, paths: &Paths, agent_patience_s: u32) -> Vec<ApiCall> {
-    let sections = sections(config, paths, agent_patience_s);
-    sections.into_iter().map(|(section, body)| ApiCall::put(format!("/{section}"), body)).collect()
+pub fn configure(config: &Config, paths: &Paths, place: &Place) -> Vec<ApiCall> {
+    let mut calls = Vec::new();
+    for (section, body) in sections(config, paths, place) {
+        match body {
+            // Several of a kind, each by its own name.
+            Value::Array(items) => calls.extend(items.into_iter().map(|item| {
+                let id = ["drive_id", "iface_id"].iter().find_map(|key| item[*key].as_str()).unwrap_or_default();
+                ApiCall::put(format!("/{section}/{id}"), item)
+            })),
+            body => calls.push(ApiCall::put(format!("/{}", section.replace("mmds-config", "mmds/config")), body)),
+        }
+    }
+    calls.extend(config.metadata.as_ref().map(metadata::put));
+    calls
 }
 
 /// The request that starts it.
 pub fn start() -> ApiCall {
     ApiCall::put("/actions", json!({ "action_type": "InstanceStart" }))
+}
+
+/// The request that asks for the machine's state.
+pub fn instance() -> ApiCall {
+    ApiCall::get("/")
 }
 
 /// The request that presses the keys which end a guest with a keyboard driver.
@@ -144,9 +187,9 @@ pub fn control_alt_delete() -> ApiCall {
 }
 
 /// The text of a configuration file.
-pub fn file(config: &Config, paths: &Paths, agent_patience_s: u32) -> String {
+pub fn file(config: &Config, paths: &Paths, place: &Place) -> String {
     let mut document: Map<String, Value> =
-        sections(config, paths, agent_patience_s).into_iter().map(|(name, body)| (name.to_owned(), body)).collect();
+        sections(config, paths, place).into_iter().map(|(name, body)| (name.to_owned(), body)).collect();
     // Firecracker takes a file only with this section, empty or not.
     document.entry("drives").or_insert_with(|| json!([]));
     let mut text = format!("{:#}", Value::Object(document));
@@ -155,7 +198,7 @@ pub fn file(config: &Config, paths: &Paths, agent_patience_s: u32) -> String {
 }
 
 /// The guest's kernel command line.
-pub fn kernel_command_line(config: &Config, agent_patience_s: u32) -> String {
+pub fn kernel_command_line(config: &Config, place: &Place) -> String {
     let mut words: Vec<String> = Vec::new();
     words.extend(command_line::console(config.console).iter().map(|word| (*word).to_owned()));
     words.extend([command_line::PANIC_RESETS, command_line::NO_SELF_TESTS].map(str::to_owned));
@@ -171,9 +214,9 @@ pub fn kernel_command_line(config: &Config, agent_patience_s: u32) -> String {
             Channel::Serial => "serial:/dev/ttyS0",
         },
         modules: &config.modules,
-        network: None,
+        network: network_word(config, place),
         end: "reboot",
-        patience_s: agent_patience_s,
+        patience_s: place.agent_patience_s,
         // A restored guest has lost its connection.
         comes_back: config.channel == Channel::Vsock,
         boot_timer: config.boot_timer.then(|| boot_timer(config.version)),
@@ -182,6 +225,13 @@ pub fn kernel_command_line(config: &Config, agent_patience_s: u32) -> String {
     // The user's words come last, where the kernel lets them win.
     words.extend(config.command_line.split_whitespace().map(str::to_owned));
     words.join(" ")
+}
+
+/// The guest's network card, as the agent is told of it: with the metadata service beside its subnet, if there is one.
+fn network_word(config: &Config, place: &Place) -> Option<String> {
+    let NetworkKind::Own { nat } = config.network else { return None };
+    let word = Subnet::of(&place.name).agent_word(nat);
+    Some(if config.metadata.is_some() { format!("{word},{}", metadata::ADDRESS) } else { word })
 }
 
 /// Whether the kernel may be given as a bzImage.

@@ -1,14 +1,18 @@
 //! A live machine.
 
+use super::config::Config;
+use super::metadata;
 use super::requests;
 use super::userfault::PageServer;
 use crate::backend::snapshot::Snapshots;
 use crate::backend::vmm::machine::{Machine, Monitor};
-use crate::backend::{Sandbox, Stamp, Stopped};
+use crate::backend::{AppRoot, Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
+use crate::network::Network;
 use isodyne_core::failure::Failure;
 use isodyne_core::unit::HostInstant;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What it is called and how it ends.
 pub(super) const MONITOR: Monitor =
@@ -20,6 +24,8 @@ pub(super) struct FirecrackerSandbox {
     pub(super) metrics: (PathBuf, PathBuf),
     /// Brings the memory of a restored machine.
     pub(super) pages: Option<PageServer>,
+    pub(super) name: String,
+    pub(super) config: Config,
 }
 
 impl FirecrackerSandbox {
@@ -44,6 +50,21 @@ impl Sandbox for FirecrackerSandbox {
 
     fn agent(&mut self) -> &mut AgentChannel {
         self.machine.agent()
+    }
+
+    fn network(&self) -> Option<Arc<dyn Network>> {
+        self.machine.network()
+    }
+
+    fn app_root(&self) -> AppRoot {
+        self.machine.app_root()
+    }
+
+    fn prove(&mut self, deadline: HostInstant) -> Result<Vec<String>, Failure> {
+        match &self.config.metadata {
+            Some(document) => metadata::prove(document, self.machine.agent(), deadline),
+            None => Ok(Vec::new()),
+        }
     }
 
     fn usage(&mut self) -> Vec<(String, f64)> {

@@ -3,12 +3,14 @@
 use super::FirecrackerLauncher;
 use super::config::Channel;
 use super::requests::Paths;
-use super::sandbox::FirecrackerSandbox;
+use super::sandbox::{FirecrackerSandbox, MONITOR};
 use super::userfault::PageServer;
 use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotKind, Snapshots, Taken};
 use crate::backend::vmm::api::ApiCall;
+use crate::backend::vmm::card;
 use crate::backend::{Place, Sandbox};
 use crate::lab::Lab;
+use crate::network::NetworkKind;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
 use serde_json::json;
@@ -73,6 +75,13 @@ impl Snapshots for FirecrackerSandbox {
         deadline: HostInstant,
     ) -> Result<Taken, Failure> {
         let files = SnapshotFiles::of(directory);
+        if self.config.disk.is_some() || self.config.metadata.is_some() {
+            let message = "a machine with an application's disk or with metadata is not kept: neither is in a snapshot";
+            return Err(Failure::new(FailureClass::Launch, message));
+        }
+        if self.config.network != NetworkKind::None {
+            card::keep(directory, &self.name).map_err(|error| MONITOR.refused(&error))?;
+        }
         let calls = [change_state("Paused"), create(&files, kind)];
         let taken = self.machine.keep(calls, resume.then(|| change_state("Resumed")), directory, deadline)?;
         // Firecracker resets every connection of a guest that it has kept.
@@ -106,8 +115,11 @@ impl Restorer for FirecrackerLauncher {
                 (socket, Some(server))
             }
         };
+        // The tap has the same name in every namespace: nothing of the snapshot has to be overridden.
+        let network = card::make_again(self.config.network, directory, place, lab)?;
         let calls = [load(&files, memory, &backend)];
-        let sandbox = super::launch::launch_with(self, place, lab, &restored_arguments(self, place), &calls, server)?;
+        let argv = restored_arguments(self, place);
+        let sandbox = super::launch::launch_with(self, place, lab, &argv, &calls, network, server)?;
         Ok(Box::new(sandbox))
     }
 }

@@ -3,9 +3,9 @@
 use crate::backend::qemu::config::{Accelerator, Channel, Config, Machine};
 use crate::backend::qemu::ivshmem::DeviceConfig;
 use crate::backend::vmm::command_line::{self, AgentWords};
+use crate::backend::vmm::disk;
 use crate::backend::{Place, text};
 use crate::network::{INSIDE, NetworkKind, SANDBOX_CARD, Subnet, UserNetwork};
-use std::path::{Path, PathBuf};
 
 /// The descriptors that QEMU inherits, connected by socket pairs: no socket file, no polling for one, no path limit.
 /// The numbers are high so that they meet none that the standard library opens while it starts a program.
@@ -106,7 +106,7 @@ pub fn argv(config: &Config, program: &str, place: &Place) -> Vec<String> {
 
     if let Some(disk) = &config.disk {
         // A comma in a path is written twice.
-        let file = text(&disk_path(&place.directory)).replace(',', ",,");
+        let file = text(&disk::path(&place.directory)).replace(',', ",,");
         add(&["-drive", &format!("if=none,id=app,format={},file={file}", disk.format())]);
         add(&["-device", "virtio-blk-pci,drive=app"]);
     }
@@ -118,11 +118,6 @@ pub fn argv(config: &Config, program: &str, place: &Place) -> Vec<String> {
     add(&["-kernel", &text(&config.kernel), "-initrd", &text(&config.initramfs)]);
     add(&["-append", &kernel_command_line(config, name, agent_patience_s)]);
     argv
-}
-
-/// The disk of one sample.
-pub fn disk_path(directory: &Path) -> PathBuf {
-    directory.join("app.disk")
 }
 
 fn machine(machine: Machine) -> &'static str {

@@ -8,6 +8,7 @@ fn config(machine: Machine) -> Config {
         accelerator: Accelerator::Tcg,
         memory_bytes: 128 << 20,
         cpus: 1,
+        pin: None,
         cpu: None,
         channel: Channel::Serial,
         console: Console::Phases,

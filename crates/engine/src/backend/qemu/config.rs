@@ -2,10 +2,11 @@
 
 use crate::backend::PrepareError;
 use crate::backend::qemu::ivshmem::DeviceConfig;
+pub use crate::backend::vmm::disk::DiskConfig;
 pub use crate::backend::vmm::factors::Console;
 use crate::backend::vmm::factors::{Reader, choices};
 use crate::backend::vmm::kvm::trouble;
-use crate::image::app::OverlayMethod;
+use crate::backend::vmm::pin::Pin;
 use crate::network::NetworkKind;
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::Factors;
@@ -91,6 +92,8 @@ pub struct Wish {
     pub memory_bytes: u64,
     /// `cpus`.
     pub cpus: u64,
+    /// `pin`.
+    pub pin: Option<Pin>,
     /// `cpu`.
     pub cpu: Option<String>,
     /// `kernel`.
@@ -120,6 +123,8 @@ pub struct Config {
     pub memory_bytes: u64,
     /// The number of processors.
     pub cpus: u64,
+    /// Where they run.
+    pub pin: Option<Pin>,
     /// The processor's model, if it is not the default.
     pub cpu: Option<String>,
     /// The way to the agent.
@@ -140,22 +145,6 @@ pub struct Config {
     pub disk: Option<DiskConfig>,
     /// The device that shares memory.
     pub ivshmem: Option<DeviceConfig>,
-}
-
-/// A disk: each sample has one of its own over the base.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DiskConfig {
-    /// What is never written to.
-    pub base: PathBuf,
-    /// How a sample's disk is made of it here.
-    pub method: OverlayMethod,
-}
-
-impl DiskConfig {
-    /// The format of a sample's disk, as QEMU calls it.
-    pub fn format(&self) -> &'static str {
-        if self.method == OverlayMethod::Qcow2 { "qcow2" } else { "raw" }
-    }
 }
 
 impl Wish {
@@ -200,11 +189,13 @@ impl Wish {
         if cpu.as_ref().is_some_and(|model| model.starts_with('-') || model.chars().any(|c| c.is_control())) {
             return Err(reader.invalid("cpu", "it is not the name of a model", "see `qemu-system-x86_64 -cpu help`"));
         }
+        let cpus = reader.cpus(255)?;
         Ok(Self {
             machine,
             accelerator: accelerator(reader.choice_or_auto("accel")?, kvm)?,
             memory_bytes: reader.memory_bytes()?,
-            cpus: reader.cpus(255)?,
+            cpus,
+            pin: Pin::from_factors(reader, cpus)?,
             cpu,
             kernel: reader.kernel(),
             channel,

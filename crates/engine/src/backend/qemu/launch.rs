@@ -1,16 +1,18 @@
 //! Starting QEMU: descriptors first, then the process, then the conversation that lets the guest run.
 
-use crate::backend::qemu::arguments::{descriptor, disk_path};
-use crate::backend::qemu::config::{Config, DiskConfig};
+use crate::backend::qemu::arguments::descriptor;
+use crate::backend::qemu::config::Config;
+use crate::backend::qemu::processors;
 use crate::backend::qemu::qmp::{QmpClient, QmpError};
 use crate::backend::qemu::sandbox::QemuSandbox;
 use crate::backend::vmm::console::{ConsoleLog, DebugPort};
 use crate::backend::vmm::diagnose::last_words;
+use crate::backend::vmm::disk;
 use crate::backend::vmm::logs::{Logs, tail};
+use crate::backend::vmm::pin::Pin;
 use crate::backend::{Place, Stamp};
 use crate::channel::{AgentChannel, FdTransport};
 use crate::clock::Clock;
-use crate::image::app::{ImageError, OverlayKind, overlay};
 use crate::lab::Lab;
 use crate::network::{self, Network, NetworkKind, OwnNetwork, PasstNetwork, UserNetwork};
 use crate::ownership::OwnedProcess;
@@ -66,7 +68,7 @@ pub(super) fn launch(
     let logs = Logs::under(&place.log_prefix, "qemu");
     let (network, card) = make_network(config, passt, place, lab)?;
     if let Some(disk) = &config.disk {
-        make_disk(disk, place)?;
+        disk.make(&disk::path(&place.directory))?;
     }
     let (shared, device) = match &config.ivshmem {
         None => (None, None),
@@ -89,27 +91,13 @@ pub(super) fn launch(
     // Only QEMU holds the other ends now: its end is the end of every conversation.
     drop(inherited);
 
-    let stamps = match converse(&mut qmp, &process, lab.clock) {
+    let stamps = match converse(&mut qmp, &process, config.pin.as_ref(), lab.clock) {
         Ok(stamps) => stamps,
-        Err(error) => return Err(explain(&error, &mut process, &logs, lab.clock)),
+        Err(Trouble::Qmp(error)) => return Err(explain(&error, &mut process, &logs, lab.clock)),
+        Err(Trouble::Pin(failure)) => return Err(failure),
     };
     let channel = AgentChannel::new(Box::new(transport), lab.clock);
     Ok(QemuSandbox::new(lab.clock, process, qmp, channel, watcher, stamps, logs, config, network, shared))
-}
-
-/// Makes the sample's own disk. Before t0.
-fn make_disk(disk: &DiskConfig, place: &Place) -> Result<(), Failure> {
-    let refused = |class, why: String| Failure::new(class, format!("the application's disk cannot be made: {why}"));
-    let made = overlay(&disk.base, &disk_path(&place.directory), OverlayKind::RawOrQcow2).map_err(|error| {
-        let full = matches!(&error, ImageError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull);
-        let class = if full { FailureClass::Enospc } else { FailureClass::Launch };
-        refused(class, crate::backend::chain(&error))
-    })?;
-    if made.method != disk.method {
-        let why = format!("this host gives {} now, and gave {} before", made.method.name(), disk.method.name());
-        return Err(refused(FailureClass::Launch, why));
-    }
-    Ok(())
 }
 
 struct Prepared {
@@ -165,12 +153,33 @@ fn prepare(config: &Config, argv: &[String], logs: &Logs, given: Vec<(OwnedFd, R
     Ok(Prepared { command, inherited, qmp, agent, sources })
 }
 
-/// From the greeting to the running guest. Capabilities and `cont` go out together: one round trip, not two.
-fn converse(qmp: &mut QmpClient, process: &OwnedProcess, clock: Clock) -> Result<Vec<Stamp>, QmpError> {
+/// Why the guest does not run.
+enum Trouble {
+    Qmp(QmpError),
+    Pin(Failure),
+}
+
+impl From<QmpError> for Trouble {
+    fn from(error: QmpError) -> Self {
+        Self::Qmp(error)
+    }
+}
+
+/// From the greeting to the running guest. Capabilities and `cont` go out together: one round trip, not two. A guest that
+/// is pinned takes a question in between: none of it runs before.
+fn converse(
+    qmp: &mut QmpClient,
+    process: &OwnedProcess,
+    pin: Option<&Pin>,
+    clock: Clock,
+) -> Result<Vec<Stamp>, Trouble> {
     let deadline = clock.after(ANSWER_DEADLINE);
     let greeted = qmp.greeting(deadline)?;
     let asked = clock.now();
     let capabilities = qmp.send("qmp_capabilities", None)?;
+    if let Some(pin) = pin {
+        pin.apply(&processors::threads(qmp, deadline)?).map_err(Trouble::Pin)?;
+    }
     let resume = qmp.send("cont", None)?;
     qmp.wait(&capabilities, deadline)?;
     let (_, answered) = qmp.wait(&resume, deadline)?;

@@ -1,10 +1,10 @@
 //! QEMU: a virtual machine on an emulated PC or a minimal machine, by KVM or by translation, driven over QMP.
 
-use crate::application::{self, Application};
-use crate::backend::vmm::{guest, kvm};
-use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, program, text};
+use crate::application::Application;
+use crate::backend::vmm::{disk, guest, kvm, pin::Pin};
+use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, program};
 use crate::host::inspect_tool;
-use crate::image::app::{OverlayKind, overlay};
+use crate::image::app::OverlayKind;
 use crate::image::{self, Driver, GuestAssets, SetupError, Transport};
 use crate::lab::Lab;
 use crate::network::{NetworkKind, OwnNetwork, passt_argv};
@@ -21,6 +21,7 @@ pub mod arguments;
 pub mod config;
 pub mod ivshmem;
 mod launch;
+mod processors;
 pub mod qmp;
 mod sandbox;
 
@@ -60,6 +61,7 @@ impl Backend for QemuBackend {
 
     fn prepare(&self, cell: &Cell, lab: &Lab) -> Result<Box<dyn Launcher>, PrepareError> {
         let wish = Wish::from_factors(&cell.factors, lab.host.kvm())?;
+        Pin::check(wish.pin.as_ref())?;
         let Some(tool) = program::stated(cell)?.or_else(|| inspect_tool(PROGRAM, &["--version"])) else {
             let reason = format!("there is no `{PROGRAM}` on this host");
             return Err(PrepareError::Unavailable { reason, hint: INSTALL_HINT.to_owned() });
@@ -82,7 +84,7 @@ impl Backend for QemuBackend {
                 hint: "use `machine = \"q35\"` with [app]".to_owned(),
             });
         }
-        let disk = app.as_ref().map(|app| disk(app, lab)).transpose()?;
+        let disk = app.as_ref().map(|app| DiskConfig::of(app, OverlayKind::RawOrQcow2, lab)).transpose()?;
         let (base, disk_asset) = disk.unzip();
         let (mut config, mut assets) = resolve(wish, &guest, base.is_some())?;
         config.disk = base;
@@ -122,16 +124,6 @@ fn accuracy(accelerator: Accelerator, lab: &Lab) -> Accuracy {
     }
 }
 
-/// The base of the application's disks, and how they are made of it on this host: tried once.
-fn disk(app: &Application, lab: &Lab) -> Result<(DiskConfig, Asset), PrepareError> {
-    let (base, asset) = app.base_disk(lab)?;
-    let trial = lab.scratch.join("trial.disk");
-    let made = overlay(&base, &trial, OverlayKind::RawOrQcow2).map_err(application::refused);
-    // It goes with the scratch directory in any case.
-    let _ = std::fs::remove_file(&trial);
-    Ok((DiskConfig { base, method: made?.method }, asset))
-}
-
 /// Brings the wish and the guest together.
 fn resolve(wish: Wish, guest: &GuestAssets, has_disk: bool) -> Result<(Config, Vec<Asset>), PrepareError> {
     let entry = wish.entry.unwrap_or(if guest.pvh_elf.is_some() { Entry::Pvh } else { Entry::BzImage });
@@ -169,6 +161,7 @@ fn resolve(wish: Wish, guest: &GuestAssets, has_disk: bool) -> Result<(Config, V
         accelerator: wish.accelerator,
         memory_bytes: wish.memory_bytes,
         cpus: wish.cpus,
+        pin: wish.pin,
         cpu: wish.cpu,
         channel: wish.channel,
         console: wish.console,
@@ -210,15 +203,17 @@ impl Launcher for QemuLauncher {
         let argv = arguments::argv(&self.config, &self.tool.path, place);
         let mut steps = self.config.network.steps(&place.name);
         steps.extend(self.passt.iter().map(|tool| Step::Run { argv: passt_argv(&tool.path, &place.name) }));
-        steps.extend(self.config.disk.as_ref().map(|disk| Step::Write {
-            path: text(&arguments::disk_path(&place.directory)),
-            content: format!("[{} over {}]", disk.method.name(), disk.base.display()),
-        }));
+        steps.extend(self.config.disk.as_ref().map(|disk| disk.step(&disk::path(&place.directory))));
         steps.extend(self.config.ivshmem.as_ref().map(|device| Step::Write {
             path: format!("descriptor {} of {PROGRAM}", arguments::descriptor::IVSHMEM),
             content: format!("[{device}]"),
         }));
-        steps.extend([Step::Run { argv }, request("qmp_capabilities"), request("cont")]);
+        steps.extend([Step::Run { argv }, request("qmp_capabilities")]);
+        if let Some(pin) = &self.config.pin {
+            steps.push(request(processors::QUESTION));
+            steps.extend(pin.steps());
+        }
+        steps.push(request("cont"));
         Description { steps }
     }
 

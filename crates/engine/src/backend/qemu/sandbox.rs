@@ -1,8 +1,10 @@
 //! A live machine.
 
 use crate::backend::qemu::config::Config;
+use crate::backend::qemu::processors;
 use crate::backend::qemu::qmp::QmpClient;
 use crate::backend::shared_memory::SharedMemory;
+use crate::backend::vmm::disk;
 use crate::backend::vmm::end::{diagnose, end, patience_after};
 use crate::backend::vmm::first_sign::started_by_first_sign;
 use crate::backend::vmm::logs::{Logs, tail};
@@ -15,7 +17,7 @@ use crate::image::app::OverlayMethod;
 use crate::network::Network;
 use crate::ownership::OwnedProcess;
 use crate::watch::Watcher;
-use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::failure::Failure;
 use isodyne_core::unit::HostInstant;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -81,39 +83,13 @@ impl QemuSandbox {
     /// CPU time of the virtual processors so far, by the threads that QEMU names.
     fn processor_threads_ns(&mut self) -> Option<u64> {
         let deadline = self.clock.after(QUESTION_DEADLINE);
-        let answer = self.qmp.execute("query-cpus-fast", deadline).ok()?;
-        // Under TCG several processors may share one thread; it counts once.
-        let processors: BTreeSet<u64> =
-            answer.as_array()?.iter().map(|cpu| cpu.get("thread-id")?.as_u64()).collect::<Option<_>>()?;
+        // A thread that several processors share counts once.
+        let processors: BTreeSet<u32> = processors::threads(&mut self.qmp, deadline).ok()?.into_iter().collect();
         let threads = accounting::threads(self.process.pid());
-        let times: Vec<u64> = threads
-            .iter()
-            .filter(|thread| processors.contains(&u64::from(thread.tid)))
-            .map(|thread| thread.cpu_ns)
-            .collect();
+        let times: Vec<u64> =
+            threads.iter().filter(|thread| processors.contains(&thread.tid)).map(|thread| thread.cpu_ns).collect();
         (times.len() == processors.len()).then(|| times.iter().sum())
     }
-}
-
-/// The device that the application's disk is, by its driver.
-const DISK_DEVICE: &str = "/dev/vda";
-const NO_SUCH_DEVICE: &str = "error number 19";
-
-/// Says of a root that could not be mounted whether the guest's kernel has seen its disk, by its console.
-fn without_disk(failure: Failure, console: &str) -> Failure {
-    if failure.class != FailureClass::Launch || !failure.message.contains(NO_SUCH_DEVICE) {
-        return failure;
-    }
-    let message = if console.contains("virtio_blk") {
-        format!("{}; the guest's console names its disk's driver, but there is no {DISK_DEVICE}", failure.message)
-    } else {
-        format!(
-            "the guest's kernel has no driver for its disk: there is no {DISK_DEVICE}, and its console never names \
-             virtio_blk; build it in, or use the kernel of `isodyne setup` ({})",
-            failure.message
-        )
-    };
-    Failure { message, ..failure }
 }
 
 impl Sandbox for QemuSandbox {
@@ -141,13 +117,7 @@ impl Sandbox for QemuSandbox {
     }
 
     fn app_root(&self) -> AppRoot {
-        let Some(method) = self.disk else { return AppRoot::Own { how: String::new() } };
-        let how = match method {
-            OverlayMethod::Reflink => "root: an ext4 disk, a reflink of the image's",
-            OverlayMethod::Qcow2 => "root: an ext4 disk, a qcow2 over the image's",
-            OverlayMethod::SparseCopy => "root: an ext4 disk, a copy of the image's",
-        };
-        AppRoot::Device { device: DISK_DEVICE, file_system: "ext4", how: how.to_owned() }
+        disk::app_root(self.disk)
     }
 
     fn usage(&mut self) -> Vec<(String, f64)> {
@@ -161,7 +131,8 @@ impl Sandbox for QemuSandbox {
         if exit.is_some() {
             self.finish_watching();
         }
-        let failure = if self.disk.is_some() { without_disk(failure, &tail(&self.logs.console)) } else { failure };
+        let failure =
+            if self.disk.is_some() { disk::without_disk(failure, &tail(&self.logs.console)) } else { failure };
         diagnose("QEMU", failure, exit, &self.logs)
     }
 

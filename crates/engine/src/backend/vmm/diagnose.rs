@@ -18,6 +18,20 @@ pub fn read_console(console: &str) -> Option<(FailureClass, String)> {
     Some((FailureClass::Crash, format!("the guest's kernel panicked: {panic}")))
 }
 
+/// What the agent inside says on the console of why it could not reach its host: modules that the kernel refused, and the
+/// channel that could not be opened. Of no meaning once it has reached it.
+pub fn agents_complaints(console: &str) -> Option<String> {
+    const MOST: usize = 4;
+    let complaint = |line: &str| {
+        let (_, text) = line.split_once("isodyne-agent: ")?;
+        let concerns =
+            ["failed to load module", "failed to open the channel"].iter().any(|what| text.starts_with(what));
+        concerns.then(|| without_time(text))
+    };
+    let complaints: Vec<String> = console.lines().filter_map(complaint).take(MOST).collect();
+    (!complaints.is_empty()).then(|| complaints.join("; "))
+}
+
 /// A console line without the kernel's time stamp, cut to a length for people.
 fn without_time(line: &str) -> String {
     let line = line.trim();
@@ -73,6 +87,17 @@ mod tests {
         let killed = "[ 9.0] Out of memory: Killed process 77 (x) total-vm:1kB\n";
         assert_eq!(read_console(killed).unwrap().0, FailureClass::OomGuest);
         assert_eq!(read_console("Linux version 6.1\n"), None);
+    }
+
+    #[test]
+    fn an_agent_without_its_driver_says_so() {
+        let console = "[    0.9] Linux version\r\nisodyne-agent: failed to bring loopback up: busy\r\n\
+                       isodyne-agent: failed to load module vsock.ko: permission denied\r\n\
+                       [    9.1] x isodyne-agent: failed to open the channel on /dev/ttyS1: not found\r\n";
+        let expected =
+            "failed to load module vsock.ko: permission denied; failed to open the channel on /dev/ttyS1: not found";
+        assert_eq!(agents_complaints(console).as_deref(), Some(expected));
+        assert_eq!(agents_complaints("isodyne-agent: failed to bring loopback up: busy\n"), None);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Ending a machine: the guest is asked first, then the monitor, then nobody.
 
-use super::diagnose::{last_words, read_console};
+use super::diagnose::{agents_complaints, last_words, read_console};
 use super::logs::{Logs, tail};
 use crate::backend::Stopped;
-use crate::channel::{AgentChannel, ShutdownHow};
+use crate::channel::{AgentChannel, HELLO, ShutdownHow};
 use crate::clock::Clock;
 use crate::ownership::{ExitReport, OwnedProcess};
 use isodyne_core::failure::{Failure, FailureClass};
@@ -91,16 +91,27 @@ impl Ended {
 
 /// Says more about a failure: the guest's own words on its console first, then how the monitor ended.
 pub fn diagnose(monitor: &str, mut failure: Failure, exit: Option<ExitReport>, logs: &Logs) -> Failure {
-    if let Some((class, words)) = read_console(&tail(&logs.console)) {
+    let console = tail(&logs.console);
+    if let Some((class, words)) = read_console(&console) {
         failure = Failure::new(class, format!("{words} ({})", failure.message));
+    } else if let Some(words) = agents_complaints(&console).filter(|_| is_about_hello(&failure)) {
+        let message = format!("the guest's kernel lacks what its agent needs: {words} ({})", failure.message);
+        failure = Failure::new(FailureClass::Launch, message);
     } else if let Some(exit) = exit {
         let words = last_words(&tail(&logs.monitor));
         let why = words.unwrap_or_else(|| "the guest reset or powered off by itself".to_owned());
         let message = format!("{monitor} ended ({}): {why} ({})", exit.status, failure.message);
         failure = Failure::new(FailureClass::Crash, message);
+    } else if failure.class == FailureClass::Timeout && console.is_empty() && is_about_hello(&failure) {
+        failure.message.push_str("; nothing came from the guest's console");
     }
     failure.evidence.extend(logs.evidence());
     failure
+}
+
+/// Whether the agent was never heard of.
+fn is_about_hello(failure: &Failure) -> bool {
+    failure.message.contains(HELLO)
 }
 
 /// How long a monitor's exit is waited for before its failure is told: when its channel has ended, it is a moment away.

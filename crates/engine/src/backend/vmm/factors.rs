@@ -1,6 +1,7 @@
 //! Reading a cell's factors for a virtual machine: what is left open is decided, and what cannot be is refused by its key.
 
 use crate::backend::PrepareError;
+use crate::network::NetworkKind;
 use isodyne_core::cell::{BackendName, UnknownName};
 use isodyne_core::factor::Factors;
 use std::path::PathBuf;
@@ -125,6 +126,18 @@ impl Reader<'_> {
         Ok((channel, console))
     }
 
+    /// `network` and `nat` of a monitor that has a card on a network of its own, or none; whether this host can give it
+    /// is not known yet.
+    ///
+    /// # Errors
+    /// [`PrepareError::Invalid`].
+    pub fn network(&self) -> Result<NetworkKind, PrepareError> {
+        Ok(match self.choice("network")? {
+            None | Some(CardNetwork::None) => NetworkKind::None,
+            Some(CardNetwork::Own) => NetworkKind::Own { nat: self.flag("nat", false) },
+        })
+    }
+
     /// `kernel`: the guest's kernel, if it is not the one of `isodyne setup`.
     pub fn kernel(&self) -> Option<PathBuf> {
         self.word("kernel").map(PathBuf::from)
@@ -159,6 +172,16 @@ choices! {
         Full = "full",
         /// Nothing: no milestone `kernel`, and no word of a panic.
         Off = "off",
+    }
+}
+
+choices! {
+    /// The network of a monitor that knows taps only.
+    CardNetwork {
+        /// Loopback alone.
+        None = "none",
+        /// A tap on a subnet of its own.
+        Own = "own",
     }
 }
 

@@ -30,19 +30,40 @@ pub fn guest_for(lab: &Lab, backend: BackendName, kernel: Option<&Path>) -> Resu
     }
 }
 
-/// The initramfs for a machine with these devices.
+/// What a guest's machine has, besides its processor and memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Devices {
+    /// The way to the agent.
+    pub channel: Channel,
+    /// Entropy of the host.
+    pub entropy: bool,
+    /// A balloon.
+    pub balloon: bool,
+    /// A network card.
+    pub card: bool,
+    /// A disk.
+    pub disk: bool,
+}
+
+/// The initramfs for a machine with these devices. A kernel that the user named has the drivers of card and disk built in,
+/// as it has no modules here.
 ///
 /// # Errors
 /// [`PrepareError::Unavailable`] if the kernel has no driver for one of them.
 pub fn initramfs_for(
     guest: &GuestAssets,
     transport: Transport,
-    channel: Channel,
-    entropy: bool,
-    balloon: bool,
+    devices: Devices,
+    own_kernel: bool,
 ) -> Result<Initramfs, PrepareError> {
-    let devices = [(channel == Channel::Vsock, Driver::Vsock), (entropy, Driver::Entropy), (balloon, Driver::Balloon)];
-    let drivers: Vec<Driver> = devices.into_iter().filter_map(|(there, driver)| there.then_some(driver)).collect();
+    let drivers = [
+        (devices.channel == Channel::Vsock, Driver::Vsock),
+        (devices.entropy, Driver::Entropy),
+        (devices.balloon, Driver::Balloon),
+        (devices.card && !own_kernel, Driver::Network),
+        (devices.disk && !own_kernel, Driver::Block),
+    ];
+    let drivers: Vec<Driver> = drivers.into_iter().filter_map(|(there, driver)| there.then_some(driver)).collect();
     guest.initramfs(transport, &drivers).map_err(|error| PrepareError::Unavailable {
         reason: format!("the guest lacks a driver: {}", image::chain(&error)),
         hint: "use `channel = \"serial\"` without devices, or the kernel of `isodyne setup`".to_owned(),

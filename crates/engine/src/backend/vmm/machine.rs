@@ -1,18 +1,23 @@
 //! A live machine of a monitor that has a control API: its start, its signs, its use, its snapshots and its end.
 
 use super::api::{self, ApiCall};
+use super::card;
 use super::console::ConsoleLog;
+use super::disk;
 use super::end::{diagnose, end, patience_after};
 use super::first_sign::started_by_first_sign;
-use super::logs::Logs;
+use super::logs::{Logs, tail};
+use super::pin::{Pin, threads_numbered};
 use super::usage::{threads_named, usage};
 use super::way::Way;
 use crate::backend::snapshot::{Taken, files_of};
-use crate::backend::{Stamp, Stopped, class_of};
+use crate::backend::{AppRoot, Stamp, Stopped, class_of};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
 use crate::http::{Client, HttpError};
+use crate::image::app::OverlayMethod;
 use crate::lab::Lab;
+use crate::network::{Network, OwnNetwork};
 use crate::ownership::OwnedProcess;
 use crate::watch::{Source, Watcher};
 use isodyne_core::failure::{Failure, FailureClass};
@@ -22,10 +27,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The answer to the request that ends the monitor.
 const QUIT_DEADLINE: Duration = Duration::from_millis(500);
+/// How long the exit of a monitor that has no guest any more is waited for.
+const EXIT_AFTER_START: Duration = Duration::from_millis(500);
 
 /// What a kind of monitor is called, and how its guest ends.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +80,32 @@ pub struct Start<'a> {
     pub logs: Logs,
     /// The guest's memory.
     pub memory_bytes: u64,
+    /// Where its virtual processors run.
+    pub pinning: Pinning<'a>,
+    /// The network of its card, if it has one.
+    pub network: Option<Arc<OwnNetwork>>,
+    /// Whether the program joins the network's namespace by itself.
+    pub joins: bool,
+    /// How the disk of the application was made, if there is one.
+    pub disk: Option<OverlayMethod>,
+}
+
+/// Who pins virtual processors.
+#[derive(Clone, Debug)]
+pub enum Pinning<'a> {
+    /// Nobody.
+    None,
+    /// The lab, once the guest runs. Where no request starts it, this one is answered when it has been started.
+    ByLab(&'a Pin, ApiCall),
+    /// The monitor, which was told to; the lab makes sure.
+    ByMonitor(&'a Pin),
+}
+
+impl Pinning<'_> {
+    /// How somebody pins them, if anybody does.
+    pub fn of<'a>(pin: Option<&'a Pin>, how: impl FnOnce(&'a Pin) -> Pinning<'a>) -> Pinning<'a> {
+        pin.map_or(Pinning::None, how)
+    }
 }
 
 /// A live machine.
@@ -86,6 +120,10 @@ pub struct Machine {
     stamps: Vec<Stamp>,
     logs: Logs,
     memory_bytes: u64,
+    /// How long the guest may have run anywhere before it was pinned.
+    unpinned_ns: Option<u64>,
+    network: Option<Arc<OwnNetwork>>,
+    disk: Option<OverlayMethod>,
 }
 
 impl Machine {
@@ -94,26 +132,46 @@ impl Machine {
     /// # Errors
     /// A classed failure with the monitor's own words.
     pub fn start(start: Start<'_>, lab: &Lab) -> Result<Self, Failure> {
-        let Start { monitor, command, socket, calls, sources, way, logs, memory_bytes } = start;
+        let Start { monitor, command, socket, calls, sources, way, logs, memory_bytes, pinning, network, joins, disk } =
+            start;
         let refused = |error: io::Error| monitor.refused(&error);
         let watcher = Watcher::start(lab.clock, sources).map_err(refused)?;
-        let spawned = lab.owner.spawn(command);
-        let mut process = spawned.map_err(|error| Failure::new(FailureClass::Launch, crate::backend::chain(&error)))?;
+        let mut process = match &network {
+            Some(network) if !joins => card::spawn_inside(network, command, lab)?,
+            _ => {
+                let spawned = lab.owner.spawn(command);
+                spawned.map_err(|error| Failure::new(FailureClass::Launch, crate::backend::chain(&error)))?
+            }
+        };
         let channel = way.channel(&process, lab.clock).map_err(refused)?;
-        match converse(calls, &socket, &mut process, lab.clock) {
-            Ok((stamps, client)) => Ok(Self {
-                monitor,
-                clock: lab.clock,
-                process,
-                client,
-                channel,
-                watcher: Some(watcher),
-                stamps,
-                logs,
-                memory_bytes,
-            }),
-            Err(error) => Err(api::explain(monitor.name, &error, &mut process, watcher, &logs, lab.clock)),
-        }
+        let (stamps, mut client) = match converse(calls, &socket, &mut process, lab.clock) {
+            Ok(started) => started,
+            Err(error) => return Err(api::explain(monitor.name, &error, &mut process, watcher, &logs, lab.clock)),
+        };
+        let wait = calls.is_empty();
+        let unpinned_ns = match pin(&pinning, monitor, &process, &stamps, wait.then_some(&mut client), lab.clock) {
+            Ok(unpinned_ns) => unpinned_ns,
+            Err(failure) => {
+                // A monitor without threads to pin has probably ended, and its own words say why.
+                let exit = process.wait(lab.clock.after(EXIT_AFTER_START));
+                watcher.finish();
+                return Err(diagnose(monitor.name, failure, exit, &logs));
+            }
+        };
+        Ok(Self {
+            monitor,
+            clock: lab.clock,
+            process,
+            client,
+            channel,
+            watcher: Some(watcher),
+            stamps,
+            logs,
+            memory_bytes,
+            unpinned_ns,
+            network,
+            disk,
+        })
     }
 
     /// t0.
@@ -134,10 +192,22 @@ impl Machine {
         &mut self.channel
     }
 
+    /// The power of being connected to.
+    pub fn network(&self) -> Option<Arc<dyn Network>> {
+        self.network.clone().map(|network| network as Arc<dyn Network>)
+    }
+
+    /// Where a user's own application finds its root.
+    pub fn app_root(&self) -> AppRoot {
+        disk::app_root(self.disk)
+    }
+
     /// What monitor and guest have used, by metric name.
     pub fn usage(&self) -> Vec<(String, f64)> {
         let pid = self.process.pid();
-        usage(pid, threads_named(pid, self.monitor.processor_thread), self.memory_bytes)
+        let mut values = usage(pid, threads_named(pid, self.monitor.processor_thread), self.memory_bytes);
+        values.extend(self.unpinned_ns.map(|unpinned| ("unpinned_ns".to_owned(), unpinned as f64)));
+        values
     }
 
     /// Says more about a failure.
@@ -146,7 +216,15 @@ impl Machine {
         if exit.is_some() {
             self.finish_watching();
         }
-        diagnose(self.monitor.name, failure, exit, &self.logs)
+        let failure =
+            if self.disk.is_some() { disk::without_disk(failure, &tail(&self.logs.console)) } else { failure };
+        let failure = diagnose(self.monitor.name, failure, exit, &self.logs);
+        // A monitor that reads its configuration behind its socket can end of it after it has been connected to.
+        let never_ran = self.stamps().iter().all(|stamp| stamp.name < MilestoneName::Started);
+        if failure.class == FailureClass::Crash && never_ran && exit.is_some_and(|exit| !exit.status.success()) {
+            return Failure { class: FailureClass::Launch, ..failure };
+        }
+        failure
     }
 
     /// Stands still, is written, and runs again where there is a request for it.
@@ -185,6 +263,30 @@ impl Machine {
             self.stamps.extend(watcher.finish());
         }
     }
+}
+
+/// Pins the threads of virtual processors; gives how long the guest may have run anywhere before.
+fn pin(
+    pinning: &Pinning<'_>,
+    monitor: Monitor,
+    process: &OwnedProcess,
+    stamps: &[Stamp],
+    wait: Option<&mut Client>,
+    clock: Clock,
+) -> Result<Option<u64>, Failure> {
+    let threads = || threads_numbered(process.pid(), monitor.processor_thread);
+    let (pin, running) = match pinning {
+        Pinning::None => return Ok(None),
+        Pinning::ByMonitor(pin) => return pin.verify(&threads()).map(|()| None),
+        Pinning::ByLab(pin, running) => (pin, running),
+    };
+    if let Some(client) = wait {
+        let answer = api::call(client, running, clock.after(api::ANSWER_DEADLINE));
+        answer.map_err(|error| api::failure(monitor.name, &error))?;
+    }
+    pin.apply(&threads())?;
+    let asked = stamps.iter().find(|stamp| stamp.name == MilestoneName::Started).and_then(|stamp| stamp.asked);
+    Ok(Some(clock.now().ns_since(asked.unwrap_or(process.forked_at))))
 }
 
 /// From the socket to the running guest.

@@ -1,9 +1,11 @@
 //! What the drivers of virtual machine monitors share: factors, the guest kernel's words, logs, control sockets.
 
 pub mod api;
+pub mod card;
 pub mod command_line;
 pub mod console;
 pub mod diagnose;
+pub mod disk;
 pub mod end;
 pub mod factors;
 pub mod first_sign;
@@ -11,6 +13,7 @@ pub mod guest;
 pub mod kvm;
 pub mod logs;
 pub mod machine;
+pub mod pin;
 pub mod pipe;
 pub mod usage;
 pub mod vsock;

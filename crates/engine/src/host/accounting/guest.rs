@@ -88,6 +88,11 @@ fn mappings(text: impl BufRead) -> Vec<Mapping> {
                 mapping.memory.rss_bytes = bytes;
             } else if let Some(bytes) = kib_of_line(&line, "Pss") {
                 mapping.memory.pss_bytes = bytes;
+            } else if let Some(bytes) =
+                ["Private_Hugetlb", "Shared_Hugetlb"].iter().find_map(|key| kib_of_line(&line, key))
+            {
+                // Reserved huge pages are in no process's resident memory, neither as a whole nor as a share.
+                mapping.memory.rss_bytes += bytes;
             }
         }
     }
@@ -141,6 +146,15 @@ Pss_Dirty:           512 kB
         assert_eq!(by_name, GuestMemory { mapped_bytes: 512 << 20, rss_bytes: 1 << 20, pss_bytes: 512 << 10 });
         assert_eq!(choose(found.clone(), GuestMapping::Size(128 << 20)), None);
         assert_eq!(choose(found, GuestMapping::Name("other")), None);
+    }
+
+    #[test]
+    fn reserved_huge_pages_are_resident_and_no_share() {
+        let text = "7f3000000000-7f3008000000 rw-p 00000000 00:0f 77                         /anon_hugepage (deleted)\n\
+                    Size:             131072 kB\nRss:                   0 kB\nPss:                   0 kB\n\
+                    Shared_Hugetlb:        0 kB\nPrivate_Hugetlb:   79872 kB\n";
+        let found = choose(mappings(text.as_bytes()), GuestMapping::Size(128 << 20)).unwrap();
+        assert_eq!(found, GuestMemory { mapped_bytes: 128 << 20, rss_bytes: 78 << 20, pss_bytes: 0 });
     }
 
     #[test]
