@@ -29,6 +29,7 @@ pub mod sample;
 pub mod schedule;
 pub mod stats;
 pub mod stop;
+pub mod streams;
 pub mod summary;
 pub mod trend;
 pub mod unit;

@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         record: &record,
         columns: &columns,
         summary: &summary,
+        streams: None,
         location: Some("runs/specimen"),
         runner: Runner::ALONE,
     };

@@ -43,6 +43,7 @@ pub use text::{
 use isodyne_core::columns::RunColumns;
 use isodyne_core::record::RunRecord;
 use isodyne_core::runner::Runner;
+use isodyne_core::streams::RunStreams;
 use isodyne_core::summary::RunSummary;
 
 /// A run as everything here sees it.
@@ -54,6 +55,8 @@ pub struct RunView<'a> {
     pub columns: &'a RunColumns,
     /// What was derived from them.
     pub summary: &'a RunSummary,
+    /// What the logs of its samples hold, for figures of round trips; `None` where nobody read them.
+    pub streams: Option<&'a RunStreams>,
     /// Where the run directory is, for people; `None` if that should not be told.
     pub location: Option<&'a str>,
     /// Who does parts of what is computed for showing.

@@ -6,11 +6,13 @@
 mod chromium;
 #[path = "specimen/pages.rs"]
 mod pages;
+#[path = "specimen/shared.rs"]
+mod shared;
 #[path = "specimen/mod.rs"]
 mod specimen;
 
 use chromium::{browser, load};
-use isodyne_report::{comparison_html, html, trend_html};
+use isodyne_report::{RunView, comparison_html, html, trend_html};
 use std::path::PathBuf;
 
 fn directory(name: &str) -> PathBuf {
@@ -31,7 +33,9 @@ fn every_page() -> Vec<(&'static str, String)> {
     let comparison = pages::with_comparison(&specimen::specimen(20), &pages::later(20, 0.06), comparison_html);
     let trends = pages::trends(60);
     let trend = trend_html(&trends.iter().collect::<Vec<_>>());
-    vec![("run", run), ("variants", variants), ("comparison", comparison), ("trend", trend)]
+    let (of_memory, streams) = shared::shared(3);
+    let memory = pages::with_view(&of_memory, |view| html(RunView { streams: Some(&streams), ..view }));
+    vec![("memory", memory), ("run", run), ("variants", variants), ("comparison", comparison), ("trend", trend)]
 }
 
 /// A page whose policy lets a test's own script look at it.

@@ -27,6 +27,7 @@ fn with_run<T>(rounds: u32, show: impl Fn(RunView<'_>) -> T) -> T {
         record: &record,
         columns: &columns,
         summary: &summary,
+        streams: None,
         location: Some("runs/specimen"),
         runner: Runner::ALONE,
     })
@@ -63,7 +64,14 @@ fn an_unfinished_run_says_so() {
     let samples: Vec<_> = samples.into_iter().skip(12).take(4).collect();
     let columns = RunColumns::of(&samples);
     let summary = summarise(&record, &columns);
-    let view = RunView { record: &record, columns: &columns, summary: &summary, location: None, runner: Runner::ALONE };
+    let view = RunView {
+        record: &record,
+        columns: &columns,
+        summary: &summary,
+        streams: None,
+        location: None,
+        runner: Runner::ALONE,
+    };
     insta::assert_snapshot!(run_table(view, WIDE));
     let page = isodyne_report::html(view);
     assert!(page.contains("Unfinished") && page.contains("pending"));
@@ -175,7 +183,14 @@ fn variants_and_imported_cells_have_their_names_and_tables() {
     let (record, samples) = varied();
     let columns = RunColumns::of(&samples);
     let summary = summarise(&record, &columns);
-    let view = RunView { record: &record, columns: &columns, summary: &summary, location: None, runner: Runner::ALONE };
+    let view = RunView {
+        record: &record,
+        columns: &columns,
+        summary: &summary,
+        streams: None,
+        location: None,
+        runner: Runner::ALONE,
+    };
     insta::assert_snapshot!(run_table(view, WIDE));
     let page = isodyne_report::html(view);
     for text in ["result-boot", "result-imported", "runc · quiet console", "throughput_bytes_per_s", "id=\"ecdf-2\""] {
@@ -208,7 +223,14 @@ fn a_merged_run_does_not_claim_one_order() {
     record.merged_from = vec![part(1), part(2)];
     let columns = RunColumns::of(&samples);
     let summary = summarise(&record, &columns);
-    let view = RunView { record: &record, columns: &columns, summary: &summary, location: None, runner: Runner::ALONE };
+    let view = RunView {
+        record: &record,
+        columns: &columns,
+        summary: &summary,
+        streams: None,
+        location: None,
+        runner: Runner::ALONE,
+    };
     let table = run_table(view, WIDE);
     assert!(table.lines().nth(1).is_some_and(|title| title.ends_with("20 rounds, merged from 2 parts")), "{table}");
     assert!(!table.contains("interleaved"));
@@ -225,7 +247,14 @@ fn of_an_imported_run_only_that_is_said_which_the_files_tell() {
     let page = |record: &RunRecord| {
         let columns = RunColumns::of(&samples);
         let summary = summarise(record, &columns);
-        let view = RunView { record, columns: &columns, summary: &summary, location: None, runner: Runner::ALONE };
+        let view = RunView {
+            record,
+            columns: &columns,
+            summary: &summary,
+            streams: None,
+            location: None,
+            runner: Runner::ALONE,
+        };
         (isodyne_report::html(view), markdown(view))
     };
     let (html, pull_request) = page(&record);
@@ -257,7 +286,14 @@ fn a_drift_and_a_warm_up_that_was_not_declared_are_marked_in_the_timeline() {
     }
     let columns = RunColumns::of(&samples);
     let summary = summarise(&record, &columns);
-    let view = RunView { record: &record, columns: &columns, summary: &summary, location: None, runner: Runner::ALONE };
+    let view = RunView {
+        record: &record,
+        columns: &columns,
+        summary: &summary,
+        streams: None,
+        location: None,
+        runner: Runner::ALONE,
+    };
     let figure = figures(view, Paint::Themed).into_iter().find(|figure| figure.name == "timeline").expect("a timeline");
     let drawn = figure.inline();
     let panels: Vec<&str> = drawn.split("<svg ").skip(1).collect();

@@ -20,7 +20,14 @@ const ATTACK: &str = "\"><script>alert(1)</script><img src=x onerror=alert(2)>&]
 fn show<T>(record: &RunRecord, samples: &[Sample], with: impl Fn(RunView<'_>) -> T) -> T {
     let columns = RunColumns::of(samples);
     let summary = summarise(record, &columns);
-    with(RunView { record, columns: &columns, summary: &summary, location: Some(ATTACK), runner: Runner::ALONE })
+    with(RunView {
+        record,
+        columns: &columns,
+        summary: &summary,
+        streams: None,
+        location: Some(ATTACK),
+        runner: Runner::ALONE,
+    })
 }
 
 fn csv(record: &RunRecord, samples: &[Sample]) -> String {

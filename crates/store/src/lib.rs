@@ -25,6 +25,7 @@ pub mod merge;
 mod metric_names;
 mod place;
 mod read;
+mod streams;
 
 pub use calibration::{calibration_path, load_calibration, save_calibration};
 pub use columns::{RunColumnsContents, read_columns};
@@ -33,6 +34,7 @@ pub use error::StoreError;
 pub use list::{ListedRun, list_runs};
 pub use place::default_location;
 pub use read::{RunContents, SampleReader, each_sample, read, read_record};
+pub use streams::read_streams;
 
 /// The name of the file that says what the run is.
 pub const RECORD_FILE: &str = "run.json";

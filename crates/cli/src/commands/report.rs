@@ -8,6 +8,8 @@ use crate::output::Output;
 use crate::parallel::runner;
 use anyhow::Context;
 use isodyne_core::compare::{CompareOptions, ComparedRun, compare_runs};
+use isodyne_core::record::RunRecord;
+use isodyne_core::streams::RunStreams;
 use isodyne_report::{ComparisonView, RunView, comparison_figure_files, comparison_html, figure_files, html};
 use std::path::Path;
 
@@ -19,13 +21,22 @@ pub fn report(options: &ReportOptions, output: &Output) -> Result<Exit, Trouble>
         return comparison(options, &run, other, output);
     }
     let file = options.output.clone().unwrap_or_else(|| options.run.join("report.html"));
-    write_html(run.view(&location), &file)?;
+    let streams = streams(&options.run, &run.record, output)?;
+    let view = RunView { streams: Some(&streams), ..run.view(&location) };
+    write_html(view, &file)?;
     output.say(&format!("report  {}", file.display()));
     if let Some(directory) = &options.figures {
-        let figures = figure_files(run.view(&location)).map_err(Trouble::unexpected)?;
+        let figures = figure_files(view).map_err(Trouble::unexpected)?;
         write_figures(directory, &figures, output)?;
     }
     Ok(Exit::Ok)
+}
+
+/// Reads what the logs of a run's samples hold, and says what of it is missing.
+pub fn streams(path: &Path, record: &RunRecord, output: &Output) -> Result<RunStreams, Trouble> {
+    let streams = isodyne_store::read_streams(path, record).map_err(Trouble::unexpected)?;
+    streams.notes.iter().for_each(|note| output.warn(note));
+    Ok(streams)
 }
 
 fn comparison(options: &ReportOptions, run: &ReadRun, other: &Path, output: &Output) -> Result<Exit, Trouble> {

@@ -56,7 +56,7 @@ impl ReadRun {
     /// The run as reports see it.
     pub fn view<'a>(&'a self, location: &'a str) -> RunView<'a> {
         let Self { record, columns, summary } = self;
-        RunView { record, columns, summary, location: Some(location), runner: parallel::runner() }
+        RunView { record, columns, summary, streams: None, location: Some(location), runner: parallel::runner() }
     }
 }
 

@@ -24,6 +24,11 @@ impl Axis {
         Self { low: (least - room).max(0.0), high: most + room, log: false }
     }
 
+    /// From `low` to `high` and no further, linear.
+    pub fn between(low: f64, high: f64) -> Self {
+        Self { low, high: high.max(low + 1.0), log: false }
+    }
+
     /// From 0 to `most`, linear.
     pub fn from_zero(most: f64) -> Self {
         Self { low: 0.0, high: most.max(1.0), log: false }
@@ -33,6 +38,17 @@ impl Axis {
     pub fn signed(least: f64, most: f64) -> Self {
         let room = ((most - least) * 0.06).max(f64::MIN_POSITIVE);
         Self { low: least - room, high: most + room, log: false }
+    }
+
+    /// A logarithmic axis that holds all values from `least` to `most`, over a factor of ten at least, so that it has ticks.
+    pub fn log(least: f64, most: f64) -> Self {
+        let low = least.min(most).max(f64::MIN_POSITIVE) / 1.15;
+        Self { low, high: (most * 1.15).max(low * 10.0), log: true }
+    }
+
+    /// Its ends.
+    pub fn ends(&self) -> (f64, f64) {
+        (self.low, self.high)
     }
 
     /// Where a value is, from 0 to 1.
@@ -94,6 +110,13 @@ mod tests {
         let ticks: Vec<String> =
             Axis::over(2e6, 6e9).ticks(8).into_iter().map(|value| crate::value::tick("total_ns", value)).collect();
         assert_eq!(ticks, ["3 ms", "10 ms", "30 ms", "100 ms", "300 ms", "1 s", "3 s"]);
+    }
+
+    #[test]
+    fn a_logarithmic_axis_has_ticks_also_for_one_value() {
+        let axis = Axis::log(310.0, 310.0);
+        assert_eq!(axis.ticks(5), [500.0, 1_000.0, 2_000.0]);
+        assert!(axis.place(310.0) > 0.0 && axis.ends().0 < 310.0);
     }
 
     #[test]

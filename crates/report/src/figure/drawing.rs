@@ -92,6 +92,24 @@ impl Drawing {
         );
     }
 
+    /// An area with an edge: what a histogram stands for.
+    pub fn area(&mut self, d: &str, ink: Ink) {
+        let color = ink.css(self.paint);
+        let _ = writeln!(
+            self.body,
+            r#"<path d="{d}" style="fill:{color};fill-opacity:0.45;stroke:{color};stroke-width:.6"/>"#,
+        );
+    }
+
+    /// Boxes without an edge, all of one size and one shade, as one shape.
+    pub fn boxes(&mut self, corners: &[(f64, f64)], side: f64, ink: Ink, opacity: f64) {
+        let d: String = corners
+            .iter()
+            .map(|(x, y)| format!("M{} {}h{side}v{side}h-{side}z", number(*x), number(*y), side = number(side)))
+            .collect();
+        let _ = writeln!(self.body, r#"<path d="{d}" style="fill:{};fill-opacity:{opacity}"/>"#, ink.css(self.paint));
+    }
+
     /// Dots of one kind as one shape: small even for thousands.
     pub fn dots(&mut self, places: &[(f64, f64)], ink: Ink, size: f64, opacity: f64) {
         if places.is_empty() {
@@ -242,6 +260,19 @@ impl Drawing {
             words.ink.css(self.paint),
             words.size,
             html_escape(text),
+        );
+    }
+
+    /// A bold letter on a curve, with a rim in the colour of the paper: lines behind it do not make it another letter.
+    pub fn letter(&mut self, at: (f64, f64), letter: &str) {
+        let _ = writeln!(
+            self.body,
+            r#"<text x="{}" y="{}" style="fill:{};stroke:{};stroke-width:3;paint-order:stroke;stroke-linejoin:round;font-size:10.5px;font-weight:bold">{}</text>"#,
+            number(at.0),
+            number(at.1),
+            Ink::Text.css(self.paint),
+            Ink::Paper.css(self.paint),
+            html_escape(letter),
         );
     }
 

@@ -11,6 +11,7 @@ mod ink;
 mod moved;
 mod pairs;
 mod png;
+mod shared;
 mod timeline;
 mod trend;
 mod waterfall;
@@ -27,8 +28,8 @@ use ink::Ink;
 use isodyne_core::compare::Change;
 use isodyne_core::trend::Trend;
 
-/// The figures of a run: the distribution of totals, the ledger, the samples over time, and where it has variants their
-/// differences. A figure without anything to show is absent.
+/// The figures of a run: the distribution of totals, those of shared memory, the ledger, the samples over time, and where
+/// it has variants their differences. A figure without anything to show is absent.
 pub fn figures(view: RunView<'_>, paint: Paint) -> Vec<Figure> {
     let run = Prepared::new(view);
     let mut all = draw(&run, paint);
@@ -51,7 +52,8 @@ pub fn trend_figures(trends: &[&Trend], paint: Paint) -> Vec<Figure> {
 
 pub(crate) fn draw(run: &Prepared<'_>, paint: Paint) -> Vec<Figure> {
     let others = [waterfall::waterfall(run, paint), timeline::timeline(run, paint)];
-    ecdf::ecdfs(run, paint).into_iter().chain(others.into_iter().flatten()).collect()
+    let first = ecdf::ecdfs(run, paint).into_iter().chain(shared::shared(run, paint));
+    first.chain(others.into_iter().flatten()).collect()
 }
 
 pub(crate) fn draw_pairs(pairs: &Pairs<'_>, paint: Paint) -> Vec<Figure> {

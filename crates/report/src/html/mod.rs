@@ -103,6 +103,8 @@ fn remarks(run: &Prepared<'_>) -> String {
             format!("<li class=\"{class}\">{}</li>\n", e(&note.text))
         })
         .collect();
+    let missing = run.view.streams.iter().flat_map(|streams| &streams.notes);
+    let items = missing.fold(items, |items, note| format!("{items}<li class=\"warning\">{}</li>\n", e(note)));
     if items.is_empty() { items } else { format!("<ul class=\"remarks\">\n{items}</ul>\n") }
 }
 

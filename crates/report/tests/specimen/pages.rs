@@ -91,7 +91,7 @@ pub fn with_view<T>(run: &(RunRecord, Vec<Sample>), show: impl Fn(RunView<'_>) -
     let (record, samples) = run;
     let columns = RunColumns::of(samples);
     let summary = summarise(record, &columns);
-    show(RunView { record, columns: &columns, summary: &summary, location: None, runner: Runner::ALONE })
+    show(RunView { record, columns: &columns, summary: &summary, streams: None, location: None, runner: Runner::ALONE })
 }
 
 /// Shows two runs, compared.

@@ -139,7 +139,14 @@ fn conclude(
 ) -> Result<Exit, Trouble> {
     let summary = summarise_with(record, columns, parallel::runner());
     let location = path.display().to_string();
-    let view = RunView { record, columns, summary: &summary, location: Some(&location), runner: parallel::runner() };
+    let view = RunView {
+        record,
+        columns,
+        summary: &summary,
+        streams: None,
+        location: Some(&location),
+        runner: parallel::runner(),
+    };
     if options.json {
         output.json(&summary)?;
     } else if !options.streams_events() && !options.quiet {
@@ -147,7 +154,8 @@ fn conclude(
     }
     if !options.no_report && summary.cells.iter().any(|cell| cell.samples_valid > 0) {
         let file = path.join("report.html");
-        super::report::write_html(view, &file)?;
+        let streams = super::report::streams(path, record, output)?;
+        super::report::write_html(RunView { streams: Some(&streams), ..view }, &file)?;
         output.say(&format!("report  {}", file.display()));
     }
     if ending == Ending::Complete && !options.no_history {
