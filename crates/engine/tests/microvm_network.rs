@@ -8,118 +8,57 @@
 )]
 
 mod guest_support;
+mod microvm_support;
 
 use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_core::ledger::MilestoneName as M;
-use isodyne_core::probe::Probe;
 use isodyne_engine::application::Application;
 use isodyne_engine::backend::snapshot::{MemoryBackend, SnapshotKind};
 use isodyne_engine::backend::{Launcher, Place, PrepareError, Sandbox, find};
 use isodyne_engine::channel::ExecRequest;
-use isodyne_engine::lab::{Lab, LabOptions};
 use isodyne_engine::network::Family;
 use isodyne_engine::workload::{Attempt, BootOptions, NetworkOptions, boot, network};
+use microvm_support::{Bench, PATIENCE, YES, says};
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// A nested machine whose processor is emulated boots in a minute when its host is busy.
-const PATIENCE: Duration = Duration::from_secs(240);
 const MONITORS: [BackendName; 2] = [BackendName::Firecracker, BackendName::CloudHypervisor];
-const YES: FactorValue = FactorValue::Flag(true);
-
-/// One machine at a time: they would only slow each other down.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-static BENCHES: AtomicU32 = AtomicU32::new(0);
-
-fn says(text: &str) -> FactorValue {
-    FactorValue::Text(text.to_owned())
-}
 
 fn own() -> (&'static str, FactorValue) {
     ("network", says("own"))
 }
 
-struct Bench {
-    backend: BackendName,
-    /// Taken when the bench is dropped, which checks that nothing is left.
-    lab: Option<Lab>,
-    directory: tempfile::TempDir,
-    places: AtomicU32,
-    _turn: MutexGuard<'static, ()>,
-}
-
-/// A lab for a monitor; `None`, with the reason printed, where it cannot have networks.
+/// A bench for a monitor; `None`, with the reason printed, where it cannot have networks.
 fn bench(backend: BackendName) -> Option<Bench> {
-    let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let directory = tempfile::Builder::new().prefix("iso").tempdir().unwrap();
-    let logs = directory.path().join("run/logs");
-    std::fs::create_dir_all(&logs).unwrap();
-    let run_id = format!("{:x}{:02x}", std::process::id(), BENCHES.fetch_add(1, Ordering::Relaxed));
-    let cache = guest_support::cache();
-    let options = LabOptions { run_id: &run_id, session: 0, logs: &logs, cache: &cache, guardian: None };
-    let lab = Lab::open(options).unwrap();
-    let reason = match find(backend).probe(&lab) {
-        Probe::Unavailable { reason, .. } => Some(reason),
-        Probe::Available(_) if !lab.host.root => Some("networks take root".to_owned()),
-        Probe::Available(_) => guest_support::cache_with_guest().is_none().then(|| "there is no guest".to_owned()),
-    };
-    if let Some(reason) = reason {
-        eprintln!("SKIPPED: {backend}: {reason}");
-        lab.close();
+    let bench = microvm_support::bench(backend)?;
+    if !bench.lab().host.root {
+        eprintln!("SKIPPED: {backend}: networks take root");
         return None;
     }
-    Some(Bench { backend, lab: Some(lab), directory, places: AtomicU32::new(1), _turn: turn })
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let survivors = self.lab.take().map(Lab::close).unwrap_or_default();
-        assert!(survivors.is_empty() || std::thread::panicking(), "{survivors:?}");
-    }
+    Some(bench)
 }
 
 impl Bench {
-    fn lab(&self) -> &Lab {
-        self.lab.as_ref().unwrap()
-    }
-
     fn cell(&self, benchmark: BenchmarkName, stated: &[(&str, FactorValue)]) -> Cell {
         let factors: Factors = stated.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
         let id = CellId::new(benchmark, self.backend, &factors);
         Cell { id, benchmark, backend: self.backend, factors, variant: None }
     }
 
-    fn launcher(&self, cell: &Cell) -> Box<dyn Launcher> {
+    fn launcher_of(&self, cell: &Cell) -> Box<dyn Launcher> {
         find(self.backend).prepare(cell, self.lab()).unwrap()
     }
 
-    /// A new place, as the engine makes one for each sample.
-    fn place(&self) -> Place {
-        let number = self.places.fetch_add(1, Ordering::Relaxed);
-        let directory = self.lab().scratch.join(number.to_string());
-        std::fs::create_dir_all(&directory).unwrap();
-        let log_prefix = self.lab().logs.join(format!("{number}-{}", self.backend));
-        Place { name: format!("isodyne-{}-{number}", self.lab().run_id), directory, log_prefix, agent_patience_s: 200 }
-    }
-
-    fn words(&self, place: &Place) -> String {
-        let kinds = ["console", &self.backend.to_string()];
-        let read = |kind: &str| std::fs::read(place.log(kind)).unwrap_or_default();
-        kinds.map(|kind| format!("-- {kind}\n{}", String::from_utf8_lossy(&read(kind)))).join("\n")
-    }
-
     /// A valid sample of `boot`.
-    fn boots(&self, stated: &[(&str, FactorValue)]) -> Attempt {
+    fn boots_valid(&self, stated: &[(&str, FactorValue)]) -> Attempt {
         let (place, cell) = (self.place(), self.cell(BenchmarkName::Boot, stated));
         let app = Application::of(&cell, self.lab()).unwrap().map(Box::new);
         let options = BootOptions { timeout: PATIENCE, command: None, app };
-        let attempt = boot(self.launcher(&cell).as_ref(), &place, self.lab(), &options);
+        let attempt = boot(self.launcher_of(&cell).as_ref(), &place, self.lab(), &options);
         assert!(attempt.failure.is_none(), "{stated:?}: {:?}\n{}", attempt.failure, self.words(&place));
         std::fs::remove_dir_all(&place.directory).unwrap();
         let (total, residue) = (attempt.metrics["total_ns"], attempt.metrics["residue_ns"]);
@@ -141,7 +80,7 @@ impl Bench {
             duration: Duration::from_millis(500),
             bytes: (1 << 20) + 3,
         };
-        let attempt = network(self.launcher(&cell).as_ref(), &place, self.lab(), &options);
+        let attempt = network(self.launcher_of(&cell).as_ref(), &place, self.lab(), &options);
         assert!(attempt.failure.is_none(), "{stated:?}: {:?}\n{}", attempt.failure, self.words(&place));
         std::fs::remove_dir_all(&place.directory).unwrap();
         let metric = |name: &str| attempt.metrics[name];
@@ -157,18 +96,11 @@ impl Bench {
         assert!(attempt.proofs.iter().any(|proof| proof.starts_with("network own, subnet 10.")));
     }
 
-    /// A machine whose agent has said hello.
-    fn live(&self, launcher: &dyn Launcher) -> (Place, Box<dyn Sandbox>) {
+    /// A machine in a place of its own, whose agent has said hello.
+    fn live_machine(&self, launcher: &dyn Launcher) -> (Place, Box<dyn Sandbox>) {
         let place = self.place();
-        let launched = launcher.launch(&place, self.lab());
-        let mut sandbox = launched.unwrap_or_else(|failure| panic!("{failure}\n{}", self.words(&place)));
-        self.greet(sandbox.as_mut(), &place);
+        let sandbox = self.live(launcher, &place);
         (place, sandbox)
-    }
-
-    fn greet(&self, sandbox: &mut dyn Sandbox, place: &Place) {
-        let hello = sandbox.agent().hello(self.lab().clock.after(PATIENCE));
-        hello.unwrap_or_else(|failure| panic!("{}\n{}", sandbox.diagnose(failure), self.words(place)));
     }
 
     fn ends(&self, mut sandbox: Box<dyn Sandbox>, place: &Place) {
@@ -251,7 +183,7 @@ fn machines_reach_out_when_asked_to_and_nothing_of_it_is_left() {
                 }
                 Err(error) => panic!("{error}"),
             };
-        let (place, mut sandbox) = bench.live(launcher.as_ref());
+        let (place, mut sandbox) = bench.live_machine(launcher.as_ref());
         let (port, served) = service();
         let (host, lab) = uplink(&bench.lab().run_id);
         let fetched = fetch(sandbox.as_mut(), &format!("{host}:{port}"), &bench);
@@ -276,7 +208,7 @@ fn firecrackers_guest_reads_its_metadata_back() {
     let stated = [own(), ("mmds", says(&path.to_string_lossy()))];
     let ways: &[&[(&str, FactorValue)]] = &[&[], &[("setup", says("file")), ("jailer", YES)]];
     for more in ways.iter().filter(|more| more.is_empty() || bench.has_jailer()) {
-        let attempt = bench.boots(&[&stated, *more].concat());
+        let attempt = bench.boots_valid(&[&stated, *more].concat());
         let proof = attempt.proofs.iter().find(|proof| proof.contains("read back from 169.254.169.254"));
         assert!(proof.is_some_and(|proof| proof.starts_with("metadata of 20")), "{:?}", attempt.proofs);
     }
@@ -304,10 +236,10 @@ fn an_application_on_a_disk_of_its_own_becomes_ready() {
             assert!(seen.contains(&M::AppStarted) && seen.contains(&M::Ready), "{seen:?}");
             assert!(attempt.proofs.iter().any(|proof| proof.contains("ext4 disk")), "{:?}", attempt.proofs);
         };
-        ready(&bench.boots(&app));
-        ready(&bench.boots(&[&app[..], &[own()]].concat()));
+        ready(&bench.boots_valid(&app));
+        ready(&bench.boots_valid(&[&app[..], &[own()]].concat()));
         if bench.has_jailer() {
-            ready(&bench.boots(&[&app[..], &[("jailer", YES)]].concat()));
+            ready(&bench.boots_valid(&[&app[..], &[("jailer", YES)]].concat()));
         }
     }
 }
@@ -316,7 +248,7 @@ fn an_application_on_a_disk_of_its_own_becomes_ready() {
 fn a_machine_comes_back_with_its_addresses_in_a_namespace_of_its_own() {
     for backend in MONITORS {
         let Some(bench) = bench(backend) else { continue };
-        let launcher = bench.launcher(&bench.cell(BenchmarkName::Boot, &[own()]));
+        let launcher = bench.launcher(&[own()]);
         let deadline = || bench.lab().clock.after(PATIENCE);
         // Nobody listens on this port: the guest itself says so.
         let reached = |sandbox: &dyn Sandbox, place: &Place| {
@@ -327,7 +259,7 @@ fn a_machine_comes_back_with_its_addresses_in_a_namespace_of_its_own() {
             }
             network.addresses()
         };
-        let (place, mut sandbox) = bench.live(launcher.as_ref());
+        let (place, mut sandbox) = bench.live_machine(launcher.as_ref());
         // An address for documentation: without NAT there is no way out, and nobody is waited for.
         assert!(!fetch(sandbox.as_mut(), "192.0.2.1", &bench).0);
         let addresses = reached(sandbox.as_ref(), &place);

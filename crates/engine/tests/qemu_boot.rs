@@ -11,8 +11,7 @@ use isodyne_core::ledger::MilestoneName as M;
 use isodyne_engine::backend::qemu::QemuBackend;
 use isodyne_engine::backend::{Backend, Launcher, Place, PrepareError, Sandbox};
 use isodyne_engine::channel::ExecRequest;
-use isodyne_engine::host::find_tool;
-use isodyne_engine::lab::{Lab, LabOptions};
+use isodyne_engine::lab::Lab;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,18 +34,10 @@ struct Bench {
 /// A lab with a guest kernel; `None`, with the reason printed, where there is no QEMU or no kernel to be had.
 fn bench() -> Option<Bench> {
     let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    if find_tool("qemu-system-x86_64").is_none() {
-        eprintln!("skipped: there is no qemu-system-x86_64");
-        return None;
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let cache = guest_support::cache_with_guest()?;
-    let logs = directory.path().join("run/logs");
-    std::fs::create_dir_all(&logs).unwrap();
     let number = BENCHES.fetch_add(1, Ordering::Relaxed);
     let run_id = format!("{:x}{number:02x}", std::process::id());
-    let options = LabOptions { run_id: &run_id, session: 0, logs: &logs, cache: &cache, guardian: None };
-    Some(Bench { lab: Some(Lab::open(options).unwrap()), _directory: directory, _turn: turn })
+    let (directory, lab) = guest_support::qemu_lab(&run_id)?;
+    Some(Bench { lab: Some(lab), _directory: directory, _turn: turn })
 }
 
 impl Drop for Bench {

@@ -12,8 +12,8 @@ use isodyne_engine::backend::shared_memory::SharedMemory;
 use isodyne_engine::backend::{Backend, Place, Sandbox};
 use isodyne_engine::channel::ExecRequest;
 use isodyne_engine::clock::Clock;
-use isodyne_engine::host::{accounting, find_tool};
-use isodyne_engine::lab::{Lab, LabOptions};
+use isodyne_engine::host::accounting;
+use isodyne_engine::lab::Lab;
 use isodyne_proto::Outcome;
 use isodyne_shm::wait::{Bell, Woken};
 use std::collections::BTreeMap;
@@ -40,17 +40,9 @@ struct Bench {
 
 fn bench(name: &str) -> Option<Bench> {
     let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    if find_tool("qemu-system-x86_64").is_none() {
-        eprintln!("skipped: there is no qemu-system-x86_64");
-        return None;
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let cache = guest_support::cache_with_guest()?;
-    let logs = directory.path().join("run/logs");
-    std::fs::create_dir_all(&logs).unwrap();
     let run_id = format!("{:x}{name}", std::process::id());
-    let options = LabOptions { run_id: &run_id, session: 0, logs: &logs, cache: &cache, guardian: None };
-    Some(Bench { lab: Some(Lab::open(options).unwrap()), directory, _turn: turn })
+    let (directory, lab) = guest_support::qemu_lab(&run_id)?;
+    Some(Bench { lab: Some(lab), directory, _turn: turn })
 }
 
 impl Drop for Bench {

@@ -8,8 +8,6 @@ use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_engine::backend::qemu::QemuBackend;
 use isodyne_engine::backend::{Backend, Place, PrepareError};
-use isodyne_engine::host::find_tool;
-use isodyne_engine::lab::{Lab, LabOptions};
 use isodyne_engine::workload::{Attempt, ShmOptions, shm};
 use std::time::Duration;
 
@@ -19,17 +17,8 @@ fn text(value: &str) -> FactorValue {
 
 /// One sample with this device; `None`, with the reason printed, where it cannot be.
 fn measured(device: &str, stated: &[(&str, FactorValue)]) -> Option<Attempt> {
-    if find_tool("qemu-system-x86_64").is_none() {
-        eprintln!("skipped: there is no qemu-system-x86_64");
-        return None;
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let cache = guest_support::cache_with_guest()?;
-    let logs = directory.path().join("run/logs");
-    std::fs::create_dir_all(&logs).unwrap();
     let run_id = format!("{:08x}", fastrand::u32(..));
-    let options = LabOptions { run_id: &run_id, session: 0, logs: &logs, cache: &cache, guardian: None };
-    let lab = Lab::open(options).unwrap();
+    let (_directory, lab) = guest_support::qemu_lab(&run_id)?;
     let mut factors = Factors::from([
         ("ivshmem".to_owned(), text(device)),
         ("ivshmem_size".to_owned(), FactorValue::Bytes(8 << 20)),

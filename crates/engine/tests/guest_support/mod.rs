@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use isodyne_engine::host::find_tool;
 use isodyne_engine::image::{SetupError, SetupOptions, setup};
+use isodyne_engine::lab::{Lab, LabOptions};
 use std::path::PathBuf;
 
 /// The cache, which stays between runs of the tests; `ISODYNE_TEST_CACHE` names another one.
@@ -36,4 +38,20 @@ pub fn cache_with_guest() -> Option<PathBuf> {
         }
         Err(error) => panic!("{error}"),
     }
+}
+
+/// A lab with a guest for QEMU, in a directory of its own; `None`, with the reason printed, where there is no QEMU or no
+/// kernel to be had.
+#[allow(clippy::print_stderr, reason = "a test that is skipped says why")]
+pub fn qemu_lab(run_id: &str) -> Option<(tempfile::TempDir, Lab)> {
+    if find_tool("qemu-system-x86_64").is_none() {
+        eprintln!("skipped: there is no qemu-system-x86_64");
+        return None;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let cache = cache_with_guest()?;
+    let logs = directory.path().join("run/logs");
+    std::fs::create_dir_all(&logs).unwrap();
+    let options = LabOptions { run_id, session: 0, logs: &logs, cache: &cache, guardian: None };
+    Some((directory, Lab::open(options).unwrap()))
 }
