@@ -61,9 +61,11 @@ fn a_guest_answers_through_the_devices_memory() {
 
 #[test]
 fn a_guest_that_sleeps_is_woken_by_the_device() {
-    let stated = [("round_trips", FactorValue::Count(500)), ("waiting", text("doorbell"))];
+    let doorbell = ("waiting", text("doorbell"));
+    let stated = [("round_trips", FactorValue::Count(500)), doorbell, ("beside", text("two-phase"))];
     let Some(attempt) = measured("doorbell", &stated) else { return };
     assert_eq!(attempt.failure, None);
+    assert!(attempt.metrics["two_phase_round_trip_p50_ns"] > 0.0, "by a device that is driven through its interrupts");
     assert!(attempt.metrics["round_trip_p50_ns"] > 0.0 && attempt.metrics["frame_bytes_per_s"] > 0.0);
     // A side that looked all the time would have used all of it.
     assert!(attempt.metrics["answer_cpu_ratio"] < 0.98, "{:?}", attempt.metrics);

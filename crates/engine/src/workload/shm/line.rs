@@ -47,7 +47,7 @@ impl<'a> Line<'a> {
         if let Some(device) = device {
             let mapping = &options.mapping;
             let said = match device.host_id() {
-                Some(host) if options.waiting == WaitingMode::Doorbell => format!("region=doorbell:{mapping}:{host}"),
+                Some(host) if options.interrupts => format!("region=doorbell:{mapping}:{host}"),
                 _ => format!("region=plain:{mapping}"),
             };
             return Ok(Self { kind: LineKind::Device(device), place: vec![said] });

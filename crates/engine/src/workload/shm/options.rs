@@ -37,6 +37,8 @@ pub struct ShmOptions {
     pub device: Option<String>,
     /// The period with which the protocol in two phases is measured right after, if it is.
     pub beside: Option<Duration>,
+    /// Whether the guest drives the device through its interrupts: then it stays so for every session of the sample.
+    pub interrupts: bool,
     /// How the other side lies. No plan can set it: it shows that lies are found.
     pub lie: Option<Lie>,
 }
@@ -93,6 +95,7 @@ impl ShmOptions {
             cores,
             device,
             beside: (word("beside") == Some("two-phase")).then_some(Duration::from_nanos(period)),
+            interrupts: waiting == WaitingMode::Doorbell,
             lie: None,
         })
     }
