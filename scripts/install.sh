@@ -22,7 +22,8 @@ for pair in $wanted; do
 done
 # gcc alone does not bring what Rust programs are linked with.
 [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
-[ -n "$missing" ] || exit 0
+criu="$(dirname "$0")/criu.sh"
+[ -n "$missing" ] || exec "$criu"
 
 if [ "$(id -u)" = 0 ]; then as_root=""; else
     command -v sudo >/dev/null 2>&1 || {
@@ -41,3 +42,4 @@ for package in $missing; do
 done
 # shellcheck disable=SC2086 # a list of words is meant
 [ -z "$available" ] || DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -q --no-install-recommends $available
+"$criu"

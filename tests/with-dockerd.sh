@@ -49,7 +49,8 @@ trap 'exit 143' TERM
 
 socket="$directory/docker.sock"
 # The storage driver is the daemon's choice; DOCKERD_STORAGE=vfs works on every file system.
-dockerd --data-root "$directory/data" --exec-root "$directory/exec" --pidfile "$directory/dockerd.pid" \
+# Checkpoints are one of its experimental features.
+dockerd --experimental --data-root "$directory/data" --exec-root "$directory/exec" --pidfile "$directory/dockerd.pid" \
     --host "unix://$socket" --iptables=false --ip6tables=false --bridge=none --ip-masq=false \
     ${DOCKERD_STORAGE:+--storage-driver "$DOCKERD_STORAGE"} >"$directory/log" 2>&1 &
 daemon=$!

@@ -14,7 +14,7 @@ use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_core::ledger::MilestoneName as M;
 use isodyne_engine::application::Application;
-use isodyne_engine::backend::snapshot::{MemoryBackend, SnapshotKind};
+use isodyne_engine::backend::snapshot::{MemoryBackend, SnapshotKind, SnapshotOptions};
 use isodyne_engine::backend::{Launcher, Place, PrepareError, Sandbox, find};
 use isodyne_engine::channel::ExecRequest;
 use isodyne_engine::network::Family;
@@ -266,7 +266,8 @@ fn a_machine_comes_back_with_its_addresses_in_a_namespace_of_its_own() {
         let addresses = reached(sandbox.as_ref(), &place);
         let directory = bench.directory.path().join("snapshot");
         std::fs::create_dir_all(&directory).unwrap();
-        sandbox.snapshots().unwrap().snapshot(&directory, SnapshotKind::Full, false, deadline()).unwrap();
+        let options = SnapshotOptions::of(SnapshotKind::Full, false);
+        sandbox.snapshots().unwrap().snapshot(&directory, &options, deadline()).unwrap();
         drop(sandbox);
         std::fs::remove_dir_all(&place.directory).unwrap();
 

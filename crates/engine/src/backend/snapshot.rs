@@ -1,8 +1,8 @@
-//! Powers that some backends have: keeping the state of a live machine, and bringing it back in another one.
+//! Powers that some backends have: keeping the state of a live sandbox, and bringing it back in another one.
 
 use super::{Place, Sandbox};
 use crate::lab::Lab;
-use isodyne_core::failure::Failure;
+use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
 use std::path::{Path, PathBuf};
 
@@ -13,53 +13,108 @@ pub enum SnapshotKind {
     Full,
     /// What has changed since the snapshot before.
     Difference,
+    /// All of it, in a file of its own that any number of restored sandboxes map, each with copies of what it changes.
+    Template,
 }
 
-/// Who brings the memory of a restored machine.
+/// How the files of a kept state are packed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// As the engine wrote them.
+    #[default]
+    None,
+    /// Zstandard.
+    Zstd,
+    /// LZ4.
+    Lz4,
+}
+
+/// How a state is kept. What an engine does not have, it refuses: nothing is silently left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotOptions {
+    /// How much of the memory.
+    pub kind: SnapshotKind,
+    /// Whether the sandbox runs on afterwards.
+    pub resume: bool,
+    /// Rounds that copy memory while the sandbox runs, before it is stopped for the last one.
+    pub rounds: u32,
+    /// Whether established TCP connections are kept.
+    pub tcp_established: bool,
+    /// Whether locks of files are kept.
+    pub file_locks: bool,
+    /// How the files are packed.
+    pub compression: Compression,
+}
+
+impl SnapshotOptions {
+    /// In one go, with nothing special.
+    pub fn of(kind: SnapshotKind, resume: bool) -> Self {
+        let compression = Compression::None;
+        Self { kind, resume, rounds: 0, tcp_established: false, file_locks: false, compression }
+    }
+
+    /// A monitor keeps connections and locks inside its guest's memory, always, and packs nothing.
+    ///
+    /// # Errors
+    /// A failure of the class `launch` that names what was asked for.
+    pub(crate) fn refuse_what_only_containers_have(&self, monitor: &str) -> Result<(), Failure> {
+        let asked =
+            [("rounds before the freeze", self.rounds > 0), ("compression", self.compression != Compression::None)];
+        match asked.iter().find(|(_, asked)| *asked) {
+            Some((what, _)) => {
+                Err(Failure::new(FailureClass::Launch, format!("{monitor} takes no {what} for its snapshots")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Who brings the memory of a restored sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryBackend {
-    /// The kernel, from the file.
+    /// The engine itself, by reading or mapping the file.
     File,
     /// The lab, page by page as the guest touches them (userfaultfd).
     Userfault,
 }
 
 /// A snapshot that was written, and when.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Taken {
-    /// When the machine was asked to pause.
+    /// When the sandbox was asked to stand still, or the engine to do all of it.
     pub asked: HostInstant,
-    /// When it stood still.
-    pub paused: HostInstant,
-    /// When the monitor said that everything was written.
+    /// When it stood still; `None` if the engine does not say so.
+    pub paused: Option<HostInstant>,
+    /// When the engine said that everything was written.
     pub written: HostInstant,
-    /// When it ran again; `None` if it was left standing.
+    /// When it ran again; `None` if it was left standing or has ended, or if the engine does not say so.
     pub resumed: Option<HostInstant>,
     /// Whether the agent says hello again, because the snapshot has ended its connection.
     pub hello_again: bool,
     /// The files, with what they take on the disk.
     pub files: Vec<(PathBuf, u64)>,
+    /// What the engine says of its own phases and amounts, by metric name (`criu_frozen_ns`, `criu_pages_written_count`).
+    pub engine: Vec<(String, f64)>,
 }
 
-/// A live machine whose state can be kept.
+/// A live sandbox whose state can be kept.
 pub trait Snapshots {
-    /// Pauses the machine, writes its state into a directory that exists and is empty, and lets it run again if asked.
+    /// Pauses the sandbox, writes its state into a directory that exists and is empty, and lets it run again if asked.
     ///
     /// # Errors
-    /// A classed failure with the monitor's own words. The machine may stand still then.
+    /// A classed failure with the engine's own words. The sandbox may stand still then.
     fn snapshot(
         &mut self,
         directory: &Path,
-        kind: SnapshotKind,
-        resume: bool,
+        options: &SnapshotOptions,
         deadline: HostInstant,
     ) -> Result<Taken, Failure>;
 }
 
 /// A launcher that can bring a kept state back.
 pub trait Restorer {
-    /// Starts a monitor that takes the state from a directory and lets the machine run. t0 is stamped right before the
-    /// fork, as for a launch; the agent says hello again.
+    /// Starts an engine that takes the state from a directory and lets the sandbox run. t0 is stamped right before the
+    /// fork, as for a launch. Whether the agent says hello again, [`Taken::hello_again`] has told.
     ///
     /// # Errors
     /// A classed failure with its evidence. Nothing is left running.

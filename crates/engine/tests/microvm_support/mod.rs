@@ -12,7 +12,7 @@ use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_core::failure::Failure;
 use isodyne_core::ledger::MilestoneName as M;
 use isodyne_core::probe::Probe;
-use isodyne_engine::backend::snapshot::{MemoryBackend, SnapshotKind};
+use isodyne_engine::backend::snapshot::{MemoryBackend, SnapshotKind, SnapshotOptions};
 use isodyne_engine::backend::{Launcher, Place, PrepareError, Sandbox, find};
 use isodyne_engine::lab::{Lab, LabOptions};
 use isodyne_engine::workload::{BootOptions, boot};
@@ -195,8 +195,10 @@ impl Bench {
 
 pub fn snapshot(sandbox: &mut dyn Sandbox, directory: &Path, kind: SnapshotKind, lab: &Lab) {
     std::fs::create_dir_all(directory).unwrap();
-    let taken = sandbox.snapshots().unwrap().snapshot(directory, kind, true, lab.clock.after(PATIENCE)).unwrap();
-    assert!(taken.asked < taken.paused && taken.paused < taken.written && Some(taken.written) < taken.resumed);
+    let options = SnapshotOptions::of(kind, true);
+    let taken = sandbox.snapshots().unwrap().snapshot(directory, &options, lab.clock.after(PATIENCE)).unwrap();
+    let paused = taken.paused.unwrap();
+    assert!(taken.asked < paused && paused < taken.written && Some(taken.written) < taken.resumed);
     assert!(taken.files.len() >= 2, "{:?}", taken.files);
     let seconds = taken.resumed.unwrap().ns_since(taken.asked) as f64 / 1e9;
     let bytes: u64 = taken.files.iter().map(|(_, bytes)| bytes).sum();

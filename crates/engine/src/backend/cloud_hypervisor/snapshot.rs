@@ -3,7 +3,7 @@
 use super::CloudHypervisorLauncher;
 use super::config::Channel;
 use super::sandbox::{CloudHypervisorSandbox, MONITOR};
-use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotKind, Snapshots, Taken};
+use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotKind, SnapshotOptions, Snapshots, Taken};
 use crate::backend::vmm::api::ApiCall;
 use crate::backend::vmm::card;
 use crate::backend::{Place, Sandbox, text};
@@ -42,11 +42,11 @@ impl Snapshots for CloudHypervisorSandbox {
     fn snapshot(
         &mut self,
         directory: &Path,
-        kind: SnapshotKind,
-        resume_after: bool,
+        options: &SnapshotOptions,
         deadline: HostInstant,
     ) -> Result<Taken, Failure> {
-        if kind == SnapshotKind::Difference {
+        options.refuse_what_only_containers_have("Cloud Hypervisor")?;
+        if options.kind != SnapshotKind::Full {
             let message = "Cloud Hypervisor writes whole snapshots only";
             return Err(Failure::new(FailureClass::Launch, message));
         }
@@ -54,7 +54,8 @@ impl Snapshots for CloudHypervisorSandbox {
             let message = "a machine with an application's disk is not kept: the disk is not in a snapshot";
             return Err(Failure::new(FailureClass::Launch, message));
         }
-        let taken = self.machine.keep([pause(), create(directory)], resume_after.then(resume), directory, deadline)?;
+        let taken =
+            self.machine.keep([pause(), create(directory)], options.resume.then(resume), directory, deadline)?;
         if self.config.network != NetworkKind::None {
             card::keep(directory, &self.name).map_err(|error| MONITOR.refused(&error))?;
         }

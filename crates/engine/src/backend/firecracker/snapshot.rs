@@ -5,7 +5,7 @@ use super::config::Channel;
 use super::requests::Paths;
 use super::sandbox::{FirecrackerSandbox, MONITOR};
 use super::userfault::PageServer;
-use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotKind, Snapshots, Taken};
+use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotKind, SnapshotOptions, Snapshots, Taken};
 use crate::backend::vmm::api::ApiCall;
 use crate::backend::vmm::card;
 use crate::backend::{Place, Sandbox};
@@ -37,10 +37,10 @@ pub fn change_state(state: &'static str) -> ApiCall {
     ApiCall::patch("/vm", json!({ "state": state }))
 }
 
-/// The request that writes a snapshot.
+/// The request that writes a snapshot. The memory of a whole one is a file that many machines can map: it is a template too.
 pub fn create(files: &SnapshotFiles, kind: SnapshotKind) -> ApiCall {
     let kind = match kind {
-        SnapshotKind::Full => "Full",
+        SnapshotKind::Full | SnapshotKind::Template => "Full",
         SnapshotKind::Difference => "Diff",
     };
     ApiCall::put(
@@ -70,10 +70,10 @@ impl Snapshots for FirecrackerSandbox {
     fn snapshot(
         &mut self,
         directory: &Path,
-        kind: SnapshotKind,
-        resume: bool,
+        options: &SnapshotOptions,
         deadline: HostInstant,
     ) -> Result<Taken, Failure> {
+        options.refuse_what_only_containers_have("Firecracker")?;
         let files = SnapshotFiles::of(directory);
         if self.config.disk.is_some() || self.config.metadata.is_some() {
             let message = "a machine with an application's disk or with metadata is not kept: neither is in a snapshot";
@@ -82,8 +82,8 @@ impl Snapshots for FirecrackerSandbox {
         if self.config.network != NetworkKind::None {
             card::keep(directory, &self.name).map_err(|error| MONITOR.refused(&error))?;
         }
-        let calls = [change_state("Paused"), create(&files, kind)];
-        let taken = self.machine.keep(calls, resume.then(|| change_state("Resumed")), directory, deadline)?;
+        let calls = [change_state("Paused"), create(&files, options.kind)];
+        let taken = self.machine.keep(calls, options.resume.then(|| change_state("Resumed")), directory, deadline)?;
         // Firecracker resets every connection of a guest that it has kept.
         self.machine.agent().begin_anew();
         Ok(Taken { hello_again: true, ..taken })

@@ -244,7 +244,15 @@ impl Machine {
         let written = call(&write)?;
         let resumed = resume.map(|resume| call(&resume)).transpose()?.map(|reply| reply.at);
         let files = files_of(directory);
-        Ok(Taken { asked: paused.asked, paused: paused.at, written: written.at, resumed, hello_again: false, files })
+        Ok(Taken {
+            asked: paused.asked,
+            paused: Some(paused.at),
+            written: written.at,
+            resumed,
+            hello_again: false,
+            files,
+            engine: Vec::new(),
+        })
     }
 
     /// Ends it: the guest is asked, then the monitor by its own request, then it is killed.
