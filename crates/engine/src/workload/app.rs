@@ -1,15 +1,13 @@
 //! The part of `boot` that a user's own application takes: start it, wait until it is ready, end it.
 
-use super::Attempt;
+use super::life::Life;
 use crate::application::Application;
-use crate::backend::{Place, Sandbox, Stamp};
+use crate::backend::Place;
 use crate::channel::{AwaitOutcome, AwaitReply, EndReply, StartOutcome};
-use crate::lab::Lab;
 use isodyne_core::failure::{Failure, FailureClass};
-use isodyne_core::ledger::{MilestoneName, SignalName};
+use isodyne_core::ledger::MilestoneName;
 use isodyne_core::ready::Ready;
 use isodyne_core::unit::HostInstant;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How much longer the lab waits for an answer than the agent waits for what it is asked about.
@@ -19,61 +17,48 @@ const FAILED_STOP: Duration = Duration::from_millis(500);
 /// What a message shows of the application's own words.
 const SHOWN_CHARS: usize = 300;
 
-/// What has come of an application.
+/// How far an application has come.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// Whether it was started, so that it is to be ended.
     started: bool,
-    /// Values by metric name.
-    pub(super) metrics: BTreeMap<String, f64>,
-    /// What was proved.
-    pub(super) proofs: Vec<String>,
 }
 
 /// Starts the application and waits until it is ready. The agent has said hello.
 pub(super) fn start(
-    sandbox: &mut dyn Sandbox,
-    lab: &Lab,
+    life: &mut Life<'_>,
     app: &Application,
     deadline: HostInstant,
-    stamps: &mut Vec<Stamp>,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
-    let root = sandbox.app_root();
-    let started = sandbox.agent().start_app(&app.start_request(&root), deadline)?;
+    let clock = life.lab.clock;
+    let root = life.sandbox.app_root();
+    let started = life.sandbox.agent().start_app(&app.start_request(&root), deadline)?;
     if let Some(failure) = not_started(app, started.reply.outcome) {
         return Err(failure);
     }
     progress.started = true;
-    let stamp = |name, at, asked| Stamp { name, at, asked: Some(asked), signal: SignalName::Frame };
-    stamps.push(stamp(MilestoneName::AppStarted, started.at, started.asked));
-    let request = app.await_request(lab.clock.until(deadline));
-    let patience = lab.clock.after(lab.clock.until(deadline) + ANSWER);
-    let waited = sandbox.agent().await_app(&request, patience)?;
-    let metrics = &mut progress.metrics;
-    let proofs = prove(app, &waited.reply)?;
-    stamps.push(stamp(MilestoneName::Ready, waited.at, waited.asked));
+    life.answered(MilestoneName::AppStarted, started.asked, started.at);
+    let request = app.await_request(clock.until(deadline));
+    let patience = clock.after(clock.until(deadline) + ANSWER);
+    let waited = life.sandbox.agent().await_app(&request, patience)?;
+    life.attempt.proofs = prove(app, &waited.reply)?;
+    life.attempt.proofs.extend(Some(root.how().to_owned()).filter(|how| !how.is_empty()));
+    life.answered(MilestoneName::Ready, waited.asked, waited.at);
+    let metrics = &mut life.attempt.metrics;
     metrics.insert("ready_ns".to_owned(), waited.at.ns_since(waited.asked) as f64);
     if app.ready.is_polled() {
         metrics.insert("ready_resolution_ns".to_owned(), app.period.as_nanos() as f64);
     }
-    progress.proofs = proofs;
-    progress.proofs.extend(Some(root.how().to_owned()).filter(|how| !how.is_empty()));
     Ok(())
 }
 
 /// Ends the application, if it was started; keeps what it wrote as the sample's `app` log.
-pub(super) fn end(
-    sandbox: &mut dyn Sandbox,
-    lab: &Lab,
-    place: &Place,
-    app: &Application,
-    progress: &mut Progress,
-    attempt: &mut Attempt,
-) {
+pub(super) fn end(life: &mut Life<'_>, place: &Place, app: &Application, progress: &Progress) {
     if !progress.started {
         return;
     }
+    let Life { lab, sandbox, attempt, .. } = life;
     let patience = if attempt.failure.is_some() { FAILED_STOP } else { app.stop_timeout };
     let timeout_ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
     // The agent gives an application that is killed some seconds to be gone.

@@ -2,6 +2,7 @@
 
 mod app;
 mod boot;
+mod life;
 mod network;
 mod options;
 mod shm;
@@ -26,4 +27,11 @@ pub struct Attempt {
     pub failure: Option<Failure>,
     /// What was proved before the time counted.
     pub proofs: Vec<String>,
+}
+
+/// A sandbox that never came to be.
+impl From<Failure> for Attempt {
+    fn from(failure: Failure) -> Self {
+        Self { failure: Some(failure), ..Self::default() }
+    }
 }

@@ -10,13 +10,13 @@ mod server;
 mod traffic;
 
 use super::Attempt;
-use super::boot::{FAILED_STOP_PATIENCE, STOP_PATIENCE, finish};
-use crate::backend::{Launcher, Place, Sandbox, Stamp};
+use super::life::Life;
+use crate::backend::{Launcher, Place};
 use crate::lab::Lab;
 use crate::network::{AGENT_PORT, Family, Network};
 use control::Control;
+use isodyne_core::cell::BenchmarkName;
 use isodyne_core::failure::{Failure, FailureClass};
-use isodyne_core::ledger::{MilestoneName, SignalName};
 use isodyne_core::stats::Histogram;
 use isodyne_core::unit::HostInstant;
 use std::collections::BTreeMap;
@@ -50,47 +50,26 @@ pub struct NetworkOptions {
 
 /// Takes one sample.
 pub fn network(launcher: &dyn Launcher, place: &Place, lab: &Lab, options: &NetworkOptions) -> Attempt {
-    let prepared_from = lab.clock.now();
-    let mut attempt = Attempt::default();
-    let mut sandbox = match launcher.launch(place, lab) {
-        Ok(sandbox) => sandbox,
-        Err(failure) => return Attempt { failure: Some(failure), ..attempt },
+    let mut life = match Life::begin(BenchmarkName::Network, lab, || launcher.launch(place, lab)) {
+        Ok(life) => life,
+        Err(failure) => return failure.into(),
     };
-    attempt.metrics.insert("prepare_ns".to_owned(), sandbox.origin().ns_since(prepared_from) as f64);
-    let mut stamps = Vec::new();
-    let patience = match measure(sandbox.as_mut(), place, lab, options, &mut stamps, &mut attempt) {
-        Ok(()) => {
-            attempt.metrics.extend(sandbox.usage());
-            STOP_PATIENCE
-        }
-        Err(failure) => {
-            attempt.failure = Some(sandbox.diagnose(failure));
-            FAILED_STOP_PATIENCE
-        }
-    };
-    finish(sandbox.as_mut(), lab, patience, stamps, &mut attempt);
-    attempt
+    let worked = measure(&mut life, place, options);
+    life.end(worked)
 }
 
-fn measure(
-    sandbox: &mut dyn Sandbox,
-    place: &Place,
-    lab: &Lab,
-    options: &NetworkOptions,
-    stamps: &mut Vec<Stamp>,
-    attempt: &mut Attempt,
-) -> Result<(), Failure> {
-    let network = sandbox
+fn measure(life: &mut Life<'_>, place: &Place, options: &NetworkOptions) -> Result<(), Failure> {
+    let network = life
+        .sandbox
         .network()
         .ok_or_else(|| Failure::new(FailureClass::Launch, "the sandbox has no network that the lab could reach"))?;
-    let hello_by = HostInstant(sandbox.origin().0.saturating_add(options.timeout.as_nanos() as u64));
-    let (_, hello_at) = sandbox.agent().hello(hello_by)?;
-    stamps.push(Stamp { name: MilestoneName::Agent, at: hello_at, asked: None, signal: SignalName::Frame });
-    let life = options.timeout + SERVER_GRACE;
-    let control = Control::start(lab, seconds(life))
+    life.hello(life.after_origin(options.timeout))?;
+    let Life { lab, sandbox, attempt, .. } = life;
+    let served_s = seconds(options.timeout + SERVER_GRACE);
+    let control = Control::start(lab, served_s)
         .map_err(|error| Failure::new(FailureClass::Launch, format!("no server on the host's loopback: {error}")))?;
     let deadline = lab.clock.after(options.timeout);
-    server::start(sandbox.agent(), seconds(life), deadline)?;
+    server::start(sandbox.agent(), served_s, deadline)?;
     let line = Line { network: network.as_ref(), control: &control, options, deadline };
     let measured = line.measure();
     // Also after a failure: the server would live on, and what it says of its end is evidence.

@@ -12,14 +12,13 @@ mod server;
 pub use options::ShmOptions;
 
 use super::Attempt;
-use super::boot::{FAILED_STOP_PATIENCE, STOP_PATIENCE, finish};
-use crate::backend::{Launcher, Place, Sandbox, Stamp, class_of, shared_directory};
+use super::life::Life;
+use crate::backend::{Launcher, Place, Sandbox, class_of, shared_directory};
 use crate::lab::Lab;
 use crate::ownership::Resource;
 use crate::shm::{Asked, Bells, Record, ask};
+use isodyne_core::cell::BenchmarkName;
 use isodyne_core::failure::{Failure, FailureClass};
-use isodyne_core::ledger::{MilestoneName, SignalName};
-use isodyne_core::unit::HostInstant;
 use isodyne_shm::ping_pong::TRAIN;
 use isodyne_shm::task::Task;
 use line::Line;
@@ -34,35 +33,23 @@ const MOST_WARMUP: u32 = 10_000;
 
 /// Takes one sample.
 pub fn shm(launcher: &dyn Launcher, place: &Place, lab: &Lab, options: &ShmOptions) -> Attempt {
-    let prepared_from = lab.clock.now();
-    let mut attempt = Attempt::default();
     let inside = launcher.shared_inside(place);
     let directory = shared_directory(place);
     let owned = inside.as_ref().map(|_| lab.owner.own(Resource::Directory(directory.clone())));
-    if inside.is_some()
-        && let Err(error) = DirBuilder::new().mode(0o700).create(&directory)
-    {
-        let message = format!("cannot make {}: {error}", directory.display());
-        return Attempt { failure: Some(Failure::new(class_of(&error), message)), ..attempt };
-    }
-    let mut sandbox = match launcher.launch(place, lab) {
-        Ok(sandbox) => sandbox,
-        Err(failure) => return Attempt { failure: Some(failure), ..attempt },
-    };
-    attempt.metrics.insert("prepare_ns".to_owned(), sandbox.origin().ns_since(prepared_from) as f64);
-    let mut stamps = Vec::new();
-    let session = Session { place, lab, options, inside };
-    let patience = match session.measure(sandbox.as_mut(), &mut stamps, &mut attempt) {
-        Ok(()) => {
-            attempt.metrics.extend(sandbox.usage());
-            STOP_PATIENCE
+    let start = || {
+        if inside.is_some() {
+            DirBuilder::new().mode(0o700).create(&directory).map_err(|error| {
+                Failure::new(class_of(&error), format!("cannot make {}: {error}", directory.display()))
+            })?;
         }
-        Err(failure) => {
-            attempt.failure = Some(sandbox.diagnose(failure));
-            FAILED_STOP_PATIENCE
-        }
+        launcher.launch(place, lab)
     };
-    finish(sandbox.as_mut(), lab, patience, stamps, &mut attempt);
+    let mut life = match Life::begin(BenchmarkName::Shm, lab, start) {
+        Ok(life) => life,
+        Err(failure) => return failure.into(),
+    };
+    let worked = Session { place, lab, options, inside }.measure(&mut life);
+    let mut attempt = life.end(worked);
     if let (Some(Err(survivor)), None) = (owned.map(|owned| owned.remove()), &attempt.failure) {
         attempt.failure = Some(Failure::new(FailureClass::Leak, survivor));
     }
@@ -79,16 +66,11 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    fn measure(
-        &self,
-        sandbox: &mut dyn Sandbox,
-        stamps: &mut Vec<Stamp>,
-        attempt: &mut Attempt,
-    ) -> Result<(), Failure> {
+    fn measure(&self, life: &mut Life<'_>) -> Result<(), Failure> {
         let Self { options, .. } = self;
-        let hello_by = HostInstant(sandbox.origin().0.saturating_add(options.timeout.as_nanos() as u64));
-        let (_, hello_at) = sandbox.agent().hello(hello_by)?;
-        stamps.push(Stamp { name: MilestoneName::Agent, at: hello_at, asked: None, signal: SignalName::Frame });
+        life.hello(life.after_origin(options.timeout))?;
+        let Life { sandbox, attempt, .. } = life;
+        let sandbox = sandbox.as_mut();
         let on_host = self.inside.is_some();
         let pairs = cores::pairs(&options.cores)
             .map_err(|message| Failure::new(FailureClass::Launch, format!("cores: {message}")))?;
