@@ -9,6 +9,7 @@ extern crate self as isodyne_core;
 pub mod audit;
 pub mod calibration;
 pub mod cell;
+pub mod checkpoint;
 pub mod columns;
 pub mod compare;
 pub mod diagnostic;

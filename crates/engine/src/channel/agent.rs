@@ -98,6 +98,17 @@ impl AgentChannel {
         Self::with_opening(transport, clock, Opening::HelloAfterStrayBytes(limit))
     }
 
+    /// A channel to an agent that has said hello before, to another end of it: what came back from a checkpoint goes on
+    /// where it stood. `announce` is what [`AgentChannel::unannounced`] said then.
+    pub fn continued(transport: Box<dyn Transport>, clock: Clock, announce: Option<u16>) -> Self {
+        Self { announce, ..Self::with_opening(transport, clock, Opening::Frames) }
+    }
+
+    /// The version that the agent has not been told yet: it goes in front of the first request.
+    pub fn unannounced(&self) -> Option<u16> {
+        self.announce
+    }
+
     /// Begins anew where the agent opens its channel again after a loss: its hello is the next thing. Nothing happens on a
     /// channel that there is only once.
     pub fn begin_anew(&mut self) {
