@@ -4,5 +4,5 @@
 mod descriptor;
 mod directory;
 
-pub(crate) use descriptor::{either_readable, readable, ready};
+pub(crate) use descriptor::{either_readable, left, readable, ready};
 pub(crate) use directory::Changes;
