@@ -19,5 +19,6 @@ pub mod network;
 pub mod ownership;
 pub mod schedule;
 pub mod shm;
+mod wait;
 pub mod watch;
 pub mod workload;

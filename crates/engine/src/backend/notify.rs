@@ -4,15 +4,16 @@
 //! change that cannot be told apart from a later one is not claimed.
 
 use super::Stamp;
+use crate::wait::Changes;
 use crate::watch::{Readiness, Source};
 use isodyne_core::ledger::{MilestoneName, SignalName};
 use isodyne_core::unit::HostInstant;
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -89,29 +90,9 @@ impl Rule {
 
 /// Milestones from changes of files.
 pub struct FileNotify {
-    fd: Instance,
+    changes: Changes,
     watched: HashMap<i32, (PathBuf, Vec<Rule>)>,
     claimed: Vec<MilestoneName>,
-}
-
-/// An inotify instance.
-struct Instance(Option<OwnedFd>);
-
-impl AsFd for Instance {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        // Only `drop` takes the descriptor out.
-        self.0.as_ref().expect("an instance has its descriptor until it is dropped").as_fd()
-    }
-}
-
-impl Drop for Instance {
-    /// Closing an instance waits for a grace period of the kernel, some 15 ms. Nobody else need wait for that: between two
-    /// samples it would only let the processors go idle.
-    fn drop(&mut self) {
-        let fd = self.0.take();
-        // Where no thread can be had, the descriptor is closed with the closure that was refused: here and now.
-        drop(std::thread::Builder::new().name("inotify-close".to_owned()).spawn(move || drop(fd)));
-    }
 }
 
 /// One notification, copied out of the buffer.
@@ -127,8 +108,7 @@ impl FileNotify {
     /// # Errors
     /// If the host gives no inotify instance, or the directory cannot be watched.
     pub fn new(directory: &Path, rules: Vec<Rule>) -> io::Result<Self> {
-        let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        let mut notify = Self { fd: Instance(Some(fd)), watched: HashMap::new(), claimed: Vec::new() };
+        let mut notify = Self { changes: Changes::new()?, watched: HashMap::new(), claimed: Vec::new() };
         notify.watch(directory, rules)?;
         Ok(notify)
     }
@@ -142,7 +122,7 @@ impl FileNotify {
         for rule in &rules {
             flags |= rule.change.flags();
         }
-        let watch = inotify::add_watch(&self.fd, directory, flags)?;
+        let watch = inotify::add_watch(&self.changes, directory, flags)?;
         self.watched.insert(watch, (directory.to_owned(), rules));
         Ok(())
     }
@@ -150,7 +130,7 @@ impl FileNotify {
     /// The notifications that are there now.
     fn pending(&self) -> io::Result<Vec<Notification>> {
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
-        let mut reader = inotify::Reader::new(&self.fd, &mut buffer);
+        let mut reader = inotify::Reader::new(&self.changes, &mut buffer);
         let mut found = Vec::new();
         loop {
             match reader.next() {
@@ -214,7 +194,7 @@ fn examine(path: &Path, read: fn(&[u8]) -> Option<MilestoneName>) -> Option<Mile
 
 impl Source for FileNotify {
     fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.changes.as_fd()
     }
 
     fn ready(&mut self, at: HostInstant) -> io::Result<Readiness> {

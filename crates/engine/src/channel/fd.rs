@@ -2,8 +2,9 @@
 
 use super::Transport;
 use crate::clock::Clock;
+use crate::wait::ready;
 use isodyne_core::unit::HostInstant;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use std::io;
@@ -78,39 +79,7 @@ fn is_socket(fd: BorrowedFd<'_>) -> bool {
     rustix::net::sockopt::socket_type(fd).is_ok()
 }
 
-/// Waits for the first descriptor to be readable; `false` if only the second one is.
-pub(super) fn wait_any(
-    clock: Clock,
-    fd: BorrowedFd<'_>,
-    other: Option<BorrowedFd<'_>>,
-    deadline: HostInstant,
-) -> io::Result<bool> {
-    let Some(other) = other else { return wait_ready(clock, fd, PollFlags::IN, deadline).map(|()| true) };
-    loop {
-        let left = clock.until(deadline);
-        let timeout =
-            Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() };
-        let mut fds = [fd, other].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-        match poll(&mut fds, Some(&timeout)) {
-            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
-            Ok(_) => return Ok(!fds[0].revents().is_empty()),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-}
-
 /// Waits until the descriptor is ready or has an end or error to show.
-pub(super) fn wait_ready(clock: Clock, fd: BorrowedFd<'_>, events: PollFlags, deadline: HostInstant) -> io::Result<()> {
-    loop {
-        let left = clock.until(deadline);
-        let timeout =
-            Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() };
-        match poll(&mut [PollFd::from_borrowed_fd(fd, events)], Some(&timeout)) {
-            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
-            Ok(_) => return Ok(()),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
+fn wait_ready(clock: Clock, fd: BorrowedFd<'_>, events: PollFlags, deadline: HostInstant) -> io::Result<()> {
+    if ready(clock, fd, events, deadline)? { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) }
 }

@@ -1,11 +1,11 @@
 //! Transports whose connection comes later: the other side connects to us, or makes the socket that we connect to.
 
 use super::Transport;
-use super::fd::{FdTransport, wait_any, wait_ready};
+use super::fd::FdTransport;
 use crate::clock::Clock;
+use crate::wait::{Changes, either_readable, readable};
 use isodyne_core::unit::HostInstant;
-use rustix::event::PollFlags;
-use rustix::fs::inotify;
+use rustix::fs::inotify::WatchFlags;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
@@ -83,9 +83,14 @@ impl Listener {
                         Self::Unix(listener) => listener.as_fd(),
                         Self::Tcp(listener) => listener.as_fd(),
                     };
-                    let ready = wait_any(clock, fd, life.map(AsFd::as_fd), deadline)?;
-                    if !ready {
-                        return Err(io::ErrorKind::BrokenPipe.into());
+                    let came = match life {
+                        Some(life) => either_readable(clock, fd, life, deadline)?,
+                        None => readable(clock, fd, deadline)?.then_some(true),
+                    };
+                    match came {
+                        Some(true) => {}
+                        Some(false) => return Err(io::ErrorKind::BrokenPipe.into()),
+                        None => return Err(io::ErrorKind::TimedOut.into()),
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -145,9 +150,7 @@ impl Transport for ConnectingTransport {
 /// Connects as soon as the socket is there. A change in its directory wakes the attempt; between the making of a socket
 /// and its owner's `listen` nothing is announced, so that gap is polled.
 pub(crate) fn connect(path: &Path, clock: Clock, deadline: HostInstant) -> io::Result<UnixStream> {
-    let changes = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    inotify::add_watch(&changes, directory, inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO)?;
+    let changes = Changes::beside(path, WatchFlags::CREATE | WatchFlags::MOVED_TO)?;
     loop {
         let until = match UnixStream::connect(path) {
             Ok(stream) => return Ok(stream),
@@ -155,10 +158,8 @@ pub(crate) fn connect(path: &Path, clock: Clock, deadline: HostInstant) -> io::R
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => clock.after(RETRY).min(deadline),
             Err(error) => return Err(error),
         };
-        match wait_ready(clock, changes.as_fd(), PollFlags::IN, until) {
-            Ok(()) => while rustix::io::read(&changes, &mut [0_u8; 4096]).is_ok() {},
-            Err(error) if error.kind() == io::ErrorKind::TimedOut && until < deadline => {}
-            Err(error) => return Err(error),
+        if !changes.wait(clock, until)? && until >= deadline {
+            return Err(io::ErrorKind::TimedOut.into());
         }
     }
 }

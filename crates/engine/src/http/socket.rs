@@ -1,8 +1,9 @@
 //! Reading and writing a stream that does not block, with deadlines.
 
 use crate::clock::Clock;
+use crate::wait::ready;
 use isodyne_core::unit::HostInstant;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -12,15 +13,9 @@ use std::os::unix::net::UnixStream;
 /// # Errors
 /// `TimedOut` once `deadline` has passed.
 pub(crate) fn wait(fd: impl AsFd, flags: PollFlags, deadline: HostInstant, clock: Clock) -> io::Result<()> {
-    loop {
-        let left = clock.until(deadline);
-        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        match poll(&mut [PollFd::new(&fd, flags)], Some(&timeout)) {
-            Ok(0) => return Err(io::Error::new(io::ErrorKind::TimedOut, "the deadline has passed")),
-            Ok(_) => return Ok(()),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+    match ready(clock, fd, flags, deadline)? {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::TimedOut, "the deadline has passed")),
     }
 }
 

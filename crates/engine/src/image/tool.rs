@@ -1,9 +1,9 @@
 //! Running a tool that fetches or makes images: bounded output, a deadline, and a process group that is killed after it.
 
 use crate::clock::Clock;
+use crate::wait::readable;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::io::{self, Read};
-use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
@@ -65,8 +65,7 @@ pub(super) fn output_with(mut command: Command, stdin: Stdio, deadline: Duration
     let stderr = collect(child.stderr.take());
     let pid = Pid::from_child(&child);
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| failed(errno.into()))?;
-    let clock = Clock;
-    let ended = wait_readable(&pidfd, clock, clock.after(deadline));
+    let ended = readable(Clock, &pidfd, Clock.after(deadline)).unwrap_or(false);
     if !ended {
         let _ = kill_process_group(pid, Signal::KILL);
     }
@@ -76,19 +75,6 @@ pub(super) fn output_with(mut command: Command, stdin: Stdio, deadline: Duration
     }
     let text = |thread: JoinHandle<Vec<u8>>| String::from_utf8_lossy(&thread.join().unwrap_or_default()).into_owned();
     Ok(Output { success: status.success(), stdout: text(stdout), stderr: text(stderr) })
-}
-
-fn wait_readable(fd: &impl AsFd, clock: Clock, deadline: isodyne_core::unit::HostInstant) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    loop {
-        let left = clock.until(deadline);
-        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        match poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&timeout)) {
-            Ok(count) => return count > 0,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return false,
-        }
-    }
 }
 
 /// Reads a stream to its end in a thread; what is beyond the limit is read and forgotten.

@@ -4,11 +4,11 @@ use super::resource::{Resource, start_ticks};
 use super::{Owned, Owner};
 use crate::clock::Clock;
 use crate::host::accounting;
+use crate::wait::readable;
 use isodyne_core::unit::HostInstant;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Mutex, PoisonError};
@@ -143,16 +143,9 @@ impl OwnedProcess {
         if self.exit.is_some() {
             return self.exit;
         }
-        loop {
-            let left = self.clock.until(deadline);
-            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-            let mut fds = [PollFd::from_borrowed_fd(self.pidfd.as_fd(), PollFlags::IN)];
-            match poll(&mut fds, Some(&timeout)) {
-                Ok(0) => return None,
-                Ok(_) => break,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(_) => break,
-            }
+        // A wait that the kernel refuses is one for the reaping, which blocks.
+        if readable(self.clock, &self.pidfd, deadline) == Ok(false) {
+            return None;
         }
         let at = self.clock.now();
         self.exit = Some(reap(self.child.id(), at, self.lab_peak_bytes));

@@ -2,11 +2,12 @@
 
 use super::WaitingMode;
 use crate::clock::Clock;
+use crate::wait::{left, readable};
 use isodyne_core::unit::HostInstant;
 use isodyne_shm::layout::{ANSWER_BELL, ASK_BELL};
 use isodyne_shm::region::Region;
 use isodyne_shm::wait::{Bell, Waiting, Woken};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use rustix::thread::futex;
 use std::io;
@@ -15,11 +16,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 fn number(errno: Errno) -> u32 {
     errno.raw_os_error().unsigned_abs()
-}
-
-fn left(deadline_ns: u64) -> Timespec {
-    let left = Clock.until(HostInstant(deadline_ns));
-    Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) }
 }
 
 /// Two words of the memory that both sides count up and sleep on.
@@ -52,7 +48,7 @@ impl Bell for FutexBell<'_> {
     }
 
     fn wait(&self, armed: u32, deadline_ns: u64) -> Woken {
-        match futex::wait(self.own, futex::Flags::empty(), armed, Some(&left(deadline_ns))) {
+        match futex::wait(self.own, futex::Flags::empty(), armed, Some(&left(Clock, HostInstant(deadline_ns)))) {
             Ok(()) | Err(Errno::AGAIN | Errno::INTR) => Woken::Rung,
             Err(Errno::TIMEDOUT) => Woken::TimedOut,
             Err(errno) => Woken::Failed(number(errno)),
@@ -96,19 +92,20 @@ impl Bell for EventBell {
 
     fn wait(&self, _: u32, deadline_ns: u64) -> Woken {
         let mut count = [0; 8];
+        let deadline = HostInstant(deadline_ns);
         loop {
             match rustix::io::read(&self.own, &mut count) {
                 Ok(_) => return Woken::Rung,
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => match poll(&mut [PollFd::new(&self.own, PollFlags::IN)], Some(&left(deadline_ns)))
-                {
-                    Ok(0) => return Woken::TimedOut,
-                    Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => match readable(Clock, &self.own, deadline) {
+                    Ok(true) => {}
+                    Ok(false) => return Woken::TimedOut,
                     Err(errno) => return Woken::Failed(number(errno)),
                 },
                 Err(errno) => return Woken::Failed(number(errno)),
             }
-            if Clock.now().0 >= deadline_ns {
+            // The other side has the same counter: it could ring and read it away for ever.
+            if Clock.now() >= deadline {
                 return Woken::TimedOut;
             }
         }

@@ -1,8 +1,10 @@
 //! Shared memory of this host: a memfd, or a file on tmpfs.
 
 use crate::clock::Clock;
+use crate::wait::Changes;
 use isodyne_core::unit::HostInstant;
 use isodyne_shm::region::Region;
+use rustix::fs::inotify::WatchFlags;
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::ffi::c_void;
@@ -13,8 +15,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-/// Between two looks for a file that the other side has yet to make.
-const LOOK: Duration = Duration::from_millis(1);
+/// Between two looks for a file that the other side has yet to make. A change is announced and needs no look, but where
+/// another kernel makes it (a directory that a host and its guest share).
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A shared mapping. Dropped, it is unmapped; a file stays.
 #[derive(Debug)]
@@ -57,11 +60,13 @@ impl Memory {
         Self::map(file, length)
     }
 
-    /// Waits for a file of at least this length that the other side makes.
+    /// Waits for a file of at least this length that the other side makes, in a directory that is there.
     ///
     /// # Errors
     /// If it is not there in time, or cannot be opened or mapped.
     pub fn open(path: &Path, length: usize, clock: Clock, deadline: HostInstant) -> io::Result<Self> {
+        // Made when it is first needed: what was there before it is found by the look after it.
+        let mut changes = None;
         loop {
             let mut options = OpenOptions::new();
             options.read(true).write(true).custom_flags(libc::O_NOFOLLOW);
@@ -82,7 +87,13 @@ impl Memory {
             if clock.until(deadline).is_zero() {
                 return Err(found);
             }
-            std::thread::sleep(LOOK);
+            match &changes {
+                None => {
+                    let wanted = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::MODIFY;
+                    changes = Some(Changes::beside(path, wanted)?);
+                }
+                Some(changes) => drop(changes.wait(clock, clock.after(LOOK).min(deadline))?),
+            }
         }
     }
 
@@ -163,5 +174,20 @@ mod tests {
         assert_eq!(opened.region().unwrap().load_u32(0), Some(9));
         assert!(Memory::open(&path, 4097, Clock, soon()).unwrap_err().to_string().contains("takes 4097 B"));
         assert!(Memory::create(directory.path(), 10).is_err());
+    }
+
+    #[test]
+    fn a_file_that_comes_late_and_grows_is_taken_when_it_is_long_enough() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("region");
+        std::thread::scope(|scope| {
+            let opened =
+                scope.spawn(|| Memory::open(&path, 8192, Clock, Clock.after(Duration::from_secs(30))).unwrap());
+            let short = Memory::create(&path, 4096).unwrap();
+            let long = Memory::create(&path, 8192).unwrap();
+            long.region().unwrap().store_u32(8188, 3).unwrap();
+            assert_eq!(short.region().unwrap().load_u32(0), Some(0));
+            assert_eq!(opened.join().unwrap().region().unwrap().load_u32(8188), Some(3));
+        });
     }
 }

@@ -3,13 +3,14 @@
 //! These are not sandboxes: they end by themselves or are killed at the deadline. Clean-up from another process uses
 //! them too, so they need no lab.
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use crate::clock::Clock;
+use crate::wait::readable;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The most that is kept of each stream.
 const OUTPUT_LIMIT: u64 = 256 << 10;
@@ -58,7 +59,7 @@ pub(crate) fn last_line(text: &str) -> Option<String> {
 pub(crate) fn run(mut command: Command, patience: Duration) -> io::Result<Finished> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn()?;
-    let ended = wait(&child, Instant::now() + patience).unwrap_or(false);
+    let ended = wait(&child, patience).unwrap_or(false);
     if !ended {
         let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     }
@@ -68,17 +69,9 @@ pub(crate) fn run(mut command: Command, patience: Duration) -> io::Result<Finish
     Ok(Finished { status, stdout, stderr })
 }
 
-fn wait(child: &Child, deadline: Instant) -> io::Result<bool> {
+fn wait(child: &Child, patience: Duration) -> io::Result<bool> {
     let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout)) {
-            Ok(count) => return Ok(count > 0),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
+    Ok(readable(Clock, &pidfd, Clock.after(patience))?)
 }
 
 /// What a pipe holds now, without waiting for more.
@@ -94,6 +87,7 @@ fn what_is_there(mut pipe: impl Read + AsFd) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
 
     fn shell(script: &str, patience_ms: u64) -> Finished {
         let mut command = Command::new("/bin/sh");

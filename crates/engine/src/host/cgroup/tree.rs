@@ -2,12 +2,13 @@
 
 use super::layout::CgroupLayout;
 use crate::clock::Clock;
+use crate::wait::readable;
 use isodyne_core::unit::HostInstant;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -115,9 +116,7 @@ fn wait_for_all(processes: &[OwnedFd], clock: Clock, deadline: HostInstant) {
         pause(Duration::from_millis(1));
     }
     for process in processes {
-        let left = clock.until(round);
-        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        let _ = poll(&mut [PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)], Some(&timeout));
+        let _ = readable(clock, process, round);
     }
 }
 

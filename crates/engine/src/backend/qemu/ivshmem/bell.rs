@@ -1,8 +1,8 @@
 //! An interrupt on the host: an event counter.
 
 use crate::clock::Clock;
+use crate::wait::readable;
 use isodyne_core::unit::HostInstant;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -38,7 +38,7 @@ impl Bell {
     /// If the descriptor is none that can be waited for.
     pub fn wait(&self, deadline: HostInstant) -> io::Result<bool> {
         loop {
-            if !readable(self.0.as_fd(), deadline)? {
+            if !readable(Clock, self, deadline)? {
                 return Ok(false);
             }
             let mut counter = [0; 8];
@@ -56,20 +56,5 @@ impl Bell {
 impl AsFd for Bell {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
-    }
-}
-
-/// Waits until something can be read; false once the deadline has passed.
-pub(super) fn readable(descriptor: BorrowedFd<'_>, deadline: HostInstant) -> Result<bool, Errno> {
-    loop {
-        let left = Clock.until(deadline);
-        let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
-        let mut fds = [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
-        match poll(&mut fds, Some(&left)) {
-            Ok(0) => return Ok(false),
-            Ok(_) => return Ok(true),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
     }
 }

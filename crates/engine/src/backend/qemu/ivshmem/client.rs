@@ -1,17 +1,18 @@
 //! A peer on a server, ours or any other's: how the host takes part.
 
-use super::bell::{Bell, readable};
+use super::bell::Bell;
 use super::memory::MappedMemory;
 use super::message;
 use super::protocol::{Notice, Protocol, ProtocolError};
 use crate::clock::Clock;
+use crate::wait::readable;
 use isodyne_core::unit::HostInstant;
 use rustix::fs::{SealFlags, fcntl_get_seals, fstat};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// Pieces of messages that are read at one time.
@@ -206,7 +207,7 @@ impl Client {
     /// Takes what is there or comes before the deadline.
     fn step_by(&mut self, deadline: HostInstant) -> Result<bool, ClientError> {
         let failed = io_error("read from the server");
-        if !readable(self.socket.as_fd(), deadline).map_err(&failed)? {
+        if !readable(Clock, &self.socket, deadline).map_err(&failed)? {
             return Ok(false);
         }
         let room = self.partial.get_mut(self.filled..).unwrap_or_default();

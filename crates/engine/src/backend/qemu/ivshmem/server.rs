@@ -8,8 +8,9 @@ use super::memory::SealedMemory;
 use super::peers::{Peers, Reason};
 use super::socket::SocketFile;
 use crate::clock::Clock;
+use crate::wait::left;
 use isodyne_core::unit::HostInstant;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::io;
@@ -206,10 +207,7 @@ impl Service {
     fn wait(&mut self) -> Option<Ready> {
         self.pause_until = self.pause_until.filter(|until| Clock.now() < *until);
         let deadline = [self.pause_until, self.peers.next_deadline(self.patience)].into_iter().flatten().min();
-        let timeout = deadline.map(|deadline| {
-            let left = Clock.until(deadline);
-            Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) }
-        });
+        let timeout = deadline.map(|deadline| left(Clock, deadline));
         let mut fds = vec![PollFd::new(&self.shared.wake, PollFlags::IN)];
         fds.extend(self.peers.sockets().map(|(socket, unsent)| {
             let out = if unsent { PollFlags::OUT } else { PollFlags::empty() };

@@ -1,9 +1,9 @@
 //! The client of QEMU's control socket (QMP): commands with numbers, answers matched to them, everything with a deadline.
 
 use crate::clock::Clock;
+use crate::wait::readable;
 use isodyne_core::unit::HostInstant;
 use message::{Lines, Message, ParseError};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SendFlags;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -177,12 +177,9 @@ impl QmpClient {
             if let Some(line) = self.lines.next_line() {
                 return Ok((message::parse(&line)?, at));
             }
-            let left = self.clock.until(deadline);
-            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-            match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&timeout)) {
-                Ok(0) => return Err(QmpError::Deadline(awaited.to_owned())),
-                Ok(_) => at = self.clock.now(),
-                Err(rustix::io::Errno::INTR) => continue,
+            match readable(self.clock, &self.socket, deadline) {
+                Ok(true) => at = self.clock.now(),
+                Ok(false) => return Err(QmpError::Deadline(awaited.to_owned())),
                 Err(errno) => return Err(QmpError::Io(errno.into())),
             }
             let mut buffer = [0; 4096];
