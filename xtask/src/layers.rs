@@ -12,9 +12,10 @@ use toml::{Table, Value};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("proto", &[]),
     ("shm", &[]),
+    ("subject", &[]),
     ("core", &[]),
-    ("agent", &["proto", "shm"]),
-    ("engine", &["core", "proto", "shm"]),
+    ("agent", &["proto", "shm", "subject"]),
+    ("engine", &["core", "proto", "shm", "subject"]),
     ("store", &["core"]),
     ("report", &["core"]),
     ("cli", &["core", "proto", "shm", "agent", "engine", "store", "report"]),
