@@ -33,9 +33,9 @@ fn main() -> ExitCode {
 
 fn build() -> Result<(), Box<dyn Error>> {
     let workspace = variable("CARGO_MANIFEST_DIR")?.join("../..").canonicalize()?;
-    let crates =
-        ["crates/agent", "crates/proto/src", "crates/proto/Cargo.toml", "crates/shm/src", "crates/shm/Cargo.toml"];
-    for input in crates.iter().chain(&["Cargo.toml", "Cargo.lock"]) {
+    let parts = ["proto", "shm", "subject"].map(|part| [format!("crates/{part}/src"), format!("crates/{part}/Cargo.toml")]);
+    let others = ["crates/agent", "Cargo.toml", "Cargo.lock"].map(str::to_owned);
+    for input in parts.as_flattened().iter().chain(&others) {
         println!("cargo::rerun-if-changed={}", workspace.join(input).display());
     }
     println!("cargo::rerun-if-changed=build.rs");

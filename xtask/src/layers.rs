@@ -12,10 +12,11 @@ use toml::{Table, Value};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("proto", &[]),
     ("shm", &[]),
+    ("subject", &[]),
     ("core", &[]),
     ("criu", &[]),
-    ("agent", &["proto", "shm"]),
-    ("engine", &["core", "criu", "proto", "shm"]),
+    ("agent", &["proto", "shm", "subject"]),
+    ("engine", &["core", "criu", "proto", "shm", "subject"]),
     ("store", &["core", "criu"]),
     ("report", &["core", "criu"]),
     ("cli", &["core", "criu", "proto", "shm", "agent", "engine", "store", "report"]),

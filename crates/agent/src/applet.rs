@@ -16,6 +16,7 @@ pub(crate) fn run(name: &[u8], arguments: &[&[u8]]) -> Option<u8> {
         b"mmds" => crate::mmds::run(arguments),
         b"net-serve" => crate::net_serve::run(arguments),
         b"net-reach" => crate::net_reach::run(arguments),
+        b"subject" => crate::subject::run(arguments),
         b"shm-peer" => crate::shm_peer::run(arguments),
         b"shm-device" => crate::shm_device::trial::run(arguments),
         _ => return None,

@@ -6,7 +6,8 @@
 //! is also a handful of small commands, so that an image needs nothing else.
 //!
 //! It has no C library and no standard library: it makes its system calls itself. So it is small, it starts with few
-//! system calls and no relocation, and a build needs no static C library. It has one thread.
+//! system calls and no relocation, and a build needs no static C library. It has one thread; only the
+//! `subject` that it can be has more.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -26,6 +27,7 @@ mod program;
 mod serve;
 mod shm_device;
 mod shm_peer;
+mod subject;
 mod sys;
 
 pub mod freestanding;
@@ -68,7 +70,7 @@ pub fn run(arguments: &[&CStr], environment: &[&CStr]) -> u8 {
         init::run(environment);
     }
     complain(
-        "usage: isodyne-agent serve --channel SPEC [--patience SECONDS] | net-serve PORT [SECONDS] | net-reach SECONDS CARD|- ADDRESS… | mmds ADDRESS | shm-peer KEY=VALUE... | echo | cat | sleep | true | false",
+        "usage: isodyne-agent serve --channel SPEC [--patience SECONDS] | net-serve PORT [SECONDS] | net-reach SECONDS CARD|- ADDRESS… | mmds ADDRESS | shm-peer KEY=VALUE... | subject serve|ask … | echo | cat | sleep | true | false",
     );
     2
 }

@@ -116,6 +116,78 @@ pub(crate) fn open_to_write(path: &[u8]) -> Result<Fd> {
     unsafe { call!(__NR_openat, k::AT_FDCWD, path.as_ptr(), k::O_CLOEXEC | k::O_WRONLY, 0) }.map(Fd::from_answer)
 }
 
+/// Makes a file, or empties the one that is there; it can be read and written.
+pub(crate) fn create(path: &[u8]) -> Result<Fd> {
+    let path = CString::new(path).map_err(|_| Errno::NOENT)?;
+    let flags = k::O_CLOEXEC | k::O_RDWR | k::O_CREAT | k::O_TRUNC;
+    // SAFETY: the path ends in a zero byte.
+    unsafe { call!(__NR_openat, k::AT_FDCWD, path.as_ptr(), flags, 0o600) }.map(Fd::from_answer)
+}
+
+/// Makes a directory; one that is there already is no error.
+pub(crate) fn create_directory(path: &[u8]) -> Result<()> {
+    let path = CString::new(path).map_err(|_| Errno::NOENT)?;
+    // SAFETY: the path ends in a zero byte.
+    match unsafe { call!(__NR_mkdirat, k::AT_FDCWD, path.as_ptr(), 0o700) } {
+        Ok(_) | Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Where a file stands.
+pub(crate) fn offset(file: &Fd) -> Result<u64> {
+    // SAFETY: plain numbers.
+    unsafe { call!(__NR_lseek, file.number(), 0, k::SEEK_CUR) }.map(|offset| offset as u64)
+}
+
+/// Sets where a file stands.
+pub(crate) fn seek(file: &Fd, offset: u64) -> Result<()> {
+    // SAFETY: plain numbers.
+    unsafe { call!(__NR_lseek, file.number(), offset, k::SEEK_SET) }.map(drop)
+}
+
+/// Reads until the buffer is full or there is no more.
+pub(crate) fn read_full(file: &Fd, buffer: &mut [u8]) -> Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(buffer.get_mut(filled..).unwrap_or_default())? {
+            0 => break,
+            length => filled += length,
+        }
+    }
+    Ok(filled)
+}
+
+/// The whole file, as a lock that only this process may write under.
+fn whole(kind: u32) -> k::flock {
+    // SAFETY: an all-zero value of this plain structure is valid: from the start, to whatever end.
+    let mut lock: k::flock = unsafe { core::mem::zeroed() };
+    lock.l_type = kind as _;
+    lock
+}
+
+/// Locks a file for this process alone; fails at once if another one has it.
+pub(crate) fn lock(file: &Fd) -> Result<()> {
+    let lock = whole(k::F_WRLCK);
+    // SAFETY: the kernel reads the structure.
+    unsafe { call!(__NR_fcntl, file.number(), k::F_SETLK, &raw const lock) }.map(drop)
+}
+
+/// Gives a lock back.
+pub(crate) fn unlock(file: &Fd) -> Result<()> {
+    let lock = whole(k::F_UNLCK);
+    // SAFETY: the kernel reads the structure.
+    unsafe { call!(__NR_fcntl, file.number(), k::F_SETLK, &raw const lock) }.map(drop)
+}
+
+/// Which other process has locked a file.
+pub(crate) fn locked_by(file: &Fd) -> Result<Option<i32>> {
+    let mut lock = whole(k::F_WRLCK);
+    // SAFETY: the kernel reads and writes the structure.
+    unsafe { call!(__NR_fcntl, file.number(), k::F_GETLK, &raw mut lock) }?;
+    Ok((lock.l_type as u32 != k::F_UNLCK).then_some(lock.l_pid))
+}
+
 /// Whether something lies at a path.
 pub(crate) fn exists(path: &CStr) -> bool {
     // SAFETY: the path ends in a zero byte; 0 asks whether it is there.
@@ -208,6 +280,17 @@ pub(crate) fn close_rest_on_exec() {
     const CLOSE_RANGE_CLOEXEC: u32 = 1 << 2;
     // SAFETY: plain numbers. A kernel without the call is no harm: our own descriptors are close-on-exec anyway.
     let _ = unsafe { call!(__NR_close_range, 3, u32::MAX, CLOSE_RANGE_CLOEXEC) };
+}
+
+/// Closes every descriptor but these two, the standard streams among them.
+pub(crate) fn close_all_but(kept: [i32; 2]) {
+    let (first, second) = (kept[0].min(kept[1]), kept[0].max(kept[1]));
+    for (from, to) in [(0, first - 1), (first + 1, second - 1), (second + 1, i32::MAX)] {
+        if from <= to {
+            // SAFETY: plain numbers; whoever calls this has no use for any of them.
+            let _ = unsafe { call!(__NR_close_range, from, to, 0) };
+        }
+    }
 }
 
 /// Gives the standard streams that are closed something to be: `path`, which every one of them is then open on.

@@ -9,6 +9,7 @@ pub(crate) mod process;
 mod raw;
 pub(crate) mod shared;
 pub(crate) mod socket;
+pub(crate) mod thread;
 
 use core::fmt;
 use linux_raw_sys::errno;

@@ -135,6 +135,39 @@ pub(crate) fn reap() -> Option<Ended> {
     })
 }
 
+/// Waits until a child has ended; its status.
+pub(crate) fn wait_for(child: i32) -> Result<i32> {
+    let mut status = 0_i32;
+    loop {
+        // SAFETY: the kernel writes a status; no usage is asked for.
+        match unsafe { call!(__NR_wait4, child, &raw mut status, 0, 0) } {
+            Ok(_) => return Ok(status),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Page faults of this process so far: without and with input.
+pub(crate) fn faults() -> (u64, u64) {
+    // SAFETY: an all-zero rusage is a valid value of this plain structure.
+    let mut usage: k::rusage = unsafe { core::mem::zeroed() };
+    // SAFETY: the kernel writes a usage.
+    let _ = unsafe { call!(__NR_getrusage, 0, &raw mut usage) };
+    (usage.ru_minflt as u64, usage.ru_majflt as u64)
+}
+
+/// Lets this process open as many files as it may; how many that is.
+pub(crate) fn raise_open_files() -> Result<u64> {
+    let mut limit = k::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes the limit.
+    unsafe { call!(__NR_prlimit64, 0, k::RLIMIT_NOFILE, 0, &raw mut limit) }?;
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: the kernel reads the limit.
+    unsafe { call!(__NR_prlimit64, 0, k::RLIMIT_NOFILE, &raw const limit, 0) }?;
+    Ok(limit.rlim_max)
+}
+
 /// Whether a child has ended; it stays to be reaped, so that its number stays its own.
 pub(crate) fn has_ended(child: i32) -> bool {
     // The structure has 128 bytes; the child's number stands at 16 and is zero if none has ended.

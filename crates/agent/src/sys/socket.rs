@@ -12,14 +12,19 @@ use linux_raw_sys::{general as k, ioctl, net, netlink};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Unix(Vec<u8>),
+    /// A name that lies in no file system.
+    Abstract(Vec<u8>),
     Tcp(SocketAddr),
-    Vsock { cid: u32, port: u32 },
+    Vsock {
+        cid: u32,
+        port: u32,
+    },
 }
 
 impl Address {
     fn family(&self) -> u32 {
         match self {
-            Self::Unix(_) => net::AF_UNIX,
+            Self::Unix(_) | Self::Abstract(_) => net::AF_UNIX,
             Self::Tcp(SocketAddr::V4(_)) => net::AF_INET,
             Self::Tcp(SocketAddr::V6(_)) => net::AF_INET6,
             Self::Vsock { .. } => net::AF_VSOCK,
@@ -37,6 +42,13 @@ impl Address {
                 }
                 bytes.extend_from_slice(path);
                 bytes.push(0);
+            }
+            Self::Abstract(name) => {
+                if name.len() > 107 {
+                    return Err(Errno::INVAL);
+                }
+                bytes.push(0);
+                bytes.extend_from_slice(name);
             }
             Self::Tcp(SocketAddr::V4(address)) => {
                 bytes.extend_from_slice(&address.port().to_be_bytes());
@@ -332,6 +344,7 @@ mod tests {
         assert_eq!(tcp, [2, 0, 1, 2, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(Address::Tcp("[::1]:258".parse().unwrap()).encode().unwrap().len(), 28);
         assert_eq!(Address::Unix(b"/a".to_vec()).encode().unwrap(), [1, 0, b'/', b'a', 0]);
+        assert_eq!(Address::Abstract(b"a".to_vec()).encode().unwrap(), [1, 0, 0, b'a']);
         assert_eq!(Address::Unix(alloc::vec![b'a'; 108]).encode(), Err(Errno::INVAL));
         let vsock = Address::Vsock { cid: 2, port: 258 }.encode().unwrap();
         assert_eq!(vsock, [40, 0, 0, 0, 2, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
