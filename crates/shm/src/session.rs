@@ -4,6 +4,7 @@ use crate::check::PROOF;
 use crate::fault::Fault;
 use crate::frames::{self, FrameTimes, Sender};
 use crate::peer::Peer;
+use crate::ping_pong::PacedTimes;
 use crate::task::{Protocol, Task};
 use crate::two_phase::MessageTimes;
 use crate::wait::System;
@@ -15,6 +16,8 @@ pub trait Listener {
     fn trips(&mut self, first: u32, began_ns: u64, times_ns: &[u64]);
     /// So many round trips between two stamps took so long.
     fn train(&mut self, trips: u32, took_ns: u64);
+    /// A round trip at a fixed rate.
+    fn paced(&mut self, times: PacedTimes);
     /// A message of the protocol in two phases.
     fn message(&mut self, number: u32, times: MessageTimes);
     /// A single frame.
@@ -33,6 +36,8 @@ pub struct Loan<'b> {
     pub proofs: &'b mut [[u8; PROOF]],
     /// A random number that the other side cannot know.
     pub seed: u64,
+    /// From the moment of one round trip to that of the next; without it each begins when the one before has ended.
+    pub pace_ns: Option<u64>,
 }
 
 /// Asks: a whole session.
@@ -61,7 +66,11 @@ fn work<S: System>(peer: &Peer<'_, S>, task: &Task, loan: Loan<'_>, listener: &m
         return two_phase::ask(peer, task.trips, loan.sources[0], |number, times| listener.message(number, times));
     }
     listener.part("trips");
-    ping_pong::ask(peer, (task.trips, task.trains), loan.seed, listener)?;
+    let trips = (task.trips, task.trains);
+    match loan.pace_ns {
+        Some(pace_ns) => ping_pong::ask_paced(peer, trips, pace_ns, loan.seed, listener)?,
+        None => ping_pong::ask(peer, trips, loan.seed, listener)?,
+    }
     if task.frames() == 0 {
         return Ok(());
     }

@@ -5,6 +5,7 @@ use crate::fault::{Fault, Step};
 use crate::frames::{FrameTimes, Ring, fill};
 use crate::lie::Lie;
 use crate::peer::Peer;
+use crate::ping_pong::PacedTimes;
 use crate::region::Region;
 use crate::region::testing::Memory;
 use crate::session::{self, Listener, Loan};
@@ -38,6 +39,7 @@ struct Heard {
     frames: u32,
     streamed: u32,
     zero_times: u32,
+    paced: vec::Vec<PacedTimes>,
 }
 
 impl Listener for Heard {
@@ -48,6 +50,9 @@ impl Listener for Heard {
     fn train(&mut self, trips: u32, took_ns: u64) {
         self.trains += 1;
         self.zero_times += u32::from(took_ns == 0 || trips != crate::ping_pong::TRAIN);
+    }
+    fn paced(&mut self, times: PacedTimes) {
+        self.paced.push(times);
     }
     fn message(&mut self, number: u32, _: MessageTimes) {
         self.messages = number;
@@ -71,12 +76,22 @@ fn peer<'a>(region: Region<'a>, system: &'a Host, patience_ms: u64, lie: Option<
 }
 
 fn ask_through(memory: &Memory, system: &Host, task: &Task, patience_ms: u64) -> (Result<(), Fault>, Heard) {
+    ask_at_pace(memory, system, task, patience_ms, None)
+}
+
+fn ask_at_pace(
+    memory: &Memory,
+    system: &Host,
+    task: &Task,
+    patience_ms: u64,
+    pace_ns: Option<u64>,
+) -> (Result<(), Fault>, Heard) {
     let length = task.copy_bytes();
     let (mut one, mut two) = (vec![0; length], vec![0; length]);
     fill(9, &mut one, &mut two);
     let mut proofs = vec![[0; 32]; task.stream as usize];
     let mut heard = Heard::default();
-    let loan = Loan { sources: [&one, &two], proofs: &mut proofs, seed: 0x1234_5678_9abc_def1 };
+    let loan = Loan { sources: [&one, &two], proofs: &mut proofs, seed: 0x1234_5678_9abc_def1, pace_ns };
     let done = session::ask(&peer(memory.region(), system, patience_ms, None), task, loan, &mut heard);
     (done, heard)
 }
@@ -254,7 +269,7 @@ proptest! {
                 let (mut one, mut two) = (vec![0; length], vec![0; length]);
                 fill(seed, &mut one, &mut two);
                 let mut proofs = vec![[0; 32]; task.stream as usize];
-                let loan = Loan { sources: [&one, &two], proofs: &mut proofs, seed: seed ^ 0xfeed };
+                let loan = Loan { sources: [&one, &two], proofs: &mut proofs, seed: seed ^ 0xfeed, pace_ns: None };
                 session::ask(&this, &task, loan, &mut heard)
             } else {
                 let mut copy = vec![0; task.copy_bytes()];
@@ -274,18 +289,27 @@ proptest! {
     }
 }
 
-/// A bell that nobody hears.
-struct DeafBell;
+/// A bell that nobody hears, or only behind the end of each sleep.
+struct DeafBell {
+    late: bool,
+}
 
 impl crate::wait::Bell for DeafBell {
     fn ring(&self) -> Result<(), u32> {
         Ok(())
     }
     fn wait(&self, _: u32, deadline_ns: u64) -> crate::wait::Woken {
+        // Who waits until a moment that has passed asks whether a ring is there.
+        if self.late && deadline_ns < BEFORE_THE_FIRST_SLEEP_ENDS_NS {
+            return crate::wait::Woken::Rung;
+        }
         thread::sleep(Duration::from_nanos(deadline_ns.min(5_000_000)));
         crate::wait::Woken::TimedOut
     }
 }
+
+/// A sleeper looks by itself after more than this.
+const BEFORE_THE_FIRST_SLEEP_ENDS_NS: u64 = 150_000_000;
 
 /// Counts the rings that were missed.
 struct Counting(Host, std::sync::atomic::AtomicU32);
@@ -303,6 +327,12 @@ impl System for Counting {
 
 #[test]
 fn a_lost_ring_is_told_and_does_not_end_the_session() {
+    assert_eq!(missed(&DeafBell { late: false }), 1);
+    // One that came while the sleep ended by itself is not lost.
+    assert_eq!(missed(&DeafBell { late: true }), 0);
+}
+
+fn missed(bell: &DeafBell) -> u32 {
     let system = Counting(Host(Instant::now()), 0.into());
     let limits = Limits { deadline_ns: 10_000_000_000, patience_ns: 5_000_000_000 };
     let looks = std::cell::Cell::new(0);
@@ -311,6 +341,57 @@ fn a_lost_ring_is_told_and_does_not_end_the_session() {
         (looks.get() == 4).then_some(7)
     };
     // Before the first sleep, after it, before the second, and then it is there.
-    assert_eq!(Waiting::Bell(&DeafBell).until(&system, limits, look), Ok(7));
-    assert_eq!(system.1.load(Ordering::Relaxed), 1);
+    assert_eq!(Waiting::Bell(bell).until(&system, limits, look), Ok(7));
+    system.1.load(Ordering::Relaxed)
+}
+
+/// Answers late once, long enough for several moments to pass.
+#[test]
+fn a_round_trip_that_had_to_wait_keeps_its_moment() {
+    const PACE_NS: u64 = 2_000_000;
+    let task = Task { trips: 30, trains: 0, single: 0, stream: 0, ..task() };
+    let memory = Memory::new(task.region_bytes().unwrap());
+    let system = Host(Instant::now());
+    let (asked, answered, heard) = thread::scope(|scope| {
+        let answering = scope.spawn(|| {
+            let slow = Slow { host: &system, word: &memory.region(), slept: std::cell::Cell::new(false) };
+            let limits = Limits { deadline_ns: 20_000_000_000, patience_ns: 5_000_000_000 };
+            let peer = Peer { region: memory.region(), system: &slow, waiting: WAITING, limits, lie: None };
+            session::answer(&peer, &task, &mut [], |_| {})
+        });
+        let (asked, heard) = ask_at_pace(&memory, &system, &task, 5_000, Some(PACE_NS));
+        (asked, answering.join().unwrap(), heard)
+    });
+    assert_eq!((asked, answered, heard.paced.len(), heard.trips), (Ok(()), Ok(()), 30, 0));
+    for (one, next) in heard.paced.iter().zip(&heard.paced[1..]) {
+        assert_eq!(next.due_ns - one.due_ns, PACE_NS);
+        // None begins before its moment, nor before the answer to the one before.
+        assert!(next.due_ns + next.delay_ns >= one.due_ns + one.delay_ns + one.answer_ns);
+    }
+    // Those behind the late answer were late by what was left of it.
+    let late = heard.paced.iter().position(|times| times.answer_ns >= 20_000_000).unwrap();
+    assert!(heard.paced[late + 1].delay_ns >= 20_000_000 - PACE_NS, "{:?}", heard.paced);
+}
+
+/// Once sleeps for 20 ms, in the middle of the session, where others would let others run.
+struct Slow<'a> {
+    host: &'a Host,
+    word: &'a Region<'a>,
+    slept: std::cell::Cell<bool>,
+}
+
+impl System for Slow<'_> {
+    fn now_ns(&self) -> u64 {
+        self.host.now_ns()
+    }
+    fn yield_now(&self) {
+        if self.word.load_u64(crate::layout::ASK_WORD).is_some_and(|word| word >> 32 == 10) && !self.slept.replace(true)
+        {
+            thread::sleep(Duration::from_millis(20));
+        }
+        thread::yield_now();
+    }
+    fn sleep_ns(&self, time_ns: u64) {
+        self.host.sleep_ns(time_ns);
+    }
 }

@@ -43,7 +43,8 @@ fn peer(options: &ShmPeerOptions, output: &Output) -> Result<Exit, Trouble> {
     let trips = f64::from(task.trips) + f64::from(task.trains) * f64::from(TRAIN);
     if asks {
         let warmup = warmup(options);
-        let asked = Asked { task, waiting, processor: options.cpu, warmup, deadline, patience };
+        let asked =
+            Asked { task, waiting, processor: options.cpu, warmup, pace: None, monitor: None, deadline, patience };
         let record = ask(region, &bells, &asked).map_err(failed)?;
         return show(options, &task, &record, output);
     }

@@ -217,6 +217,11 @@ pub trait Sandbox: Send {
         None
     }
 
+    /// The process of this host in which all of the sandbox runs; `None` for one that is many processes, or none of its own.
+    fn monitor(&self) -> Option<u32> {
+        None
+    }
+
     /// Where a user's own application finds its root: in the agent's own, if the backend does not say otherwise.
     fn app_root(&self) -> AppRoot {
         AppRoot::Own { how: String::new() }

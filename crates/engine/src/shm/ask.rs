@@ -11,6 +11,8 @@ use isodyne_shm::region::Region;
 use isodyne_shm::session::{self, Loan};
 use isodyne_shm::task::{Protocol, Task};
 use isodyne_shm::wait::Limits;
+use rustix::thread::set_current_timer_slack;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// What the asking side is told.
@@ -24,6 +26,10 @@ pub struct Asked {
     pub processor: Option<usize>,
     /// Trips in front that are not counted; they are part of the task.
     pub warmup: u32,
+    /// From the moment of one round trip to that of the next; without it each begins when the one before has ended.
+    pub pace: Option<Duration>,
+    /// The process of this host that runs the other side's machine, if it is in one.
+    pub monitor: Option<u32>,
     /// When all must be over.
     pub deadline: HostInstant,
     /// How long the other side may take for one step.
@@ -64,8 +70,15 @@ fn session(region: Region<'_>, bells: &Bells<'_>, asked: &Asked) -> Result<Recor
     let stream = if task.protocol == Protocol::Sequence { task.stream as usize } else { 0 };
     let mut proofs = vec![[0; 32]; stream];
     let mut record = Record::new(asked.warmup.min(task.trips)).ok_or_else(|| launch(&"no histogram"))?;
-    let loan = Loan { sources: [&one, &two], proofs: &mut proofs, seed: fastrand::u64(..) };
+    record.watch(asked.monitor);
+    let pace_ns = asked.pace.map(|pace| pace.as_nanos() as u64);
+    if pace_ns.is_some() {
+        // The kernel may wake a thread 50 µs late, unless the thread asks for less; what it refuses shows as a delay.
+        let _ = set_current_timer_slack(NonZeroU64::new(1));
+    }
+    let loan = Loan { sources: [&one, &two], proofs: &mut proofs, seed: fastrand::u64(..), pace_ns };
     session::ask(&peer, task, loan, &mut record).map_err(|fault| failure(&fault))?;
+    record.finish();
     record.missed_rings = system.missed_rings();
     Ok(record)
 }

@@ -89,6 +89,18 @@ impl Distribution {
 
     /// The quantiles that the number of values supports, the extremes and the stalls, under names that begin with `name`.
     pub fn metrics(&self, name: &str, metrics: &mut BTreeMap<String, f64>) {
+        self.quantiles(name, metrics);
+        if let Some(min) = self.histogram.min() {
+            metrics.insert(format!("{name}_min_ns"), min as f64);
+            for (count, (_, word)) in self.stalls.iter().zip(STALLS_NS) {
+                metrics.insert(format!("{name}_stalls_over_{word}_count"), *count as f64);
+            }
+            metrics.insert(format!("{name}_stalled_ratio"), self.stalled_ns as f64 / self.sum_ns.max(1) as f64);
+        }
+    }
+
+    /// The quantiles that the number of values supports, and the largest value.
+    pub fn quantiles(&self, name: &str, metrics: &mut BTreeMap<String, f64>) {
         for (quantile, word, least) in
             [(0.5, "p50", 1), (0.9, "p90", 29), (0.99, "p99", 299), (0.999, "p999", 2_995), (0.9999, "p9999", 29_956)]
         {
@@ -97,14 +109,7 @@ impl Distribution {
                 metrics.insert(format!("{name}_{word}_ns"), value as f64);
             }
         }
-        if let (Some(min), Some(max)) = (self.histogram.min(), self.histogram.max()) {
-            metrics.insert(format!("{name}_min_ns"), min as f64);
-            metrics.insert(format!("{name}_max_ns"), max as f64);
-            for (count, (_, word)) in self.stalls.iter().zip(STALLS_NS) {
-                metrics.insert(format!("{name}_stalls_over_{word}_count"), *count as f64);
-            }
-            metrics.insert(format!("{name}_stalled_ratio"), self.stalled_ns as f64 / self.sum_ns.max(1) as f64);
-        }
+        metrics.extend(self.histogram.max().map(|max| (format!("{name}_max_ns"), max as f64)));
     }
 
     /// Histogram and series as text, for the sample's log.

@@ -6,6 +6,7 @@ mod bells;
 mod distribution;
 mod handover;
 mod memory;
+mod paced;
 mod record;
 
 pub use answer::{Answered, answer};
@@ -14,6 +15,7 @@ pub use bells::{Bells, EventBell, FutexBell};
 pub use distribution::Distribution;
 pub use handover::{Handover, Received, receive};
 pub use memory::Memory;
+pub use paced::Paced;
 pub use record::{Frames, Record};
 
 use crate::clock::Clock;
@@ -121,4 +123,15 @@ impl System for HostSystem {
 fn thread_cpu_ns() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     (time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64)
+}
+
+/// Processor time of all threads of a process so far, ended ones included; `None` if it is gone.
+fn process_cpu_ns(pid: u32) -> Option<u64> {
+    let pid = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0)?;
+    let (mut clock, mut time): (libc::clockid_t, _) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    // SAFETY: both calls write one value behind a pointer to a local.
+    let read = unsafe {
+        libc::clock_getcpuclockid(pid, &raw mut clock) == 0 && libc::clock_gettime(clock, &raw mut time) == 0
+    };
+    read.then(|| (time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64))
 }

@@ -1,8 +1,9 @@
 //! What the asking side hears of a session.
 
-use super::{Distribution, thread_cpu_ns};
+use super::{Distribution, Paced, process_cpu_ns, thread_cpu_ns};
 use crate::clock::Clock;
 use isodyne_shm::frames::FrameTimes;
+use isodyne_shm::ping_pong::PacedTimes;
 use isodyne_shm::session::Listener;
 use isodyne_shm::two_phase::MessageTimes;
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ type Phase = (&'static str, fn(&FrameTimes) -> u64);
 pub struct Record {
     /// Round trips, or messages from announced to processed.
     pub trips: Distribution,
+    /// Round trips at a fixed rate, which are not among the others.
+    pub paced: Option<Paced>,
     /// Trains: trips and how long they took together.
     pub trains: Vec<(u32, u64)>,
     /// Messages from announced to received; empty for round trips.
@@ -35,6 +38,10 @@ pub struct Record {
     cpu_before_ns: u64,
     /// Processor time of the trips, of this side.
     trips_cpu_ns: u64,
+    /// The process that runs the other side's machine, and its processor time before the trips.
+    monitor: Option<(u32, u64)>,
+    /// Its processor time during the trips.
+    monitor_cpu_ns: Option<u64>,
 }
 
 /// Single frames, in order, without those that warmed up.
@@ -55,6 +62,7 @@ impl Record {
     pub fn new(warmup: u32) -> Option<Self> {
         Some(Self {
             trips: Distribution::new()?,
+            paced: None,
             trains: Vec::new(),
             received: Distribution::new()?,
             frames: Frames::default(),
@@ -65,15 +73,47 @@ impl Record {
             trained: 0,
             cpu_before_ns: 0,
             trips_cpu_ns: 0,
+            monitor: None,
+            monitor_cpu_ns: None,
         })
+    }
+
+    /// Also what the process that runs the other side's machine takes during the trips.
+    pub fn watch(&mut self, monitor: Option<u32>) {
+        self.monitor = monitor.map(|pid| (pid, 0));
+    }
+
+    /// The session is over.
+    pub fn finish(&mut self) {
+        self.end_of_trips();
+    }
+
+    fn end_of_trips(&mut self) {
+        if let (Some((pid, before)), None) = (self.monitor, self.monitor_cpu_ns) {
+            self.monitor_cpu_ns = process_cpu_ns(pid).map(|now| now.saturating_sub(before));
+        }
+    }
+
+    /// All round trips, those that do not count included.
+    fn all_trips(&self) -> u64 {
+        let paced = self.paced.as_ref().map_or(0, |paced| paced.latencies.len());
+        let others = self.trips.len() + self.trained;
+        paced + if others > 0 { others + u64::from(self.warmup) } else { 0 }
+    }
+
+    /// Processor time of a round trip: of this side, and of the process that runs the other side's machine.
+    pub fn cpu_per_trip_ns(&self) -> (f64, Option<f64>) {
+        let per_trip = |ns: u64| ns as f64 / self.all_trips().max(1) as f64;
+        (per_trip(self.trips_cpu_ns), self.monitor_cpu_ns.map(per_trip))
     }
 
     /// The values of a sample.
     pub fn metrics(&self, frame_bytes: usize, metrics: &mut BTreeMap<String, f64>) {
         if !self.trips.is_empty() {
             self.trips.metrics("round_trip", metrics);
-            let all = self.trips.len() + u64::from(self.warmup) + self.trained;
-            metrics.insert("ask_cpu_per_trip_ns".to_owned(), self.trips_cpu_ns as f64 / all as f64);
+            let (ask, monitor) = self.cpu_per_trip_ns();
+            metrics.insert("ask_cpu_per_trip_ns".to_owned(), ask);
+            metrics.extend(monitor.map(|ns| ("monitor_cpu_per_trip_ns".to_owned(), ns)));
         }
         if let Some(per_trip) = self.train_per_trip_ns() {
             metrics.insert("train_per_trip_ns".to_owned(), per_trip);
@@ -118,6 +158,9 @@ impl Record {
     /// The distributions and every frame as text, for the sample's log.
     pub fn log(&self) -> String {
         let mut log = String::new();
+        if let Some(paced) = &self.paced {
+            paced.log(&mut log);
+        }
         if !self.trips.is_empty() {
             self.trips.log("round_trip", &mut log);
         }
@@ -164,6 +207,14 @@ impl Listener for Record {
         self.trips_cpu_ns = thread_cpu_ns().saturating_sub(self.cpu_before_ns);
     }
 
+    fn paced(&mut self, times: PacedTimes) {
+        if self.paced.is_none() {
+            self.paced = Paced::new();
+        }
+        self.paced.iter_mut().for_each(|paced| paced.record(times));
+        self.trips_cpu_ns = thread_cpu_ns().saturating_sub(self.cpu_before_ns);
+    }
+
     fn message(&mut self, number: u32, times: MessageTimes) {
         if number > self.warmup {
             let at = self.since_begin(Clock.now().0);
@@ -184,8 +235,12 @@ impl Listener for Record {
     }
 
     fn part(&mut self, name: &'static str) {
-        if matches!(name, "trips" | "messages") {
-            self.cpu_before_ns = thread_cpu_ns();
+        if !matches!(name, "trips" | "messages") {
+            return self.end_of_trips();
         }
+        if let Some((pid, before)) = &mut self.monitor {
+            *before = process_cpu_ns(*pid).unwrap_or_default();
+        }
+        self.cpu_before_ns = thread_cpu_ns();
     }
 }

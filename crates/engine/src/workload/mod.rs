@@ -10,7 +10,7 @@ mod shm;
 pub use boot::{BootOptions, boot};
 pub use network::{NetworkOptions, network};
 pub use options::WorkloadOptions;
-pub use shm::{ShmOptions, shm};
+pub use shm::{OpenLoop, ShmOptions, shm};
 
 use isodyne_core::failure::Failure;
 use isodyne_core::ledger::Ledger;

@@ -77,7 +77,7 @@ impl WorkloadOptions {
             }
             // Once until hello, once for the traffic.
             Self::Network(options) => options.timeout * 2,
-            Self::Shm(options) => options.timeout * 2,
+            Self::Shm(options) => options.timeout * 2 + options.extra_time(),
         }
     }
 

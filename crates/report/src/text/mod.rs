@@ -9,6 +9,7 @@ mod grid;
 mod imported;
 mod list;
 pub(crate) mod notes;
+mod open_loop;
 mod phases;
 mod run;
 pub(crate) mod trend;

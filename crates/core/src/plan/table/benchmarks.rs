@@ -100,7 +100,7 @@ pub(super) const SHM: &[Key] = &[
         "mapping",
         Kind::Choice(&["uncached", "write-combining", "write-back"]),
         DefaultValue::Text("uncached"),
-        "How a machine's guest maps the device's memory; a mapping that cannot be had fails the sample.",
+        "How a machine's guest maps the device's memory; a cell whose mapping cannot be had is skipped.",
     ),
     factor(
         "cores",
@@ -126,6 +126,19 @@ pub(super) const SHM: &[Key] = &[
         Kind::Bytes { min: 0, max: GIB },
         DefaultValue::Bytes(0),
         "The size of a message of `two-phase`.",
+    ),
+    factor(
+        "rate",
+        Kind::Count { min: 1, max: 100_000 },
+        DefaultValue::Absent("no open loop"),
+        "Also an open loop in the same sandbox: so many messages a second, each at its moment whether the answer before it \
+         has come or not, and what the waiting costs both sides and the machine's monitor.",
+    ),
+    factor(
+        "duration",
+        Kind::Duration { min_ns: MILLISECOND, max_ns: HOUR },
+        DefaultValue::DurationNs(3 * SECOND),
+        "How long the open loop takes.",
     ),
     factor(
         "frame",

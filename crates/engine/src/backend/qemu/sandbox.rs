@@ -120,6 +120,10 @@ impl Sandbox for QemuSandbox {
         disk::app_root(self.disk)
     }
 
+    fn monitor(&self) -> Option<u32> {
+        Some(self.process.pid())
+    }
+
     fn usage(&mut self) -> Vec<(String, f64)> {
         let pid = self.process.pid();
         let guest_cpu_ns = self.processor_threads_ns();

@@ -6,10 +6,11 @@
 
 mod cores;
 mod line;
+mod open_loop;
 mod options;
 mod server;
 
-pub use options::ShmOptions;
+pub use options::{OpenLoop, ShmOptions};
 
 use super::Attempt;
 use super::life::Life;
@@ -90,8 +91,13 @@ impl Session<'_> {
                 record.trips.log(&name, &mut log);
             }
         }
+        let first = pairs.first().copied().flatten();
+        if let Some(open) = options.of_open_loop() {
+            let (record, said) = self.session(sandbox, &open, open.task, first)?;
+            open_loop::add(&record, &said, attempt);
+            log += &record.log();
+        }
         if let Some(beside) = options.of_beside() {
-            let first = pairs.first().copied().flatten();
             let (record, _) = self.session(sandbox, &beside, beside.task, first)?;
             record.trips.metrics("two_phase_round_trip", &mut attempt.metrics);
             record.trips.log("two_phase_round_trip", &mut log);
@@ -111,7 +117,7 @@ impl Session<'_> {
     ) -> Result<(Record, Said), Failure> {
         let lab = self.lab;
         let deadline = lab.clock.after(options.timeout);
-        let device = sandbox.shared_memory();
+        let (device, monitor) = (sandbox.shared_memory(), sandbox.monitor());
         let mut line = Line::open(self.inside.as_deref(), self.place, options, &task, device.as_deref())?;
         // A machine's processors are threads of the monitor, which keeps them where it likes.
         let other = if self.inside.is_some() { pair.map(|(_, other)| other) } else { None };
@@ -129,6 +135,8 @@ impl Session<'_> {
                     waiting: options.waiting,
                     processor: pair.map(|(one, _)| one),
                     warmup: options.warmup,
+                    pace: options.pace,
+                    monitor,
                     deadline,
                     patience: options.patience,
                 },

@@ -7,7 +7,7 @@ use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::factor::FactorValue;
 use isodyne_core::unit::DisplayBytes;
 use isodyne_shm::lie::Lie;
-use isodyne_shm::ping_pong::TRAIN;
+use isodyne_shm::ping_pong::{MOST, TRAIN};
 use isodyne_shm::task::{Protocol, Task};
 use std::time::Duration;
 
@@ -37,6 +37,10 @@ pub struct ShmOptions {
     pub device: Option<String>,
     /// The period with which the protocol in two phases is measured right after, if it is.
     pub beside: Option<Duration>,
+    /// The open loop, if it is measured too.
+    pub open_loop: Option<OpenLoop>,
+    /// From the moment of one round trip to that of the next, in the open loop's own session.
+    pub pace: Option<Duration>,
     /// Whether the guest drives the device through its interrupts: then it stays so for every session of the sample.
     pub interrupts: bool,
     /// How the other side lies. No plan can set it: it shows that lies are found.
@@ -95,13 +99,57 @@ impl ShmOptions {
             cores,
             device,
             beside: (word("beside") == Some("two-phase")).then_some(Duration::from_nanos(period)),
+            open_loop: OpenLoop::of(count("rate"), cell.factors.get("duration"), task.protocol)?,
+            pace: None,
             interrupts: waiting == WaitingMode::Doorbell,
             lie: None,
         })
     }
 }
 
+/// Round trips at a fixed rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenLoop {
+    /// From the moment of one to that of the next.
+    pub pace: Duration,
+    /// How long it takes.
+    pub duration: Duration,
+}
+
+impl OpenLoop {
+    fn of(rate: Option<u64>, duration: Option<&FactorValue>, protocol: Protocol) -> Result<Option<Self>, PrepareError> {
+        let Some(rate) = rate else { return Ok(None) };
+        if protocol == Protocol::TwoPhase {
+            let message = "the protocol in two phases has no open loop".to_owned();
+            return Err(invalid("rate", message, "leave it out, or use `protocol = \"sequence\"`"));
+        }
+        let duration = duration.and_then(FactorValue::as_duration_ns).unwrap_or(3_000_000_000);
+        let pace = Duration::from_nanos(1_000_000_000 / rate.max(1));
+        Ok(Some(Self { pace, duration: Duration::from_nanos(duration) }))
+    }
+
+    fn trips(self) -> u32 {
+        let trips = self.duration.as_nanos() / self.pace.as_nanos().max(1);
+        u32::try_from(trips).unwrap_or(MOST).clamp(1, MOST)
+    }
+}
+
 impl ShmOptions {
+    /// The longest that the sessions of a sample may take beyond [`ShmOptions::timeout`].
+    pub fn extra_time(&self) -> Duration {
+        self.open_loop.map_or(Duration::ZERO, |open| open.duration)
+    }
+
+    /// The open loop's own session, if there is one. What `pause` and the others cost is the waiting for a question, which
+    /// is most of the time here.
+    pub(super) fn of_open_loop(&self) -> Option<Self> {
+        let open = self.open_loop?;
+        let task = Task { trips: open.trips(), trains: 0, single: 0, stream: 0, ..self.task };
+        let timeout = self.timeout.saturating_add(open.duration);
+        let patience = self.patience.saturating_add(2 * open.pace);
+        Some(Self { task, timeout, patience, pace: Some(open.pace), warmup: 0, beside: None, ..self.clone() })
+    }
+
     /// The protocol in two phases with its sleeps, if it is measured beside.
     pub(super) fn of_beside(&self) -> Option<Self> {
         let task = Task {
