@@ -5,7 +5,7 @@
 //! in one slot differ in every byte, so that stale bytes are found as well.
 
 use crate::check::{Check, PROOF, mix};
-use crate::copy::evict_private;
+use crate::copy::{CopyBy, evict_private};
 use crate::fault::{Fault, Step};
 use crate::layout::{
     ANSWER_TAIL, ASK_HEAD, LINE, SLOT_COPY_NS, SLOT_DONE, SLOT_HEADER, SLOT_KEY, SLOT_LENGTH, SLOT_NUMBER, SLOT_PROOF,
@@ -15,6 +15,7 @@ use crate::lie::Lie;
 use crate::peer::Peer;
 use crate::region::Region;
 use crate::wait::{Limits, System, Waiting};
+use crate::way;
 use core::sync::atomic::Ordering;
 
 /// How long a late proof is waited for, to tell an early acknowledgement from a skipped frame.
@@ -69,6 +70,8 @@ pub struct Sender<'a, 'b, S> {
     ring: Ring,
     sources: [&'b [u8]; 2],
     seed: u64,
+    /// How frames are copied in.
+    by: CopyBy,
     /// Frames published.
     head: u64,
     /// Frames proved.
@@ -98,6 +101,14 @@ impl<'a> Slot<'a> {
         self.0.load_u64(offset).unwrap_or_default()
     }
 
+    fn copy_in(&self, source: &[u8], by: CopyBy) -> Result<(), Fault> {
+        self.0.copying_by(by).write(SLOT_HEADER, source).ok_or(Fault::Buffer)
+    }
+
+    fn copy_out(&self, copy: &mut [u8], by: CopyBy) -> Result<(), Fault> {
+        self.0.copying_by(by).read(SLOT_HEADER, copy).ok_or(Fault::Buffer)
+    }
+
     fn proof(&self) -> [u8; PROOF] {
         let mut proof = [0; PROOF];
         let _ = self.0.read(SLOT_PROOF, &mut proof);
@@ -106,11 +117,17 @@ impl<'a> Slot<'a> {
 }
 
 impl<'a, 'b, S: System> Sender<'a, 'b, S> {
-    /// A sender of these two frames, which must have the ring's size.
+    /// A sender of these two frames, which must have the ring's size. They are copied in `by` this way.
     ///
     /// # Errors
     /// If they have not, or the region is too small.
-    pub fn new(peer: &'b Peer<'a, S>, ring: Ring, sources: [&'b [u8]; 2], seed: u64) -> Result<Self, Fault> {
+    pub fn new(
+        peer: &'b Peer<'a, S>,
+        ring: Ring,
+        sources: [&'b [u8]; 2],
+        seed: u64,
+        by: CopyBy,
+    ) -> Result<Self, Fault> {
         if ring.slots == 0 || sources.iter().any(|source| source.len() != ring.frame_bytes) {
             return Err(Fault::Buffer);
         }
@@ -122,7 +139,7 @@ impl<'a, 'b, S: System> Sender<'a, 'b, S> {
             // An earlier session's words would be taken for this one's.
             Slot::of(peer, ring, frame)?.0.clear(0, 2 * LINE);
         }
-        Ok(Self { peer, ring, sources, seed, head: 0, tail: 0 })
+        Ok(Self { peer, ring, sources, seed, by, head: 0, tail: 0 })
     }
 
     /// The bytes of a frame: another source for each turn of the ring.
@@ -192,7 +209,7 @@ impl<'a, 'b, S: System> Sender<'a, 'b, S> {
             slot.0.evict(SLOT_HEADER, self.ring.frame_bytes);
         }
         let begin = peer.system.now_ns();
-        slot.0.write(SLOT_HEADER, source).ok_or(Fault::Buffer)?;
+        slot.copy_in(source, self.by)?;
         let copied = peer.system.now_ns();
         self.announce(frame, &slot)?;
         let announced = peer.system.now_ns();
@@ -227,7 +244,7 @@ impl<'a, 'b, S: System> Sender<'a, 'b, S> {
             if self.head < last && self.head - self.tail < self.ring.slots as u64 {
                 let frame = self.head + 1;
                 let slot = Slot::of(self.peer, self.ring, frame)?;
-                slot.0.write(SLOT_HEADER, self.source(frame)).ok_or(Fault::Buffer)?;
+                slot.copy_in(self.source(frame), self.by)?;
                 self.announce(frame, &slot)?;
                 continue;
             }
@@ -243,11 +260,48 @@ impl<'a, 'b, S: System> Sender<'a, 'b, S> {
     }
 }
 
-/// Takes so many frames, copies each into `copy`, which must have a frame's size, and proves it.
+/// The quicker way to copy frames into this ring; see [`way`](crate::way). It writes to the first slot: before the sides
+/// meet.
+///
+/// # Errors
+/// If the region is too small.
+pub fn way_in<S: System>(peer: &Peer<'_, S>, ring: Ring, frame: &[u8]) -> Result<CopyBy, Fault> {
+    let slot = Slot::of(peer, ring, 1)?;
+    Ok(way::quicker(ring.frame_bytes, peer.region.copied_by(), |by| {
+        if ring.cold {
+            evict_private(frame);
+            slot.0.evict(SLOT_HEADER, ring.frame_bytes);
+        }
+        way::timed(peer.system, || _ = slot.copy_in(frame, by))
+    }))
+}
+
+/// The quicker way to copy frames out of this ring. It reads whatever is in the first slot.
+///
+/// # Errors
+/// If the region is too small.
+pub fn way_out<S: System>(peer: &Peer<'_, S>, ring: Ring, copy: &mut [u8]) -> Result<CopyBy, Fault> {
+    let slot = Slot::of(peer, ring, 1)?;
+    Ok(way::quicker(ring.frame_bytes, peer.region.copied_by(), |by| {
+        if ring.cold {
+            evict_private(copy);
+        }
+        way::timed(peer.system, || _ = slot.copy_out(copy, by))
+    }))
+}
+
+/// Takes so many frames, copies each into `copy`, which must have a frame's size, and proves it. They are copied out `by`
+/// this way.
 ///
 /// # Errors
 /// As soon as the other side is late or wrong.
-pub fn answer<S: System>(peer: &Peer<'_, S>, ring: Ring, frames: u64, copy: &mut [u8]) -> Result<(), Fault> {
+pub fn answer<S: System>(
+    peer: &Peer<'_, S>,
+    ring: Ring,
+    frames: u64,
+    copy: &mut [u8],
+    by: CopyBy,
+) -> Result<(), Fault> {
     if copy.len() != ring.frame_bytes || ring.slots == 0 {
         return Err(Fault::Buffer);
     }
@@ -292,7 +346,7 @@ pub fn answer<S: System>(peer: &Peer<'_, S>, ring: Ring, frames: u64, copy: &mut
             _ => {}
         }
         let begin = peer.system.now_ns();
-        slot.0.read(SLOT_HEADER, copy).ok_or(Fault::Buffer)?;
+        slot.copy_out(copy, by)?;
         let copied = peer.system.now_ns();
         if peer.lie == Some(Lie::FlipBit) {
             let middle = copy.len() / 2;

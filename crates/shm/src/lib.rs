@@ -26,6 +26,7 @@ pub mod sha256;
 pub mod task;
 pub mod two_phase;
 pub mod wait;
+pub mod way;
 
 #[cfg(test)]
 mod tests;

@@ -40,6 +40,11 @@ impl<'m> Region<'m> {
         Self { copy_by, ..self }
     }
 
+    /// How it is copied.
+    pub fn copied_by(&self) -> CopyBy {
+        self.copy_by
+    }
+
     /// The same region on a mapping whose writes the processor may hold back (write-combining), or not.
     #[must_use]
     pub fn holding_back_writes(self, holds_back: bool) -> Self {

@@ -1,6 +1,7 @@
 //! A whole session of either side: meet, do the task, part.
 
 use crate::check::PROOF;
+use crate::copy::CopyBy;
 use crate::fault::Fault;
 use crate::frames::{self, FrameTimes, Sender};
 use crate::peer::Peer;
@@ -24,6 +25,8 @@ pub trait Listener {
     fn frame(&mut self, number: u32, times: FrameTimes);
     /// A stream of so many frames took so long.
     fn stream(&mut self, frames: u32, took_ns: u64);
+    /// Frames will be copied in by this way.
+    fn copies(&mut self, _by: CopyBy) {}
     /// The task's next part begins.
     fn part(&mut self, _name: &'static str) {}
 }
@@ -54,13 +57,25 @@ pub fn ask<S: System>(
     if peer.region.len() < needed {
         return Err(peer.too_small(needed));
     }
+    let by = if task.frames() > 0 {
+        // The frame that comes second: what a trial leaves in a slot must not be what is sent through it first.
+        frames::way_in(peer, task.ring, loan.sources[1])?
+    } else {
+        CopyBy::default()
+    };
     peer.open(task.digest(), loan.seed | 1)?;
-    let done = work(peer, task, loan, listener);
+    let done = work(peer, task, loan, by, listener);
     peer.close();
     done
 }
 
-fn work<S: System>(peer: &Peer<'_, S>, task: &Task, loan: Loan<'_>, listener: &mut impl Listener) -> Result<(), Fault> {
+fn work<S: System>(
+    peer: &Peer<'_, S>,
+    task: &Task,
+    loan: Loan<'_>,
+    by: CopyBy,
+    listener: &mut impl Listener,
+) -> Result<(), Fault> {
     if task.protocol == Protocol::TwoPhase {
         listener.part("messages");
         return two_phase::ask(peer, task.trips, loan.sources[0], |number, times| listener.message(number, times));
@@ -74,7 +89,8 @@ fn work<S: System>(peer: &Peer<'_, S>, task: &Task, loan: Loan<'_>, listener: &m
     if task.frames() == 0 {
         return Ok(());
     }
-    let mut sender = Sender::new(peer, task.ring, loan.sources, loan.seed)?;
+    listener.copies(by);
+    let mut sender = Sender::new(peer, task.ring, loan.sources, loan.seed, by)?;
     listener.part("frames");
     for number in 1..=task.single {
         listener.frame(number, sender.single()?);
@@ -101,6 +117,7 @@ pub fn answer<S: System>(
     if peer.region.len() < needed {
         return Err(peer.too_small(needed));
     }
+    let by = if task.frames() > 0 { frames::way_out(peer, task.ring, copy)? } else { CopyBy::default() };
     peer.join(task.digest())?;
     part("meeting");
     if task.protocol == Protocol::TwoPhase {
@@ -111,7 +128,7 @@ pub fn answer<S: System>(
     ping_pong::answer(peer, (task.trips, task.trains))?;
     part("trips");
     if task.frames() > 0 {
-        frames::answer(peer, task.ring, task.frames(), copy)?;
+        frames::answer(peer, task.ring, task.frames(), copy, by)?;
         part("frames");
     }
     Ok(())

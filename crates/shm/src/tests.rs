@@ -1,8 +1,9 @@
 //! Both sides against each other, against liars, and against a peer that writes at random.
 
 use crate::check::Check;
+use crate::copy::CopyBy;
 use crate::fault::{Fault, Step};
-use crate::frames::{FrameTimes, Ring, fill};
+use crate::frames::{self, FrameTimes, Ring, Sender, fill};
 use crate::lie::Lie;
 use crate::peer::Peer;
 use crate::ping_pong::PacedTimes;
@@ -119,12 +120,44 @@ fn task() -> Task {
 
 #[test]
 fn an_honest_session_is_heard_from_end_to_end() {
-    for (check, cold, slots) in [(Check::Fast, false, 3), (Check::Sha256, true, 1)] {
-        let ring = Ring { check, cold, slots, ..task().ring };
+    // The last with frames for which each side tries its ways of copying.
+    let small = task().ring.frame_bytes;
+    for (check, cold, slots, frame_bytes) in [
+        (Check::Fast, false, 3, small),
+        (Check::Sha256, true, 1, small),
+        (Check::Fast, true, 2, crate::way::LEAST_BYTES),
+    ] {
+        let ring = Ring { check, cold, slots, frame_bytes };
         let task = Task { ring, ..task() };
         let (asked, answered, heard) = run(&task, &task, None);
         assert_eq!((asked, answered), (Ok(()), Ok(())));
         assert_eq!(heard, Heard { trips: 3_000, trains: 5, frames: 7, streamed: 20, ..Heard::default() });
+    }
+}
+
+#[test]
+fn frames_are_proved_whatever_way_they_are_copied() {
+    let ring = Ring { frame_bytes: 70_001, ..task().ring };
+    for (way_in, way_out) in
+        [(CopyBy::Past, CopyBy::Past), (CopyBy::Past, CopyBy::Vectors), (CopyBy::Strings, CopyBy::Past)]
+    {
+        let memory = Memory::new(crate::layout::region_bytes(ring.frame_bytes, ring.slots).unwrap());
+        let system = Host(Instant::now());
+        let (mut one, mut two) = (vec![0; ring.frame_bytes], vec![0; ring.frame_bytes]);
+        fill(5, &mut one, &mut two);
+        thread::scope(|scope| {
+            let answering = scope.spawn(|| {
+                let peer = peer(memory.region(), &system, 2_000, None);
+                frames::answer(&peer, ring, 50, &mut vec![0; ring.frame_bytes], way_out)
+            });
+            let peer = peer(memory.region(), &system, 2_000, None);
+            let mut sender = Sender::new(&peer, ring, [&one, &two], 3, way_in).unwrap();
+            for _ in 0..20 {
+                sender.single().unwrap();
+            }
+            sender.stream(&mut [[0; 32]; 30]).unwrap();
+            assert_eq!(answering.join().unwrap(), Ok(()));
+        });
     }
 }
 

@@ -1,17 +1,13 @@
 //! How fast one thread copies memory, by the cache that holds what is copied.
 
 use super::caches::Caches;
-use super::trials::{Trials, Window};
+use super::copying::{BYTES_PER_TRIAL, Before, limit};
+use super::trials::Window;
 use super::{Found, pin, skip};
-use crate::clock::Clock;
 use crate::host::root::HostRoot;
 use crate::lab::Lab;
-use isodyne_core::calibration::LimitKind;
 use isodyne_core::unit::DisplayBytes;
-use std::hint::black_box;
 
-/// A trial copies about this much, so that two stamps around it cost nothing.
-const BYTES_PER_TRIAL: u64 = 1 << 20;
 /// Without a known cache, memory beyond this is taken to be in none.
 const BEYOND_CACHES: u64 = 64 << 20;
 /// No buffer is larger; a host with so large a cache is told that it may help.
@@ -33,20 +29,44 @@ pub(super) fn copies(lab: &Lab, window: Window) -> Found {
         beyond(caches, lab.host.fingerprint.memory_bytes),
     ];
     let measure = |((name, size), window): ((&&str, Result<Size, String>), Window)| match size {
-        Err(reason) => skip(name, reason),
+        Err(reason) => vec![skip(name, reason)],
         Ok(size) => {
-            let trials = pin::on(cpu, || copy(lab.clock, window, size.bytes));
             let method = format!(
-                "memcpy of the C library from a buffer of {} to another of that size, by one thread on processor {cpu}: {}; \
-                 bytes copied are counted once; a trial copies at least {}; afterwards the copy is compared",
+                "from a buffer of {} to another of that size, by one thread on processor {cpu}: {}; a trial copies at least {}",
                 DisplayBytes(size.bytes as f64),
                 size.words,
                 DisplayBytes(BYTES_PER_TRIAL as f64),
             );
-            Trials::limit(trials, name, LimitKind::Ceiling, method)
+            on(cpu, name, || limit(lab.clock, window, name, size.bytes, Before::AsLeft, &method))
         }
     };
-    NAMES.iter().zip(sizes).zip(windows).map(measure).collect()
+    NAMES.iter().zip(sizes).zip(windows).flat_map(measure).collect()
+}
+
+/// Copies of one frame of 4K video with 24 bits a pixel, as the benchmark `shm` makes them.
+pub(super) fn frames(lab: &Lab, window: Window) -> Found {
+    const FRAME_BYTES: u64 = 3840 * 2160 * 3;
+    const KINDS: [(&str, Before, &str); 2] = [
+        (
+            "memcpy_4k_frame_bytes_per_s",
+            Before::Read,
+            "whose source has just been read, the target as the copy before left it",
+        ),
+        ("memcpy_4k_frame_cold_bytes_per_s", Before::Evicted, "which was taken out of all caches, as its place was"),
+    ];
+    let Some(cpu) = pin::allowed().first().copied() else {
+        return KINDS.iter().map(|(name, ..)| skip(name, "the host does not tell its processors")).collect();
+    };
+    let windows: [Window; KINDS.len()] = window.split();
+    let measure = |((name, before, words), window): (&(&str, Before, &str), Window)| {
+        let method = format!("a frame of 3840 × 2160 × 3 B, {words}, by one thread on processor {cpu}");
+        on(cpu, name, || limit(lab.clock, window, name, FRAME_BYTES, *before, &method))
+    };
+    KINDS.iter().zip(windows).flat_map(measure).collect()
+}
+
+fn on(cpu: usize, name: &str, measure: impl FnOnce() -> Found + Send) -> Found {
+    pin::on(cpu, || Ok(measure())).unwrap_or_else(|reason: String| vec![skip(name, reason)])
 }
 
 /// How large each of the two buffers is, and why.
@@ -83,41 +103,6 @@ fn beyond(caches: Caches, memory_bytes: u64) -> Result<Size, String> {
         None => "the host does not tell its caches, which may hold a part of them".to_owned(),
     };
     Ok(Size { bytes, words })
-}
-
-/// Bytes copied in a second, trial by trial.
-fn copy(clock: Clock, window: Window, bytes: u64) -> Result<Trials, String> {
-    let length = usize::try_from(bytes).map_err(|_| "the buffer does not fit".to_owned())?;
-    let buffer = || {
-        let mut buffer: Vec<u8> = Vec::new();
-        buffer.try_reserve_exact(length).map_err(|_| format!("no memory for buffers of {length} B"))?;
-        Ok::<_, String>(buffer)
-    };
-    let mut source = buffer()?;
-    // Every page is written, so that none is the kernel's shared page of zeros.
-    let pattern: Vec<u8> = (0..65_521_usize).map(|index| (index.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
-    while source.len() < length {
-        source.extend_from_slice(&pattern[..pattern.len().min(length - source.len())]);
-    }
-    let mut target = buffer()?;
-    target.resize(length, 1);
-    let repetitions = (BYTES_PER_TRIAL / bytes).max(1);
-    let mut round = 0_u8;
-    let trials = window.trials(5, 20_000, || {
-        // A source that changes cannot be copied once for all.
-        round = round.wrapping_add(1);
-        source[0] = round;
-        let begin = clock.now();
-        for _ in 0..repetitions {
-            black_box(&mut target[..]).copy_from_slice(black_box(&source[..]));
-        }
-        let took = clock.now().ns_since(begin).max(1);
-        if black_box(&target[..])[0] != round {
-            return Err("the copy is not what was copied");
-        }
-        Ok((bytes * repetitions) as f64 * 1e9 / took as f64)
-    })?;
-    if source == target { Ok(trials) } else { Err("the copy is not what was copied".to_owned()) }
 }
 
 #[cfg(test)]

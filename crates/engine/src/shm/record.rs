@@ -2,6 +2,7 @@
 
 use super::{Distribution, Paced, process_cpu_ns, thread_cpu_ns};
 use crate::clock::Clock;
+use isodyne_shm::copy::CopyBy;
 use isodyne_shm::frames::FrameTimes;
 use isodyne_shm::ping_pong::PacedTimes;
 use isodyne_shm::session::Listener;
@@ -27,6 +28,8 @@ pub struct Record {
     pub frames: Frames,
     /// The stream: its frames and how long it took.
     pub stream: Option<(u32, u64)>,
+    /// How frames were copied in.
+    pub copied: Option<CopyBy>,
     /// Rings that did not wake this side.
     pub missed_rings: u32,
     /// Trips in front that are not counted.
@@ -67,6 +70,7 @@ impl Record {
             received: Distribution::new()?,
             frames: Frames::default(),
             stream: None,
+            copied: None,
             missed_rings: 0,
             warmup,
             begun_ns: None,
@@ -232,6 +236,10 @@ impl Listener for Record {
 
     fn stream(&mut self, frames: u32, took_ns: u64) {
         self.stream = Some((frames, took_ns));
+    }
+
+    fn copies(&mut self, by: CopyBy) {
+        self.copied = Some(by);
     }
 
     fn part(&mut self, name: &'static str) {

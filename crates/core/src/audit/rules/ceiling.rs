@@ -14,6 +14,9 @@ const MARGIN: f64 = 1.1;
 const BEYOND_CACHES_BYTES: f64 = 64.0 * 1_048_576.0;
 /// A frame of this size and its place may be within the first-level cache, or nearly so.
 const NEAREST_BYTES: u64 = 64 << 10;
+/// The size of frame that the calibration copies.
+const FRAME_4K_BYTES: u64 = 3840 * 2160 * 3;
+const FRAME_4K: &str = "memcpy_4k_frame_bytes_per_s";
 const HASH_WORDS: &[&str] = &["sha", "sha256", "hash", "hashed", "hashing", "verify", "verified", "digest"];
 
 /// A byte rate above what this host can copy, or a hash rate above what it can hash.
@@ -29,12 +32,16 @@ fn above(case: &Case<'_>, series: &Series<'_>) -> Option<Finding> {
         if is_sha { &["sha256_bytes_per_s"] } else { &[] }
     } else if let Some((bytes, is_cold)) = frame {
         match bytes {
-            _ if is_cold => &["memcpy_dram_bytes_per_s"],
+            _ if is_cold => &["memcpy_dram_bytes_per_s", "memcpy_4k_frame_cold_bytes_per_s"],
             // Whatever level may hold it: the auditor does not know how large this host's are.
             ..=NEAREST_BYTES => {
                 &["memcpy_l1_bytes_per_s", "memcpy_l2_bytes_per_s", "memcpy_l3_bytes_per_s", "memcpy_dram_bytes_per_s"]
             }
-            _ => &["memcpy_l2_bytes_per_s", "memcpy_l3_bytes_per_s", "memcpy_dram_bytes_per_s"],
+            // No larger frame is copied more quickly than one of the size that was measured, in the same way.
+            FRAME_4K_BYTES.. if case.limit(FRAME_4K, LimitKind::Ceiling).is_some() => {
+                &[FRAME_4K, "memcpy_l3_bytes_per_s", "memcpy_dram_bytes_per_s"]
+            }
+            _ => &["memcpy_l2_bytes_per_s", "memcpy_l3_bytes_per_s", "memcpy_dram_bytes_per_s", FRAME_4K],
         }
     } else if has_word(series.metric, HASH_WORDS) {
         &["sha256_bytes_per_s"]
@@ -154,8 +161,29 @@ mod tests {
         assert_eq!(said("copy_in_bytes_per_s", 50e9, 4096, ("cache", "hot")), None);
         assert_eq!(said("copy_in_bytes_per_s", 50e9, 1 << 20, ("cache", "hot")), Some(Weight::Void));
         assert_eq!(said("copy_in_bytes_per_s", 6e9, 4096, ("cache", "cold")), Some(Weight::Void));
+        assert_eq!(said("copy_in_bytes_per_s", 21e9, FRAME_4K_BYTES, ("cache", "hot")), None);
         assert_eq!(said("check_bytes_per_s", 30e9, 1 << 20, ("check", "fast")), None);
         assert_eq!(said("check_bytes_per_s", 2e9, 1 << 20, ("check", "sha256")), Some(Weight::Void));
+    }
+
+    #[test]
+    fn a_frame_of_the_size_that_was_measured_is_held_against_that() {
+        let said = |value: f64, frame: u64, cache: &str| {
+            let mut made = rates("other_bytes_per_s", &[]);
+            made.limit(FRAME_4K, LimitKind::Ceiling, 12e9);
+            made.limit("memcpy_4k_frame_cold_bytes_per_s", LimitKind::Ceiling, 9e9);
+            let factors = [("frame", FactorValue::Bytes(frame)), ("cache", FactorValue::Text(cache.into()))];
+            let cell = made.cell_with(crate::cell::BackendName::Process, &factors);
+            made.record.cells.last_mut().unwrap().benchmark = BenchmarkName::Shm;
+            made.samples(&cell, "copy_in_bytes_per_s", &[value]);
+            made.says("beyond-ceiling")
+        };
+        // The second-level cache is quicker, and holds no such frame.
+        assert_eq!(said(13e9, FRAME_4K_BYTES, "hot"), None);
+        assert_eq!(said(14e9, FRAME_4K_BYTES, "hot"), Some(Weight::Void));
+        assert_eq!(said(14e9, FRAME_4K_BYTES - 1, "hot"), None);
+        assert_eq!(said(9.5e9, FRAME_4K_BYTES, "cold"), None);
+        assert_eq!(said(10e9, FRAME_4K_BYTES, "cold"), Some(Weight::Void));
     }
 
     #[test]

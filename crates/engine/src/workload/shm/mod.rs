@@ -181,6 +181,7 @@ impl Session<'_> {
             let check = self.options.task.ring.check.name();
             attempt.proofs.push(format!("{frames} frames whose every byte the other side proved ({check})"));
         }
+        attempt.proofs.extend(record.copied.map(|by| format!("frames were copied in {}", by.words())));
         attempt.proofs.push(format!("the memory inside is mapped {}", said.mapping));
         if let Some((one, other)) = pair {
             attempt.proofs.push(format!("asked on processor {one}, answered on processor {other}"));
