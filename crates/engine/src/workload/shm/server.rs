@@ -21,7 +21,8 @@ pub(super) struct Said {
     pub trips: Option<(u64, u64)>,
     /// Rings that did not wake it.
     pub missed_rings: Option<u32>,
-    done: bool,
+    /// Whether it has said that it is done.
+    pub done: bool,
 }
 
 /// Starts it. It waits for its memory, and then for the session.
