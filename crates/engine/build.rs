@@ -33,7 +33,8 @@ fn main() -> ExitCode {
 
 fn build() -> Result<(), Box<dyn Error>> {
     let workspace = variable("CARGO_MANIFEST_DIR")?.join("../..").canonicalize()?;
-    let parts = ["proto", "shm", "subject"].map(|part| [format!("crates/{part}/src"), format!("crates/{part}/Cargo.toml")]);
+    let parts =
+        ["proto", "shm", "subject"].map(|part| [format!("crates/{part}/src"), format!("crates/{part}/Cargo.toml")]);
     let others = ["crates/agent", "Cargo.toml", "Cargo.lock"].map(str::to_owned);
     for input in parts.as_flattened().iter().chain(&others) {
         println!("cargo::rerun-if-changed={}", workspace.join(input).display());

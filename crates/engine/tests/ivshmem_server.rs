@@ -265,6 +265,36 @@ fn a_server_that_does_not_keep_to_the_protocol_is_named() {
     assert!(mapped.unwrap_err().to_string().contains("map the server's memory"));
 }
 
+#[test]
+fn memory_that_a_strange_server_cuts_is_no_end_of_this_program() {
+    use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+    let (client, server) = UnixStream::pair().unwrap();
+    let memory = memfd_create("strange", MemfdFlags::CLOEXEC).unwrap();
+    ftruncate(&memory, SIZE).unwrap();
+    let null = std::fs::File::open("/dev/null").unwrap();
+    for (value, descriptor) in [(0, None), (0, None), (-1, Some(memory.as_fd())), (0, Some(null.as_fd()))] {
+        let value: i64 = value;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let descriptors: Vec<_> = descriptor.into_iter().collect();
+        if !descriptors.is_empty() {
+            assert!(ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)));
+        }
+        sendmsg(&server, &[IoSlice::new(&value.to_le_bytes())], &mut ancillary, SendFlags::empty()).unwrap();
+    }
+    let host = Client::greeted(client.into(), 1, Clock.after(PATIENCE)).unwrap();
+    let mapped = host.map().unwrap();
+    assert!(!host.is_sealed() && mapped.can_be_cut());
+    assert!(!SealedMemory::new(SIZE).unwrap().map().unwrap().can_be_cut());
+    let last = mapped.base().as_ptr().wrapping_add(SIZE as usize - 1);
+    // SAFETY: the last byte of the mapping, which nobody else has.
+    let at_last = || unsafe { last.read_volatile() };
+    rustix::io::pwrite(&memory, &[7], SIZE - 1).unwrap();
+    assert_eq!(at_last(), 7);
+    ftruncate(&memory, 4096).unwrap();
+    assert_eq!(at_last(), 0);
+}
+
 struct Machine(Child);
 
 impl Drop for Machine {

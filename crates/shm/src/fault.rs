@@ -37,6 +37,8 @@ pub enum Fault {
     TimedOut(Step),
     /// The system refused to ring or to sleep, with its error number.
     Bell(u32),
+    /// The memory is gone.
+    Gone,
     /// The region is too small for what the sides were told.
     Region {
         /// Bytes that it takes.
@@ -94,6 +96,7 @@ impl Fault {
         match error {
             WaitError::TimedOut => Self::TimedOut(step),
             WaitError::Bell(number) => Self::Bell(number),
+            WaitError::Gone => Self::Gone,
         }
     }
 }
@@ -103,6 +106,9 @@ impl fmt::Display for Fault {
         match self {
             Self::TimedOut(step) => write!(f, "waited in vain for {step}"),
             Self::Bell(number) => write!(f, "the system refused to ring or to sleep: error number {number}"),
+            Self::Gone => f.write_str(
+                "the shared memory is gone: its file was cut short, or the host had no room for a page of it",
+            ),
             Self::Region { needed, found } => {
                 write!(f, "the shared memory has {found} B, and the task takes {needed} B: make it larger")
             }

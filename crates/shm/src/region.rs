@@ -70,6 +70,11 @@ impl<'m> Region<'m> {
         self.length
     }
 
+    /// Where it is mapped.
+    pub fn address(&self) -> usize {
+        self.base.addr().get()
+    }
+
     /// Whether it has no bytes.
     pub fn is_empty(&self) -> bool {
         self.length == 0

@@ -12,6 +12,10 @@ pub trait System {
     fn sleep_ns(&self, time_ns: u64);
     /// Hears that a sleeper was not woken, although what it waited for was there: a ring was lost, or is very late.
     fn missed_ring(&self) {}
+    /// Whether the memory is gone, so that nothing can come through it any more.
+    fn has_lost_memory(&self) -> bool {
+        false
+    }
 }
 
 /// How a sleep ended.
@@ -68,6 +72,8 @@ pub enum WaitError {
     TimedOut,
     /// The bell failed, with the system's error number.
     Bell(u32),
+    /// The memory is gone.
+    Gone,
 }
 
 /// How long a side waits.
@@ -158,6 +164,9 @@ impl Waiting<'_> {
                         }
                     }
                 }
+            }
+            if system.has_lost_memory() {
+                return Err(WaitError::Gone);
             }
             let now = system.now_ns();
             if now >= *end.get_or_insert_with(|| limits.end(now)) {

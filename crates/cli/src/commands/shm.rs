@@ -45,11 +45,11 @@ fn peer(options: &ShmPeerOptions, output: &Output) -> Result<Exit, Trouble> {
         let warmup = warmup(options);
         let asked =
             Asked { task, waiting, processor: options.cpu, warmup, pace: None, monitor: None, deadline, patience };
-        let record = ask(region, &bells, &asked).map_err(failed)?;
+        let record = ask(region, &bells, &asked).map_err(|failure| failed(failure, &line.memory))?;
         return show(options, &task, &record, output);
     }
     let answered = Answered { task, waiting, processor: options.cpu, deadline, patience, lie: options.lie };
-    let parts = answer(region, &bells, &answered).map_err(failed)?;
+    let parts = answer(region, &bells, &answered).map_err(|failure| failed(failure, &line.memory))?;
     let cpu_ns = |name: &str| parts.iter().find(|(part, _)| *part == name).map(|(_, cpu_ns)| *cpu_ns);
     let trips_cpu = cpu_ns("trips").or(cpu_ns("messages"));
     let mut metrics = BTreeMap::new();
@@ -153,7 +153,10 @@ impl Line {
     }
 }
 
-fn failed(failure: Failure) -> Trouble {
+fn failed(failure: Failure, memory: &Memory) -> Trouble {
+    if memory.is_cut() {
+        return Trouble::new(Exit::CellsFailed, failure, "take --socket, which hands over memory that nobody can cut");
+    }
     let hint = "both sides take the same task and the same way to wait; --timeout and --patience bound the waiting";
     Trouble::new(Exit::CellsFailed, failure, hint)
 }

@@ -34,6 +34,11 @@ impl SharedMemory {
         region.expect("a mapping begins at a page")
     }
 
+    /// Whether who serves it can cut it short.
+    pub fn can_be_cut(&self) -> bool {
+        self.memory.can_be_cut()
+    }
+
     /// The host's number among the peers; `None` without interrupts.
     pub fn host_id(&self) -> Option<u16> {
         self.peer.as_ref().map(|peer| peer.lock().unwrap_or_else(PoisonError::into_inner).id())

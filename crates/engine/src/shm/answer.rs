@@ -1,6 +1,6 @@
 //! The answering side of a session on this host, for `isodyne shm peer`.
 
-use super::ask::failure;
+use super::ask::{failure, whole};
 use super::{Bells, HostSystem, WaitingMode, thread_cpu_ns};
 use crate::calibrate::pin::stay_on;
 use isodyne_core::failure::{Failure, FailureClass};
@@ -41,7 +41,7 @@ pub fn answer(region: Region<'_>, bells: &Bells<'_>, answered: &Answered) -> Res
     }
     let waiting = bells.waiting(answered.waiting).map_err(launch)?;
     let limits = Limits { deadline_ns: answered.deadline.0, patience_ns: answered.patience.as_nanos() as u64 };
-    let system = HostSystem::default();
+    let system = HostSystem::under(region);
     let peer = Peer { region, system: &system, waiting, limits, lie: answered.lie };
     let length = answered.task.copy_bytes();
     let mut copy: Vec<u8> = Vec::new();
@@ -49,11 +49,11 @@ pub fn answer(region: Region<'_>, bells: &Bells<'_>, answered: &Answered) -> Res
     // Every page is written, so that the first copy finds it.
     copy.resize(length, 1);
     let (mut parts, mut before) = (Vec::new(), thread_cpu_ns());
-    session::answer(&peer, &answered.task, &mut copy, |part| {
+    let done = session::answer(&peer, &answered.task, &mut copy, |part| {
         let now = thread_cpu_ns();
         parts.push((part, now.saturating_sub(before)));
         before = now;
-    })
-    .map_err(|fault| failure(&fault))?;
+    });
+    whole(&system, done).map_err(|fault| failure(&fault))?;
     Ok(parts)
 }

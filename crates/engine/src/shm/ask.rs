@@ -10,7 +10,7 @@ use isodyne_shm::peer::Peer;
 use isodyne_shm::region::Region;
 use isodyne_shm::session::{self, Loan};
 use isodyne_shm::task::{Protocol, Task};
-use isodyne_shm::wait::Limits;
+use isodyne_shm::wait::{Limits, System};
 use rustix::thread::set_current_timer_slack;
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -61,7 +61,7 @@ fn session(region: Region<'_>, bells: &Bells<'_>, asked: &Asked) -> Result<Recor
     let Asked { task, .. } = asked;
     let waiting = bells.waiting(asked.waiting).map_err(|error| launch(&error))?;
     let limits = Limits { deadline_ns: asked.deadline.0, patience_ns: asked.patience.as_nanos() as u64 };
-    let system = HostSystem::default();
+    let system = HostSystem::under(region);
     let peer = Peer { region, system: &system, waiting, limits, lie: None };
     let length = task.copy_bytes();
     let (mut one, mut two) = (buffer(length)?, buffer(length)?);
@@ -77,7 +77,8 @@ fn session(region: Region<'_>, bells: &Bells<'_>, asked: &Asked) -> Result<Recor
         let _ = set_current_timer_slack(NonZeroU64::new(1));
     }
     let loan = Loan { sources: [&one, &two], proofs: &mut proofs, seed: fastrand::u64(..), pace_ns };
-    session::ask(&peer, task, loan, &mut record).map_err(|fault| failure(&fault))?;
+    let done = session::ask(&peer, task, loan, &mut record);
+    whole(&system, done).map_err(|fault| failure(&fault))?;
     record.finish();
     record.missed_rings = system.missed_rings();
     Ok(record)
@@ -90,6 +91,13 @@ fn buffer(length: usize) -> Result<Vec<u8>, Failure> {
         .map_err(|_| Failure::new(FailureClass::Launch, format!("no memory for a frame of {length} B")))?;
     buffer.resize(length, 0);
     Ok(buffer)
+}
+
+/// What came of a session: nothing, if its memory is gone, whatever was taken for its end.
+pub(super) fn whole(system: &HostSystem, done: Result<(), Fault>) -> Result<(), Fault> {
+    const BAD_ADDRESS: u32 = libc::EFAULT.unsigned_abs();
+    // The kernel itself looks at a futex, and is not ended by a page that is not there.
+    if system.has_lost_memory() || done == Err(Fault::Bell(BAD_ADDRESS)) { Err(Fault::Gone) } else { done }
 }
 
 /// A fault as a sample's failure.

@@ -1,5 +1,6 @@
 //! Shared memory of this host: a memfd, or a file on tmpfs.
 
+use super::guard::{self, Guarded};
 use crate::clock::Clock;
 use crate::wait::Changes;
 use isodyne_core::unit::HostInstant;
@@ -25,6 +26,8 @@ pub struct Memory {
     file: File,
     base: *mut c_void,
     length: usize,
+    /// Where the file could be cut short.
+    guard: Option<Guarded>,
 }
 
 // SAFETY: the mapping is reached through regions only, which are for any thread.
@@ -121,7 +124,20 @@ impl Memory {
                 0,
             )
         }?;
-        Ok(Self { file, base, length })
+        let mut memory = Self { file, base, length, guard: None };
+        // SAFETY: the mapping is this value's own, which is reached through regions only.
+        memory.guard = unsafe { Guarded::over(&memory.file, base, length) }?;
+        Ok(memory)
+    }
+
+    /// Whether another program can cut it short.
+    pub fn can_be_cut(&self) -> bool {
+        self.guard.is_some()
+    }
+
+    /// Whether a page of it was found missing: all of it is zeros of this program's own since.
+    pub fn is_cut(&self) -> bool {
+        guard::is_cut(self.base.addr())
     }
 
     /// The memory, as long as it is mapped.
@@ -142,6 +158,7 @@ impl AsFd for Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        drop(self.guard.take());
         // SAFETY: the mapping is ours, and no region outlives `self`.
         let _ = unsafe { munmap(self.base, self.length) };
     }

@@ -4,6 +4,7 @@ mod answer;
 mod ask;
 mod bells;
 mod distribution;
+pub(crate) mod guard;
 mod handover;
 mod memory;
 mod paced;
@@ -19,6 +20,7 @@ pub use paced::Paced;
 pub use record::{Frames, Record};
 
 use crate::clock::Clock;
+use isodyne_shm::region::Region;
 use isodyne_shm::wait::{System, Waiting};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -88,13 +90,20 @@ impl WaitingMode {
 }
 
 /// This host under a session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HostSystem {
     clock: Clock,
     missed: AtomicU32,
+    /// Where the session's memory is mapped.
+    memory: usize,
 }
 
 impl HostSystem {
+    /// Under a session through this memory.
+    pub fn under(region: Region<'_>) -> Self {
+        Self { clock: Clock, missed: AtomicU32::new(0), memory: region.address() }
+    }
+
     /// Rings that did not wake a sleeper.
     pub fn missed_rings(&self) -> u32 {
         self.missed.load(Ordering::Relaxed)
@@ -108,6 +117,10 @@ impl System for HostSystem {
 
     fn missed_ring(&self) {
         self.missed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn has_lost_memory(&self) -> bool {
+        guard::is_cut(self.memory)
     }
 
     fn yield_now(&self) {

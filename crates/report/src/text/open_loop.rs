@@ -15,7 +15,8 @@ pub(super) fn open_loop_lines(cells: &[&ShownCell<'_>], step: Option<u64>, style
     if shown.is_empty() {
         return Vec::new();
     }
-    let median = |cell: &ShownCell<'_>, name: &str| cell.summary.metrics.get(name).map(|metric: &MetricSummary| metric.p50);
+    let median =
+        |cell: &ShownCell<'_>, name: &str| cell.summary.metrics.get(name).map(|metric: &MetricSummary| metric.p50);
     let rows: Vec<Vec<String>> = shown
         .iter()
         .map(|cell| {

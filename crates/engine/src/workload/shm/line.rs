@@ -110,6 +110,14 @@ impl<'a> Line<'a> {
         })
     }
 
+    /// Whether another program can cut the memory short.
+    pub(super) fn can_be_cut(&self) -> bool {
+        match &self.kind {
+            LineKind::Own { memory, .. } => memory.can_be_cut(),
+            LineKind::Device(device) => device.can_be_cut(),
+        }
+    }
+
     /// The memory.
     pub(super) fn region(&self) -> Result<Region<'_>, Failure> {
         match &self.kind {

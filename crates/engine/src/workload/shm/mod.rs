@@ -79,10 +79,14 @@ impl Session<'_> {
         for (number, pair) in pairs.iter().enumerate() {
             // Frames on the first pair only: the others are there for their round trips.
             let task = if number == 0 { options.task } else { Task { single: 0, stream: 0, ..options.task } };
-            let (record, said) = self.session(sandbox, options, task, *pair)?;
+            let (record, said, can_be_cut) = self.session(sandbox, options, task, *pair)?;
             if number == 0 {
                 record.metrics(task.ring.frame_bytes, &mut attempt.metrics);
                 self.add(&record, &said, on_host.then_some(*pair).flatten(), attempt);
+                if can_be_cut {
+                    // A fault of the session if it happens; else it is good to know that it could have.
+                    attempt.proofs.push("the memory is not sealed, and was whole to the end".to_owned());
+                }
                 log = record.log();
             }
             if let (true, Some((one, other))) = (pairs.len() > 1, pair) {
@@ -93,12 +97,12 @@ impl Session<'_> {
         }
         let first = pairs.first().copied().flatten();
         if let Some(open) = options.of_open_loop() {
-            let (record, said) = self.session(sandbox, &open, open.task, first)?;
+            let (record, said, _) = self.session(sandbox, &open, open.task, first)?;
             open_loop::add(&record, &said, attempt);
             log += &record.log();
         }
         if let Some(beside) = options.of_beside() {
-            let (record, _) = self.session(sandbox, &beside, beside.task, first)?;
+            let (record, ..) = self.session(sandbox, &beside, beside.task, first)?;
             record.trips.metrics("two_phase_round_trip", &mut attempt.metrics);
             record.trips.log("two_phase_round_trip", &mut log);
         }
@@ -107,14 +111,14 @@ impl Session<'_> {
             .map_err(|error| Failure::new(FailureClass::Enospc, format!("failed to write {}: {error}", path.display())))
     }
 
-    /// One session on one pair of processors.
+    /// One session on one pair of processors, and whether another program could have cut its memory short.
     fn session(
         &self,
         sandbox: &mut dyn Sandbox,
         options: &ShmOptions,
         task: Task,
         pair: Option<(usize, usize)>,
-    ) -> Result<(Record, Said), Failure> {
+    ) -> Result<(Record, Said, bool), Failure> {
         let lab = self.lab;
         let deadline = lab.clock.after(options.timeout);
         let (device, monitor) = (sandbox.shared_memory(), sandbox.monitor());
@@ -145,7 +149,7 @@ impl Session<'_> {
         // Also after a failure: what the other side says of its end is evidence.
         let ended = server::end(sandbox.agent(), lab.clock, asked.is_ok());
         match (asked, ended) {
-            (Ok(record), Ok(said)) => Ok((record, said)),
+            (Ok(record), Ok(said)) => Ok((record, said, line.can_be_cut())),
             (Ok(_), Err(failure)) => Err(failure),
             // Our own finding stands; the other side's words explain it.
             (Err(failure), Ok(_)) => Err(failure),

@@ -5,9 +5,10 @@ use super::memory::MappedMemory;
 use super::message;
 use super::protocol::{Notice, Protocol, ProtocolError};
 use crate::clock::Clock;
+use crate::shm::guard::is_sealed;
 use crate::wait::readable;
 use isodyne_core::unit::HostInstant;
-use rustix::fs::{SealFlags, fcntl_get_seals, fstat};
+use rustix::fs::fstat;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use std::collections::BTreeMap;
@@ -131,10 +132,10 @@ impl Client {
         MappedMemory::new(memory, size).map_err(refused)
     }
 
-    /// Whether nobody can cut the memory short, which would kill this process at its next access.
+    /// Whether nobody can cut the memory short. Where somebody can, its mapping is guarded: see
+    /// [`MappedMemory::can_be_cut`].
     pub fn is_sealed(&self) -> bool {
-        let seals = self.memory.as_ref().map(fcntl_get_seals);
-        seals.is_some_and(|seals| seals.is_ok_and(|seals| seals.contains(SealFlags::SHRINK)))
+        self.memory.as_ref().is_some_and(is_sealed)
     }
 
     /// Reads what the server has sent meanwhile, without waiting.

@@ -1,6 +1,7 @@
 //! The shared memory itself: an anonymous file that nobody can resize, and the host's mapping of it.
 
 use super::is_size;
+use crate::shm::guard::Guarded;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::fs::File;
@@ -66,6 +67,8 @@ impl AsFd for SealedMemory {
 pub struct MappedMemory {
     base: NonNull<u8>,
     size_bytes: usize,
+    /// Where the file could be cut short.
+    guard: Option<Guarded>,
 }
 
 // SAFETY: it is an address and a length; what is done with the memory is its users' to make sound.
@@ -90,7 +93,15 @@ impl MappedMemory {
             mmap(std::ptr::null_mut(), length, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file, 0)
         }?;
         let base = NonNull::new(base.cast()).ok_or_else(|| io::Error::other("the kernel mapped nothing"))?;
-        Ok(Self { base, size_bytes: length })
+        let mut mapped = Self { base, size_bytes: length, guard: None };
+        // SAFETY: the mapping is this value's own; its users expect others to write to it at any time.
+        mapped.guard = unsafe { Guarded::over(file, base.as_ptr().cast(), length) }?;
+        Ok(mapped)
+    }
+
+    /// Whether another program can cut it short. Whoever finds a page missing finds zeros from then on, in all of it.
+    pub fn can_be_cut(&self) -> bool {
+        self.guard.is_some()
     }
 
     /// Maps a whole file, which another program shares.
@@ -117,6 +128,7 @@ impl MappedMemory {
 
 impl Drop for MappedMemory {
     fn drop(&mut self) {
+        drop(self.guard.take());
         // SAFETY: the mapping is this value's own, and whoever uses it holds this value.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.size_bytes) };
     }
