@@ -116,9 +116,3 @@ impl System for HostSystem {
         std::thread::sleep(Duration::from_nanos(time_ns));
     }
 }
-
-/// Processor time of the calling thread.
-fn thread_cpu_ns() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    (time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64)
-}

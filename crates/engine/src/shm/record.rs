@@ -1,7 +1,7 @@
 //! What the asking side hears of a session.
 
-use super::{Distribution, thread_cpu_ns};
-use crate::clock::Clock;
+use super::Distribution;
+use crate::clock::{Clock, thread_cpu_ns};
 use isodyne_shm::frames::FrameTimes;
 use isodyne_shm::session::Listener;
 use isodyne_shm::two_phase::MessageTimes;
