@@ -27,3 +27,9 @@ impl Clock {
         Duration::from_nanos(deadline.ns_since(self.now()))
     }
 }
+
+/// Processor time of the calling thread, in nanoseconds.
+pub(crate) fn thread_cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    (time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64)
+}

@@ -15,6 +15,7 @@ pub mod host;
 pub mod http;
 pub mod image;
 pub mod lab;
+pub mod monitor;
 pub mod network;
 pub mod ownership;
 pub mod schedule;

@@ -4,7 +4,7 @@ use crate::backend::vmm::diagnose;
 use crate::host::accounting::text as process;
 use crate::host::contamination::text as counters;
 use crate::host::mounts::Mount;
-use crate::host::{CgroupLayout, processor};
+use crate::host::{CgroupLayout, cgroup, pressure, processor};
 use crate::image::{modules, package};
 use std::path::Path;
 
@@ -18,11 +18,13 @@ pub fn texts(bytes: &[u8]) {
     let layout = CgroupLayout::parse(first, second, &|path| path.to_owned());
     let _ = (layout.is_v2(), layout.v1_hierarchies(&["memory"]).len(), layout.hierarchies().len());
     let _ = (processor::Processor::parse(first), processor::count_in_list(first));
-    if let Some(stat) = process::Stat::parse(first) {
-        assert!(first.contains(&format!("({})", stat.name)));
+    if let Some(stat) = process::Stat::parse(bytes) {
+        assert!(stat.name.len() + 2 <= bytes.len());
     }
-    let _ = (process::kib(first, "Pss"), process::schedstat(first));
-    let _ = (counters::cpu_ticks(first), counters::pressure_some_us(first), counters::counter(first, "nr_throttled"));
+    let _ =
+        (process::Io::parse(bytes), process::resident_pages(bytes), process::shares(first), process::schedstat(first));
+    let _ = (cgroup::io_of_v1(first), cgroup::io_of_v2(first), pressure::some_us(first));
+    let _ = (counters::cpu_ticks(first), counters::counter(first, "nr_throttled"), counters::tasks_and_newest(first));
     assert!(counters::load_1min(first).is_none_or(f64::is_finite));
     let _ = (diagnose::read_console(first), diagnose::last_words(first));
     if let Some(record) = package::parse_record(first) {

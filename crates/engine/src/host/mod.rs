@@ -9,7 +9,9 @@ pub mod contamination;
 pub mod fingerprint;
 pub mod hypervisor;
 pub mod kvm;
+pub(crate) mod live;
 pub mod mounts;
+pub mod pressure;
 pub mod processor;
 pub mod root;
 pub mod signals;
@@ -78,6 +80,13 @@ pub(crate) fn tick_ns() -> u64 {
     // SAFETY: sysconf touches no memory of ours.
     let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
     1_000_000_000 / u64::try_from(per_second).unwrap_or(100).max(1)
+}
+
+/// The size of a page of memory, in bytes.
+pub(crate) fn page_bytes() -> u64 {
+    // SAFETY: sysconf touches no memory of ours.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(bytes).unwrap_or(4096)
 }
 
 /// Whether this program runs in a container: in a process namespace that is not the host's, or where an engine has left

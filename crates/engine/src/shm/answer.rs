@@ -1,8 +1,9 @@
 //! The answering side of a session on this host, for `isodyne shm peer`.
 
 use super::ask::{failure, whole};
-use super::{Bells, HostSystem, WaitingMode, thread_cpu_ns};
+use super::{Bells, HostSystem, WaitingMode};
 use crate::calibrate::pin::stay_on;
+use crate::clock::thread_cpu_ns;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
 use isodyne_shm::lie::Lie;

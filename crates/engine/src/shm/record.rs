@@ -1,7 +1,7 @@
 //! What the asking side hears of a session.
 
-use super::{Distribution, Paced, process_cpu_ns, thread_cpu_ns};
-use crate::clock::Clock;
+use super::{Distribution, Paced, process_cpu_ns};
+use crate::clock::{Clock, thread_cpu_ns};
 use isodyne_shm::copy::CopyBy;
 use isodyne_shm::frames::FrameTimes;
 use isodyne_shm::ping_pong::PacedTimes;

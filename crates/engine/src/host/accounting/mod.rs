@@ -2,13 +2,16 @@
 //!
 //! A process can vanish between any two of these readings. What has vanished is not counted and is no error.
 
+mod cpu_clock;
+mod descend;
 mod guest;
 pub(crate) mod text;
 
+pub(crate) use cpu_clock::CpuClock;
+pub use descend::descendants;
 pub use guest::{GuestMapping, GuestMemory, guest_memory};
 
 use super::root::HostRoot;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// What one process uses, and has used at most. What the host does not tell (to this user) is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,22 +76,24 @@ pub fn process(pid: u32) -> Option<ProcessUsage> {
 }
 
 fn process_under(root: &HostRoot, pid: u32) -> Option<ProcessUsage> {
-    let stat = text::Stat::parse(&root.read_at_most(format!("/proc/{pid}/stat"), 4096)?)?;
+    let stat = root.read_at_most(format!("/proc/{pid}/stat"), 4096)?;
+    let stat = text::Stat::parse(stat.as_bytes())?;
     let status = root.read_at_most(format!("/proc/{pid}/status"), 64 << 10).unwrap_or_default();
     let rollup = root.read_at_most(format!("/proc/{pid}/smaps_rollup"), 64 << 10).unwrap_or_default();
     let tick = super::tick_ns();
+    let (pss_bytes, private_bytes) = text::shares(&rollup);
     Some(ProcessUsage {
         pid,
         parent: stat.parent,
         threads: stat.threads,
         peak_rss_bytes: text::kib(&status, "VmHWM"),
         rss_bytes: text::kib(&rollup, "Rss").or_else(|| text::kib(&status, "VmRSS")),
-        pss_bytes: text::kib(&rollup, "Pss"),
-        private_bytes: text::kib(&rollup, "Private_Clean").zip(text::kib(&rollup, "Private_Dirty")).map(|(a, b)| a + b),
+        pss_bytes,
+        private_bytes,
         user_ns: stat.user_ticks.saturating_mul(tick),
         system_ns: stat.system_ticks.saturating_mul(tick),
-        cpu_ns: if root.is_real() { cpu_clock_ns(pid) } else { None },
-        name: stat.name,
+        cpu_ns: if root.is_real() { CpuClock::of(pid).and_then(CpuClock::now_ns) } else { None },
+        name: String::from_utf8_lossy(stat.name).into_owned(),
     })
 }
 
@@ -111,30 +116,6 @@ fn threads_under(root: &HostRoot, pid: u32) -> Vec<ThreadUsage> {
         Some(ThreadUsage { tid, name, cpu_ns, waited_ns })
     })
     .collect()
-}
-
-/// The given processes and all their descendants, sorted. A child whose parent has ended belongs to somebody else and
-/// is not found this way; a cgroup finds it.
-pub fn descendants(pids: &[u32]) -> Vec<u32> {
-    descendants_under(&HostRoot::default(), pids)
-}
-
-fn descendants_under(root: &HostRoot, pids: &[u32]) -> Vec<u32> {
-    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for pid in root.names("/proc").into_iter().filter_map(|name| name.parse::<u32>().ok()) {
-        let stat = root.read_at_most(format!("/proc/{pid}/stat"), 4096);
-        if let Some(stat) = stat.and_then(|text| text::Stat::parse(&text)) {
-            children.entry(stat.parent).or_default().push(pid);
-        }
-    }
-    let mut found: BTreeSet<u32> = BTreeSet::new();
-    let mut left: Vec<u32> = pids.to_vec();
-    while let Some(pid) = left.pop() {
-        if found.insert(pid) {
-            left.extend(children.get(&pid).into_iter().flatten());
-        }
-    }
-    found.into_iter().filter(|pid| root.path(format!("/proc/{pid}")).exists()).collect()
 }
 
 /// Adds up what the given processes use. Descendants are not looked for: see [`descendants`].
@@ -163,22 +144,6 @@ fn sum(usages: impl Iterator<Item = ProcessUsage>) -> TreeUsage {
     }
     // The sum over nothing is not zero use: nothing was seen.
     if total.processes == 0 { TreeUsage::default() } else { total }
-}
-
-/// The process's own CPU clock, which counts ended threads too and is exact where texts count ticks.
-fn cpu_clock_ns(pid: u32) -> Option<u64> {
-    let pid = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0)?;
-    let mut clock: libc::clockid_t = 0;
-    // SAFETY: the pointer is to a live, writable local.
-    if unsafe { libc::clock_getcpuclockid(pid, &raw mut clock) } != 0 {
-        return None;
-    }
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a live, writable local.
-    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
-        return None;
-    }
-    u64::try_from(time.tv_sec).ok()?.checked_mul(1_000_000_000)?.checked_add(u64::try_from(time.tv_nsec).ok()?)
 }
 
 #[cfg(test)]
@@ -221,17 +186,6 @@ mod tests {
     }
 
     #[test]
-    fn descendants_are_found_through_parents() {
-        let directory = tempfile::tempdir().unwrap();
-        for (pid, parent) in [(10, 1), (11, 10), (12, 11), (13, 1), (14, 12)] {
-            write(directory.path(), &format!("{pid}/stat"), &stat(pid, parent));
-        }
-        let root = HostRoot::under(directory.path());
-        assert_eq!(descendants_under(&root, &[10]), [10, 11, 12, 14]);
-        assert_eq!(descendants_under(&root, &[13, 99]), [13]);
-    }
-
-    #[test]
     fn a_sum_with_an_unknown_part_is_unknown() {
         let known = ProcessUsage { pss_bytes: Some(1), rss_bytes: Some(2), ..ProcessUsage::default() };
         let partly = ProcessUsage { rss_bytes: Some(3), ..ProcessUsage::default() };
@@ -256,12 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn ones_own_cpu_clock_runs() {
-        let own = std::process::id();
-        let before = cpu_clock_ns(own).unwrap();
-        while cpu_clock_ns(own).unwrap() < before + 1_000_000 {
-            std::hint::black_box(());
-        }
-        assert!(threads(own).iter().map(|thread| thread.cpu_ns).sum::<u64>() > 0);
+    fn ones_own_threads_have_worked() {
+        assert!(threads(std::process::id()).iter().map(|thread| thread.cpu_ns).sum::<u64>() > 0);
     }
 }

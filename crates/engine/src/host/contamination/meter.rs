@@ -1,30 +1,26 @@
 //! The counters themselves: opened once, read in place.
 
-use super::text::{counter, cpu_ticks, load_1min, pressure_some_us};
+use super::text::{counter, cpu_ticks, load_1min};
 use crate::host::HostFacts;
 use crate::host::cgroup::{CgroupLayout, Hierarchy};
+use crate::host::live::{BUFFER_BYTES, LiveFile};
+use crate::host::pressure::{Pressure, PressureReading};
 use crate::host::root::HostRoot;
-use rustix::io::pread;
 use std::collections::BTreeSet;
-use std::fs::File;
 
-/// More than this the first lines of no counter need.
-const BUFFER_BYTES: usize = 4096;
 /// Processors whose own thermal counter is read; beyond that only those of the packages are, to keep a reading cheap.
 const CORE_LIMIT: usize = 16;
 
 /// The host's counters, open.
 #[derive(Debug)]
 pub struct Meter {
-    stat: Option<File>,
+    stat: Option<LiveFile>,
     /// v1 only: CPU time of the whole host in nanoseconds, where `stat` counts in ticks.
-    cpuacct: Option<File>,
-    pressure_cpu: Option<File>,
-    pressure_memory: Option<File>,
-    pressure_io: Option<File>,
-    load: Option<File>,
+    cpuacct: Option<LiveFile>,
+    pressure: Pressure,
+    load: Option<LiveFile>,
     /// Files with counters of throttling, with the key in each.
-    throttled: Vec<(File, &'static str)>,
+    throttled: Vec<(LiveFile, &'static str)>,
     tick_ns: u64,
     cpu_count: u64,
 }
@@ -35,9 +31,7 @@ pub(super) struct Reading {
     pub steal_ns: Option<u64>,
     pub busy_ns: Option<u64>,
     pub lab_cpu_ns: Option<u64>,
-    pub pressure_cpu_ns: Option<u64>,
-    pub pressure_memory_ns: Option<u64>,
-    pub pressure_io_ns: Option<u64>,
+    pub pressure: PressureReading,
     pub involuntary_switches: Option<u64>,
     pub throttled: Option<u64>,
     pub load_1min: Option<f64>,
@@ -51,15 +45,13 @@ impl Meter {
 
     /// As [`Meter::open`], with the host's files under another root.
     pub fn open_under(root: &HostRoot, cgroups: &CgroupLayout, in_container: bool) -> Self {
-        let open = |path: &str| File::open(root.path(path)).ok();
+        let open = |path: &str| LiveFile::open(root.path(path)).ok();
         // In a container the mounted root may be a part of the host only.
         let whole_host = cgroups.v1.get("cpuacct").filter(|_| !in_container);
         Self {
             stat: open("/proc/stat"),
-            cpuacct: whole_host.and_then(|hierarchy| File::open(hierarchy.mount.join("cpuacct.usage")).ok()),
-            pressure_cpu: open("/proc/pressure/cpu"),
-            pressure_memory: open("/proc/pressure/memory"),
-            pressure_io: open("/proc/pressure/io"),
+            cpuacct: whole_host.and_then(|hierarchy| LiveFile::open(hierarchy.mount.join("cpuacct.usage")).ok()),
+            pressure: Pressure::of_host(root),
             load: open("/proc/loadavg"),
             throttled: quota_counters(cgroups).chain(thermal_counters(root)).collect(),
             tick_ns: crate::host::tick_ns(),
@@ -74,28 +66,22 @@ impl Meter {
 
     pub(super) fn read(&self) -> Reading {
         let mut buffer = [0_u8; BUFFER_BYTES];
-        let ticks = first_text(self.stat.as_ref(), &mut buffer).and_then(cpu_ticks);
+        let ticks = text(&self.stat, &mut buffer).and_then(cpu_ticks);
         let ns = |ticks: u64| ticks.checked_mul(self.tick_ns);
-        let precise = first_text(self.cpuacct.as_ref(), &mut buffer).and_then(|text| counter(text, ""));
-        let mut pressure =
-            |file: &Option<File>| first_text(file.as_ref(), &mut buffer).and_then(pressure_some_us)?.checked_mul(1000);
-        let (pressure_cpu_ns, pressure_memory_ns, pressure_io_ns) =
-            (pressure(&self.pressure_cpu), pressure(&self.pressure_memory), pressure(&self.pressure_io));
+        let precise = text(&self.cpuacct, &mut buffer).and_then(|text| counter(text, ""));
         let mut throttled = None;
         for (file, key) in &self.throttled {
-            if let Some(count) = first_text(Some(file), &mut buffer).and_then(|text| counter(text, key)) {
+            if let Some(count) = file.text(&mut buffer).and_then(|text| counter(text, key)) {
                 throttled = Some(throttled.unwrap_or(0) + count);
             }
         }
-        let load_1min = first_text(self.load.as_ref(), &mut buffer).and_then(load_1min);
+        let load_1min = text(&self.load, &mut buffer).and_then(load_1min);
         let thread = usage(libc::RUSAGE_THREAD);
         Reading {
             steal_ns: ticks.and_then(|ticks| ns(ticks.steal?)),
             busy_ns: precise.or_else(|| ns(ticks?.busy)),
             lab_cpu_ns: usage(libc::RUSAGE_SELF).map(|usage| time_ns(usage.ru_utime) + time_ns(usage.ru_stime)),
-            pressure_cpu_ns,
-            pressure_memory_ns,
-            pressure_io_ns,
+            pressure: self.pressure.read(),
             involuntary_switches: thread.and_then(|usage| u64::try_from(usage.ru_nivcsw).ok()),
             throttled,
             load_1min,
@@ -103,11 +89,8 @@ impl Meter {
     }
 }
 
-/// The beginning of a file's text, as far as it is UTF-8.
-fn first_text<'a>(file: Option<&File>, buffer: &'a mut [u8; BUFFER_BYTES]) -> Option<&'a str> {
-    let length = pread(file?, &mut buffer[..], 0).ok()?;
-    // A cut in the middle of a character cannot happen: these files are ASCII.
-    std::str::from_utf8(&buffer[..length]).ok()
+fn text<'a>(file: &Option<LiveFile>, buffer: &'a mut [u8; BUFFER_BYTES]) -> Option<&'a str> {
+    file.as_ref()?.text(buffer)
 }
 
 fn usage(who: libc::c_int) -> Option<libc::rusage> {
@@ -122,7 +105,7 @@ fn time_ns(time: libc::timeval) -> u64 {
 }
 
 /// Counters of CPU quotas, of this program's cgroup and of all above it: a quota on any of them stops it.
-fn quota_counters(cgroups: &CgroupLayout) -> impl Iterator<Item = (File, &'static str)> {
+fn quota_counters(cgroups: &CgroupLayout) -> impl Iterator<Item = (LiveFile, &'static str)> {
     let with_cpu: Vec<&Hierarchy> = cgroups.v1.get("cpu").or(cgroups.v2.as_ref()).into_iter().collect();
     with_cpu
         .into_iter()
@@ -134,12 +117,12 @@ fn quota_counters(cgroups: &CgroupLayout) -> impl Iterator<Item = (File, &'stati
             let path = directory.join("cpu.stat");
             let text = std::fs::read_to_string(&path).ok()?;
             counter(&text, "nr_throttled")?;
-            Some((File::open(path).ok()?, "nr_throttled"))
+            Some((LiveFile::open(path).ok()?, "nr_throttled"))
         })
 }
 
 /// Counters of thermal throttling: one per package, and one per core on a host with few.
-fn thermal_counters(root: &HostRoot) -> impl Iterator<Item = (File, &'static str)> {
+fn thermal_counters(root: &HostRoot) -> impl Iterator<Item = (LiveFile, &'static str)> {
     let cpus: Vec<String> = root
         .names("/sys/devices/system/cpu")
         .into_iter()
@@ -157,7 +140,7 @@ fn thermal_counters(root: &HostRoot) -> impl Iterator<Item = (File, &'static str
         .filter(|cpu| packages.insert(root.value(format!("{cpu}/topology/physical_package_id"))))
         .map(|cpu| format!("{cpu}/thermal_throttle/package_throttle_count"))
         .collect();
-    let files: Vec<File> =
-        cores.iter().chain(&of_packages).filter_map(|path| File::open(root.path(path)).ok()).collect();
+    let files: Vec<LiveFile> =
+        cores.iter().chain(&of_packages).filter_map(|path| LiveFile::open(root.path(path)).ok()).collect();
     files.into_iter().map(|file| (file, ""))
 }

@@ -57,11 +57,12 @@ impl Before {
             // that the host's ticks were lost, and then nobody knows.
             (own.saturating_sub(busy) <= self.meter.slack_ns() + own / 10).then(|| busy.saturating_sub(own))
         };
+        let pressure = after.pressure.since(before.pressure);
         Contamination {
             steal_ns: growth(before.steal_ns, after.steal_ns),
-            pressure_cpu_ns: growth(before.pressure_cpu_ns, after.pressure_cpu_ns),
-            pressure_memory_ns: growth(before.pressure_memory_ns, after.pressure_memory_ns),
-            pressure_io_ns: growth(before.pressure_io_ns, after.pressure_io_ns),
+            pressure_cpu_ns: pressure.cpu_ns,
+            pressure_memory_ns: pressure.memory_ns,
+            pressure_io_ns: pressure.io_ns,
             involuntary_switches_count: growth(before.involuntary_switches, after.involuntary_switches)
                 .filter(|_| same_thread),
             other_cpu_ns: others(),

@@ -17,15 +17,16 @@ pub(crate) fn cpu_ticks(stat: &str) -> Option<CpuTicks> {
     Some(CpuTicks { busy, steal: next() })
 }
 
-/// The total of the line `some`, in microseconds, from a file of `/proc/pressure`.
-pub(crate) fn pressure_some_us(text: &str) -> Option<u64> {
-    let line = text.lines().find(|line| line.starts_with("some "))?;
-    line.rsplit_once("total=")?.1.trim().parse().ok()
-}
-
 /// The load of the last minute.
 pub(crate) fn load_1min(text: &str) -> Option<f64> {
     text.split_ascii_whitespace().next()?.parse().ok().filter(|load: &f64| load.is_finite())
+}
+
+/// The number of tasks (threads) there are, and the newest process id of one's own namespace, of the same text.
+pub(crate) fn tasks_and_newest(text: &str) -> Option<(u32, u32)> {
+    let mut fields = text.split_ascii_whitespace().skip(3);
+    let tasks = fields.next()?.split_once('/')?.1.parse().ok()?;
+    Some((tasks, fields.next()?.parse().ok()?))
 }
 
 /// The value of a line `key value`, or of a file with only a value if the key is empty.
@@ -50,13 +51,11 @@ mod tests {
     }
 
     #[test]
-    fn pressure_load_and_counters_are_read() {
-        let pressure =
-            "some avg10=2.43 avg60=1.36 avg300=0.66 total=23943248\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n";
-        assert_eq!(pressure_some_us(pressure), Some(23_943_248));
-        assert_eq!(pressure_some_us("full total=3\n"), None);
+    fn load_and_counters_are_read() {
         assert_eq!(load_1min("0.83 0.42 0.38 2/100 10514\n"), Some(0.83));
         assert_eq!(load_1min("NaN 1 1"), None);
+        assert_eq!(tasks_and_newest("0.83 0.42 0.38 2/100 10514\n"), Some((100, 10_514)));
+        assert_eq!(tasks_and_newest("0.83 0.42 0.38 2 10514\n"), None);
         assert_eq!(counter("nr_periods 9\nnr_throttled 4\nthrottled_time 0\n", "nr_throttled"), Some(4));
         assert_eq!(counter("17\n", ""), Some(17));
         assert_eq!(counter("", ""), None);

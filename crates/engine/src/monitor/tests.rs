@@ -1,0 +1,126 @@
+//! The monitor against real processes.
+
+use super::*;
+use crate::host::HostFacts;
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+
+const FAST: MonitorOptions = MonitorOptions { rate_hz: 200, shares_every: Some(Duration::from_millis(50)) };
+
+fn shell(script: &str) -> Child {
+    Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+/// Lets a shell go on that waits in `read`, and waits for its end.
+fn finish(mut child: Child) {
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    child.wait().unwrap();
+}
+
+fn seen(observed: &Observed) -> &Totals {
+    &observed.subjects[0].totals
+}
+
+#[test]
+fn what_a_tree_uses_is_counted_with_children_that_came_and_went() {
+    let layout = HostFacts::gather().cgroups;
+    let burn = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
+    let child = shell(&format!(
+        "read x; sh -c '{burn}'; for n in 1 2 3 4 5 6 7 8; do dd if=/dev/zero of=/dev/null bs=64k count=16 2>/dev/null; done; read x"
+    ));
+    let monitor = Monitor::start(&layout, vec![Subject::tree("a", [child.id()])], FAST).unwrap();
+    let pid = child.id();
+    let mut child = child;
+    child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    // The shell sleeps in its second `read` once it has used what it will use.
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        let usage = crate::host::accounting::process(pid).unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+        let io = crate::host::accounting::text::Io::parse(stat.as_bytes()).unwrap();
+        if io.syscall_read > 8 << 20 && usage.threads == 1 {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "the shell did not get on");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let observed = monitor.stop().unwrap();
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    finish_with_usage(child, &mut usage);
+    let truth = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) as u64 * 1_000_000_000
+        + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) as u64 * 1000;
+    let totals = seen(&observed);
+    let cpu = totals.cpu_ns.unwrap();
+    assert!(cpu > 50_000_000 && cpu <= truth + 1_000_000, "{cpu} of {truth}");
+    assert!(cpu as f64 > truth as f64 * 0.6, "{cpu} of {truth}");
+    assert!(totals.syscall_read_bytes.unwrap() >= 8 << 20, "{totals:?}");
+    assert!(totals.peak_processes >= 2 && totals.peak_rss_bytes.unwrap() > 0, "{totals:?}");
+    assert!(totals.peak_uss_bytes.unwrap() <= totals.peak_pss_bytes.unwrap());
+    assert!(observed.cost.cpu_ns > 0 && observed.cost.looks > 1);
+    let readings = &observed.subjects[0].readings;
+    assert!(readings.windows(2).all(|pair| pair[0].end <= pair[1].begin && pair[0].cpu_ns <= pair[1].cpu_ns));
+}
+
+fn finish_with_usage(mut child: Child, usage: &mut libc::rusage) {
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    // SAFETY: the pointers are to live, writable values; the child is ours and is waited for only here.
+    unsafe { libc::wait4(child.id() as libc::pid_t, std::ptr::null_mut(), 0, usage) };
+}
+
+#[test]
+fn children_that_come_later_belong_to_it_and_those_of_before_do_not() {
+    let before = shell("read x");
+    let subject = Subject::new_children_of("a", std::process::id());
+    let monitor = Monitor::start(&CgroupLayout::default(), vec![subject], FAST).unwrap();
+    let after = shell("sh -c 'echo; read x; exit 0' <&0; exit 0");
+    let mut line = [0];
+    let mut after = after;
+    io::Read::read_exact(after.stdout.as_mut().unwrap(), &mut line).unwrap();
+    let names = |monitor: &Monitor| monitor.shared.series().len();
+    assert_eq!(names(&monitor), 1);
+    let observed = monitor.stop().unwrap();
+    let last = observed.subjects[0].readings.last().unwrap();
+    // Tests beside this one have children too.
+    assert!(last.processes >= 2, "{last:?}");
+    finish(before);
+    finish(after);
+}
+
+#[test]
+fn several_are_watched_at_once_and_one_that_has_gone_keeps_its_totals() {
+    let (one, two) = (shell("read x"), shell("read x"));
+    let subjects = vec![Subject::tree("one", [one.id()])];
+    let monitor = Monitor::start(&CgroupLayout::default(), subjects, FAST).unwrap();
+    monitor.add(Subject::tree("two", [two.id()])).unwrap();
+    assert!(matches!(monitor.add(Subject::tree("two", [two.id()])), Err(MonitorError::Twice(_))));
+    assert!(matches!(monitor.add(Subject::tree("x", [u32::MAX])), Err(MonitorError::Subject { .. })));
+    finish(one);
+    let observed = monitor.stop().unwrap();
+    let readings = &observed.subjects[0].readings;
+    assert_eq!((readings[0].processes, readings.last().unwrap().processes), (1, 0));
+    assert_eq!(observed.subjects[1].readings.last().unwrap().processes, 1);
+    let metrics: std::collections::BTreeMap<String, f64> = observed.metrics().into_iter().collect();
+    assert!(metrics["one_peak_rss_bytes"] > 0.0 && metrics["two_cpu_ns"] >= 0.0 && metrics["monitor_cpu_ns"] > 0.0);
+    assert!(observed.csv().lines().count() > 2);
+    finish(two);
+}
+
+#[test]
+fn readings_can_be_taken_out_while_it_runs() {
+    let child = shell("read x");
+    let monitor = Monitor::start(&CgroupLayout::default(), vec![Subject::tree("a", [child.id()])], FAST).unwrap();
+    let first = monitor.take_readings();
+    assert_eq!((first[0].0.as_str(), first[0].1.len()), ("a", 1));
+    let observed = monitor.stop().unwrap();
+    assert!(!observed.subjects[0].readings.is_empty());
+    assert!(observed.subjects[0].totals.looks >= 2);
+    finish(child);
+}
+
+#[test]
+fn a_rate_out_of_bounds_is_refused() {
+    for rate_hz in [0, RATE_MOST + 1] {
+        let options = MonitorOptions { rate_hz, ..FAST };
+        assert!(matches!(Monitor::start(&CgroupLayout::default(), Vec::new(), options), Err(MonitorError::Rate(_))));
+    }
+}
