@@ -8,6 +8,7 @@ pub mod backend;
 pub mod build;
 pub mod calibrate;
 pub mod channel;
+pub mod checkpoint;
 pub mod clock;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

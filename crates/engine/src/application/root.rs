@@ -2,8 +2,10 @@
 
 use super::Application;
 use crate::backend::{Place, Step, text};
+use crate::checkpoint::{CheckpointError, layer};
 use crate::lab::Lab;
 use crate::ownership::{Owned, Resource};
+use isodyne_core::checkpoint::LayerForm;
 use isodyne_core::failure::Failure;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, makedev, mknodat};
 use rustix::mount::{MountFlags, mount};
@@ -107,6 +109,21 @@ impl SampleRoot {
             mount_kernel(&root.path).map_err(failed)?;
         }
         Ok(root)
+    }
+
+    /// Writes what the sandbox has changed of the image, or all of it where the root is a copy, into a file.
+    pub(crate) fn keep(&self, tar: &Path) -> Result<(), CheckpointError> {
+        let upper = self.path.with_file_name("upper");
+        let form = if self.guard.is_some() { LayerForm::Changes } else { LayerForm::Whole };
+        let source = if self.guard.is_some() { &upper } else { &self.path };
+        let mut file = File::create_new(tar).map_err(|error| CheckpointError::host("make", tar, &error))?;
+        layer::write(source, form, &layer::LayerLimits::default(), None, &mut file).map(|_| ())
+    }
+
+    /// Brings the changes of a kept sandbox into a root that nothing runs in yet.
+    pub(crate) fn bring_back(&self, tar: &Path) -> Result<(), CheckpointError> {
+        let form = if self.guard.is_some() { LayerForm::Changes } else { LayerForm::Whole };
+        layer::apply(tar, &self.path, form, layer::Whiteouts::Remove)
     }
 
     /// Removes what is mounted; says what stays.

@@ -5,6 +5,7 @@ use super::sandbox::{OciSandbox, Parts};
 use super::{Runtime, config, signals};
 use crate::application::{self, Application, SampleRoot, root_steps};
 use crate::backend::notify::FileNotify;
+use crate::backend::snapshot::Restorer;
 use crate::backend::{Description, Launcher, Place, Sandbox, Stamp, Step, shared_directory, text};
 use crate::channel::{AgentChannel, FdTransport};
 use crate::host::cgroup::CgroupUsage;
@@ -153,12 +154,16 @@ pub(crate) fn refused(what: &str, error: &dyn std::error::Error) -> Failure {
 
 /// The channel to the agent on a process's standard streams.
 pub(crate) fn stdio_channel(process: &mut OwnedProcess, lab: &Lab) -> Result<AgentChannel, Failure> {
+    stdio_transport(process, lab).map(|transport| AgentChannel::new(Box::new(transport), lab.clock))
+}
+
+/// What carries the bytes of such a channel.
+pub(crate) fn stdio_transport(process: &mut OwnedProcess, lab: &Lab) -> Result<FdTransport, Failure> {
     let (Some(stdin), Some(stdout), _) = process.take_stdio() else {
         return Err(Failure::new(FailureClass::Launch, "the runtime's standard streams are missing"));
     };
-    let transport = FdTransport::new(OwnedFd::from(stdout), OwnedFd::from(stdin), lab.clock)
-        .map_err(|error| refused("the agent's pipes", &error))?;
-    Ok(AgentChannel::new(Box::new(transport), lab.clock))
+    FdTransport::new(OwnedFd::from(stdout), OwnedFd::from(stdin), lab.clock)
+        .map_err(|error| refused("the agent's pipes", &error))
 }
 
 /// The stamp of a process that has been forked and has executed its program.
@@ -184,7 +189,7 @@ impl OciLauncher {
         }
     }
 
-    fn config(&self, place: &Place, network: Option<&str>) -> String {
+    pub(super) fn config(&self, place: &Place, network: Option<&str>) -> String {
         let args = config::serve(place.agent_patience_s);
         match self.app {
             Some(_) => self.runtime.config(place, &application::path_of(place), args, self.memory_bytes, true, network),
@@ -194,6 +199,11 @@ impl OciLauncher {
                 config::text(&config::Wanted { shared: directory.as_deref(), ..wanted })
             }
         }
+    }
+
+    /// The root of one sandbox's application.
+    pub(super) fn make_root(&self, place: &Place, lab: &Lab) -> Result<Option<SampleRoot>, Failure> {
+        self.app.as_ref().map(|app| SampleRoot::make(app, &self.rootfs, place, false, lab)).transpose()
     }
 
     /// Waits for one call of a split life cycle.
@@ -235,8 +245,7 @@ impl Launcher for OciLauncher {
     }
 
     fn launch(&self, place: &Place, lab: &Lab) -> Result<Box<dyn Sandbox>, Failure> {
-        let root = |app| SampleRoot::make(app, &self.rootfs, place, false, lab);
-        let root = self.app.as_ref().map(root).transpose()?;
+        let root = self.make_root(place, lab)?;
         let network = self.network.for_container(&place.name, lab)?;
         let namespace = path_of(network.as_deref());
         self.runtime.write_bundle(place, &self.config(place, namespace.as_deref()))?;
@@ -287,7 +296,12 @@ impl Launcher for OciLauncher {
             network,
             guard: Some(guard),
             root,
+            restore_log: None,
         })))
+    }
+
+    fn restorer(&self) -> Option<&dyn Restorer> {
+        super::snapshot::is_possible(self.runtime.name).then_some(self as &dyn Restorer)
     }
 
     fn shared_inside(&self, _: &Place) -> Option<PathBuf> {

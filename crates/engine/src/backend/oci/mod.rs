@@ -12,6 +12,7 @@ pub(crate) mod launcher;
 mod remove;
 pub(crate) mod sandbox;
 pub(crate) mod signals;
+pub(crate) mod snapshot;
 mod trial;
 
 pub use remove::{list, list_with_prefix, remove};

@@ -1,13 +1,16 @@
 //! A live container of an OCI runtime.
 
 use super::Runtime;
-use super::diagnose::{Evidence, explain};
+use super::command::last_line;
+use super::diagnose::{Evidence, explain, tail};
 use super::group;
 use super::launcher::{command, open_log, state_root};
 use super::remove::{is_left, remove};
 use crate::application::SampleRoot;
+use crate::backend::snapshot::Snapshots;
 use crate::backend::{AppRoot, Place, Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
+use crate::checkpoint::criu;
 use crate::clock::Clock;
 use crate::host::accounting;
 use crate::host::cgroup::CgroupUsage;
@@ -22,7 +25,7 @@ use rustix::event::PollFlags;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,19 +56,23 @@ pub(super) struct Parts {
     // Dropped in this order: a container must be gone before its root is.
     pub(super) guard: Option<Owned>,
     pub(super) root: Option<SampleRoot>,
+    /// Where CRIU says why a container did not come back; `None` for one that was started.
+    pub(super) restore_log: Option<PathBuf>,
 }
 
 /// The sandbox. Dropped, its guard removes the container.
 pub(super) struct OciSandbox {
-    parts: Parts,
+    pub(super) parts: Parts,
     origin: HostInstant,
     seen: CgroupUsage,
+    /// Whether its state was kept and it has ended by that: then it was the runtime that killed it.
+    pub(super) kept_and_ended: bool,
 }
 
 impl OciSandbox {
     pub(super) fn new(parts: Parts) -> Self {
         let origin = parts.stamps.first().and_then(|stamp| stamp.asked).unwrap_or(parts.process.forked_at);
-        Self { parts, origin, seen: CgroupUsage::default() }
+        Self { parts, origin, seen: CgroupUsage::default(), kept_and_ended: false }
     }
 
     fn is_started(&self) -> bool {
@@ -87,6 +94,17 @@ impl OciSandbox {
         delete.stdin(Stdio::null()).stdout(Stdio::null()).stderr(open_log(&self.parts.log).ok()?);
         let mut process = self.parts.owner.spawn(delete).ok()?;
         process.wait(self.parts.clock.after(DELETE))
+    }
+
+    fn evidence(&self, exit: Option<ExitStatus>) -> Evidence<'_> {
+        Evidence {
+            runtime: self.parts.runtime.name.as_str(),
+            exit,
+            started: self.is_started(),
+            group: group::usage_with_kills_below(&self.parts.place.name),
+            memory_bytes: self.parts.memory_bytes,
+            log: &self.parts.log,
+        }
     }
 
     fn used(&self, calls: &[ExitReport]) -> Vec<(String, f64)> {
@@ -154,22 +172,24 @@ impl Sandbox for OciSandbox {
         usage
     }
 
+    fn snapshots(&mut self) -> Option<&mut dyn Snapshots> {
+        super::snapshot::is_possible(self.parts.runtime.name).then_some(self as &mut dyn Snapshots)
+    }
+
     fn diagnose(&mut self, failure: Failure) -> Failure {
         // The end of a stream reaches us before the end of the process that held it.
         let aftermath = if failure.class == FailureClass::Timeout { Duration::ZERO } else { AFTERMATH };
         let ended = self.wait(self.parts.clock.after(aftermath));
         let exit = self.parts.process.wait(self.origin).filter(|_| ended && self.parts.init.is_none());
-        explain(
-            failure,
-            &Evidence {
-                runtime: self.parts.runtime.name.as_str(),
-                exit: exit.map(|exit| exit.status),
-                started: self.is_started(),
-                group: group::usage_with_kills_below(&self.parts.place.name),
-                memory_bytes: self.parts.memory_bytes,
-                log: &self.parts.log,
-            },
-        )
+        if let (Some(log), Some(exit)) = (&self.parts.restore_log, exit)
+            && !exit.status.success()
+            && !criu::is_restored(log)
+        {
+            let said = last_line(&tail(&self.parts.log)).unwrap_or_else(|| exit.status.to_string());
+            let refused = Failure::from(criu::explain(log, &said));
+            return explain(refused, &self.evidence(None));
+        }
+        explain(failure, &self.evidence(exit.map(|exit| exit.status)))
     }
 
     fn stop(&mut self, deadline: HostInstant) -> Stopped {
@@ -204,7 +224,7 @@ impl Sandbox for OciSandbox {
         stopped.gone = stopped.survivors.is_empty().then(|| end.map_or_else(|| self.parts.clock.now(), |end| end.at));
         stopped.signal = stopped.gone.map(|_| SignalName::Exit);
         stopped.usage = self.used(&calls);
-        if let Some(exit) = own.filter(|exit| !exit.status.success() && !stopped.killed) {
+        if let Some(exit) = own.filter(|exit| !exit.status.success() && !stopped.killed && !self.kept_and_ended) {
             stopped.complaint = Some(format!("{} ended with {}", self.parts.runtime.name, exit.status));
         }
         stopped.survivors.extend(self.parts.process.end_group().err());
@@ -222,7 +242,6 @@ impl Sandbox for OciSandbox {
 mod tests {
     use super::*;
     use std::os::unix::process::ExitStatusExt;
-    use std::process::ExitStatus;
 
     fn call(user_ns: u64, peak_rss_bytes: u64) -> ExitReport {
         let peak_rss_bytes = Some(peak_rss_bytes);

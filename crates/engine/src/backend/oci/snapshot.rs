@@ -1,0 +1,245 @@
+//! The state of a container: kept by CRIU through the runtime, and brought back in a second sandbox.
+//!
+//! What is kept lies in one directory: `images/`, `logs/`, `pre-dump-N/` for rounds before the freeze, and what a restore
+//! has to know. The agent's pipes are the lab's: the runtime tells CRIU of them by their number, and gives the restored
+//! container new ones, so that the agent goes on in the middle of its conversation.
+
+use super::diagnose::log_path;
+use super::launcher::{OciLauncher, command, open_log, path_of, refused, spawned, state_root, stdio_transport};
+use super::sandbox::{OciSandbox, Parts};
+use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotKind, SnapshotOptions, Snapshots, Taken};
+use crate::backend::{Place, Sandbox};
+use crate::channel::AgentChannel;
+use crate::checkpoint::kept::{self, IMAGES, Kept, LOGS};
+use crate::checkpoint::runtime::{DumpPlace, RuntimeProgram};
+use crate::checkpoint::{CheckpointError, criu};
+use crate::lab::Lab;
+use crate::network::{NetworkKind, OwnNetwork};
+use crate::ownership::{ExitReport, OwnedProcess};
+use isodyne_core::cell::BackendName;
+use isodyne_core::checkpoint::{CheckpointClass, KeptOptions};
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::unit::HostInstant;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+/// How long the runtime's `run` may take to end after its container was kept and ended.
+const AFTERMATH: Duration = Duration::from_secs(5);
+
+/// The networks of sandboxes that were kept and did not run on: the one that comes back takes its own again, so that
+/// connections with the host's side go on.
+static NETWORKS: Mutex<Vec<(String, Weak<OwnNetwork>)>> = Mutex::new(Vec::new());
+
+/// Whether a runtime can have its containers kept: Debian's crun is built without CRIU, and gVisor keeps in its own way.
+pub(super) fn is_possible(name: BackendName) -> bool {
+    name == BackendName::Runc
+}
+
+/// Refuses what an engine of containers does not have.
+pub(crate) fn refuse_kind(options: &SnapshotOptions) -> Result<(), Failure> {
+    if options.kind != SnapshotKind::Full {
+        let message = "a container is kept whole: CRIU's differences are rounds before the freeze";
+        return Err(Failure::new(FailureClass::Launch, message));
+    }
+    if options.rounds > 0 {
+        criu::incremental().map_err(|reason| Failure::new(FailureClass::Launch, reason))?;
+    }
+    Ok(())
+}
+
+/// Waits for a call of the runtime; what CRIU said if it failed.
+pub(crate) fn finish(
+    process: &mut OwnedProcess,
+    log: &Path,
+    complaints: &Path,
+    deadline: HostInstant,
+) -> Result<ExitReport, CheckpointError> {
+    let Some(exit) = process.wait(deadline) else {
+        process.kill();
+        let message = "the runtime did not end in time and was killed";
+        return Err(CheckpointError::new(CheckpointClass::Timeout, message));
+    };
+    if exit.status.success() {
+        return Ok(exit);
+    }
+    let said = super::command::last_line(&super::diagnose::tail(complaints)).unwrap_or_else(|| exit.status.to_string());
+    Err(criu::explain(log, &said))
+}
+
+impl OciSandbox {
+    fn program(&self) -> RuntimeProgram {
+        let runtime = &self.parts.runtime;
+        let mut program = RuntimeProgram::of(&runtime.tool.path, &state_root(&self.parts.place));
+        program.argv.extend(runtime.options.iter().cloned());
+        program
+    }
+
+    /// One call of the runtime that writes images.
+    fn dump(&self, argv: &[String], work: &Path, deadline: HostInstant) -> Result<(HostInstant, ExitReport), Failure> {
+        let mut dump = command(argv);
+        dump.stdin(Stdio::null()).stdout(Stdio::null()).stderr(open_log(&self.parts.log)?);
+        let mut process = self.parts.owner.spawn(dump).map_err(|error| refused("runc", &error))?;
+        let exit = finish(&mut process, &work.join(criu::DUMP_LOG), &self.parts.log, deadline)?;
+        Ok((process.forked_at, exit))
+    }
+}
+
+impl Snapshots for OciSandbox {
+    fn snapshot(
+        &mut self,
+        directory: &Path,
+        options: &SnapshotOptions,
+        deadline: HostInstant,
+    ) -> Result<Taken, Failure> {
+        refuse_kind(options)?;
+        if self.parts.init.is_some() {
+            let message = "with `lifecycle = \"split\"` the container writes into a log of the host's, which CRIU cannot keep: use \"run\"";
+            return Err(Failure::new(FailureClass::Launch, message));
+        }
+        let kept_options = kept::options_of(options);
+        kept::make_directories(directory, options.rounds)?;
+        let (program, name) = (self.program(), self.parts.place.name.clone());
+        let (images, work) = (directory.join(IMAGES), directory.join(LOGS));
+        let mut asked = None;
+        let mut engine = Vec::new();
+        for number in 1..=options.rounds {
+            let round = directory.join(kept::round(number));
+            let parent = (number > 1).then(|| format!("../{}", kept::round(number - 1)));
+            let place = DumpPlace { images: &round, work: &work, parent: parent.as_deref() };
+            let (at, exit) = self.dump(&program.pre_dump(&name, place, &kept_options), &work, deadline)?;
+            asked.get_or_insert(at);
+            engine.push((format!("round_{number}_ns"), exit.at.ns_since(at) as f64));
+        }
+        let parent = (options.rounds > 0).then(|| format!("../{}", kept::round(options.rounds)));
+        let place = DumpPlace { images: &images, work: &work, parent: parent.as_deref() };
+        let (at, exit) = self.dump(&program.dump(&name, place, &kept_options), &work, deadline)?;
+        engine.extend(told(&work, at, exit));
+        self.kept_and_ended = !options.resume;
+        if !options.resume {
+            // The `run` that stood between ends with its container.
+            self.parts.process.wait(self.parts.clock.after(AFTERMATH));
+            note_network(&name, self.parts.network.as_ref());
+        }
+        let mut record =
+            Kept { name, announce: self.parts.channel.unannounced(), options: kept_options, ..Kept::default() };
+        if let Some(packing) = record.options.compression {
+            let begin = self.parts.clock.now();
+            record.packed = kept::pack_images(&images, packing)?;
+            engine.push(("pack_ns".to_owned(), self.parts.clock.now().ns_since(begin) as f64));
+        }
+        if let Some(root) = &self.parts.root {
+            let begin = self.parts.clock.now();
+            root.keep(&directory.join(kept::LAYER))?;
+            engine.push(("layer_ns".to_owned(), self.parts.clock.now().ns_since(begin) as f64));
+        }
+        record.write(directory)?;
+        Ok(Taken {
+            asked: asked.unwrap_or(at),
+            paused: None,
+            written: self.parts.clock.now(),
+            resumed: None,
+            hello_again: false,
+            files: kept::files_below(directory),
+            engine,
+        })
+    }
+}
+
+/// What the runtime's call and CRIU itself tell of a dump.
+pub(crate) fn told(work: &Path, asked: HostInstant, exit: ExitReport) -> Vec<(String, f64)> {
+    let mut engine = vec![("runtime_ns".to_owned(), exit.at.ns_since(asked) as f64)];
+    engine.extend(criu::total_ns(&work.join(criu::DUMP_LOG)).map(|ns| ("criu_total_ns".to_owned(), ns as f64)));
+    engine.extend(criu::statistics(work));
+    engine
+}
+
+fn note_network(name: &str, network: Option<&Arc<OwnNetwork>>) {
+    let mut networks = NETWORKS.lock().unwrap_or_else(PoisonError::into_inner);
+    networks.retain(|(known, network)| known != name && network.strong_count() > 0);
+    networks.extend(network.map(|network| (name.to_owned(), Arc::downgrade(network))));
+}
+
+/// The network of a container that comes back. Its addresses are those that it had: connections know no others.
+fn network_again(kind: NetworkKind, kept: &Kept, lab: &Lab) -> Result<Option<Arc<OwnNetwork>>, Failure> {
+    if kind == NetworkKind::None {
+        return Ok(None);
+    }
+    let networks = NETWORKS.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = networks.iter().find(|(name, _)| *name == kept.name).and_then(|(_, network)| network.upgrade());
+    // One that two containers were in would have two owners of one address.
+    match known.filter(|network| !kept.options.leave_running && Arc::strong_count(network) <= 3) {
+        Some(network) => Ok(Some(network)),
+        None => kind.for_container(&kept.name, lab),
+    }
+}
+
+impl OciLauncher {
+    fn restore_process(
+        &self,
+        place: &Place,
+        images: &Path,
+        options: &KeptOptions,
+        lab: &Lab,
+    ) -> Result<OwnedProcess, Failure> {
+        let mut program = RuntimeProgram::of(&self.runtime.tool.path, &state_root(place));
+        program.argv.extend(self.runtime.options.iter().cloned());
+        let dump = DumpPlace { images, work: &place.directory, parent: None };
+        let argv = program.restore(&place.name, &place.directory, dump, None, options);
+        let log = open_log(&log_path(place, self.runtime.name.as_str()))?;
+        let mut restore: Command = command(&argv);
+        restore.current_dir(&place.directory).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        lab.owner.spawn(restore).map_err(|error| refused(self.runtime.name.as_str(), &error))
+    }
+}
+
+impl Restorer for OciLauncher {
+    fn restore(
+        &self,
+        directory: &Path,
+        memory: MemoryBackend,
+        place: &Place,
+        lab: &Lab,
+    ) -> Result<Box<dyn Sandbox>, Failure> {
+        if memory != MemoryBackend::File {
+            return Err(Failure::new(
+                FailureClass::Launch,
+                "the runtime reads the memory of a container from files only",
+            ));
+        }
+        let kept = Kept::read(directory)?;
+        let images = kept.ready(directory, &place.directory)?;
+        let root = self.make_root(place, lab)?;
+        if let Some(root) = &root {
+            root.bring_back(&directory.join(kept::LAYER))?;
+        }
+        let network = network_again(self.network, &kept, lab)?;
+        let namespace = path_of(network.as_deref());
+        self.runtime.write_bundle(place, &self.config(place, namespace.as_deref()))?;
+        let guard = lab.owner.own(self.runtime.resource(place));
+        let mut process = self.restore_process(place, &images, &kept.options, lab)?;
+        let stamps = vec![spawned(&process)];
+        let transport = stdio_transport(&mut process, lab)?;
+        let channel = AgentChannel::continued(Box::new(transport), lab.clock, kept.announce);
+        let log = log_path(place, self.runtime.name.as_str());
+        Ok(Box::new(OciSandbox::new(Parts {
+            clock: lab.clock,
+            owner: lab.owner.clone(),
+            runtime: self.runtime.clone(),
+            place: place.clone(),
+            memory_bytes: self.memory_bytes,
+            log,
+            stamps,
+            watcher: None,
+            channel,
+            process,
+            calls_used: Vec::new(),
+            init: None,
+            network,
+            guard: Some(guard),
+            root,
+            restore_log: Some(place.directory.join(criu::RESTORE_LOG)),
+        })))
+    }
+}
