@@ -4,6 +4,7 @@ use super::{Place, Sandbox};
 use crate::lab::Lab;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// How much of the memory a snapshot holds.
@@ -143,24 +144,29 @@ pub(crate) fn files_of(directory: &Path) -> Vec<(PathBuf, u64)> {
 /// # Errors
 /// What the host says, and [`std::io::ErrorKind::InvalidInput`] if the lengths differ.
 pub fn lay_over(base: &Path, changes: &Path) -> std::io::Result<u64> {
-    use rustix::fs::{SeekFrom, seek};
-    use std::os::unix::fs::FileExt;
-    let from = std::fs::File::open(changes)?;
+    let from = File::open(changes)?;
     let to = std::fs::OpenOptions::new().write(true).open(base)?;
     let length = from.metadata()?.len();
     if to.metadata()?.len() != length {
         let message = format!("{} and {} differ in length", base.display(), changes.display());
         return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
     }
+    copy_data(&from, &to)
+}
+
+/// Writes what one file holds to the same places of another one, and leaves out its holes; gives the bytes written.
+pub(crate) fn copy_data(from: &File, to: &File) -> std::io::Result<u64> {
+    use rustix::fs::{SeekFrom, seek};
+    use std::os::unix::fs::FileExt;
     let (mut at, mut copied) = (0, 0);
     let mut buffer = vec![0; 1 << 20];
     loop {
-        at = match seek(&from, SeekFrom::Data(at)) {
+        at = match seek(from, SeekFrom::Data(at)) {
             Ok(begin) => begin,
             Err(rustix::io::Errno::NXIO) => return Ok(copied),
             Err(errno) => return Err(errno.into()),
         };
-        let end = seek(&from, SeekFrom::Hole(at))?;
+        let end = seek(from, SeekFrom::Hole(at))?;
         while at < end {
             let wanted = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.len());
             from.read_exact_at(&mut buffer[..wanted], at)?;
@@ -181,7 +187,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (base, changes) = (directory.path().join("base"), directory.path().join("changes"));
         std::fs::write(&base, vec![b'a'; 1 << 20]).unwrap();
-        let file = std::fs::File::create(&changes).unwrap();
+        let file = File::create(&changes).unwrap();
         file.set_len(1 << 20).unwrap();
         file.write_all_at(&[b'b'; 4096], 512 << 10).unwrap();
         let copied = lay_over(&base, &changes).unwrap();

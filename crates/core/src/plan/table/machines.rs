@@ -15,6 +15,13 @@ pub(super) const QEMU: &[Key] = &[
         "Hardware virtualisation (`kvm`) or emulation (`tcg`); `auto` takes KVM where it works.",
     ),
     GUEST_MEMORY,
+    factor(
+        "memory_file",
+        Kind::Flag,
+        DefaultValue::Flag(false),
+        "The guest's memory is a file of its own, which a template can be made of: machines that share it until they \
+         change it.",
+    ),
     factor("cpus", Kind::Count { min: 1, max: 64 }, DefaultValue::Count(1), "The guest's processors."),
     PIN,
     factor("cpu", Kind::Text, DefaultValue::Absent("QEMU's own choice for the accelerator"), "The processor model."),

@@ -6,6 +6,7 @@ use crate::backend::vmm::command_line::{self, AgentWords};
 use crate::backend::vmm::disk;
 use crate::backend::{Place, text};
 use crate::network::{INSIDE, NetworkKind, SANDBOX_CARD, Subnet, UserNetwork};
+use std::path::PathBuf;
 
 /// The descriptors that QEMU inherits, connected by socket pairs: no socket file, no polling for one, no path limit.
 /// The numbers are high so that they meet none that the standard library opens while it starts a program.
@@ -26,13 +27,39 @@ pub mod descriptor {
     pub const PASST: i32 = 206;
     /// The memory of the device that shares it, or the connection to its server.
     pub const IVSHMEM: i32 = 207;
+    /// The file that holds the guest's memory.
+    pub const MEMORY: i32 = 208;
+    /// The kept state of a machine that comes back.
+    pub const STATE: i32 = 209;
+}
+
+/// The name of the guest's memory where it is an object of its own.
+const MEMORY_ID: &str = "ram";
+
+/// Where a machine begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// At its reset.
+    Boot,
+    /// At a state that was kept.
+    Kept {
+        /// Whether its memory is a file that is mapped, with copies of what the guest changes; else it is in the state.
+        template: bool,
+        /// A kernel for the machine to be made with, which never runs.
+        stub: Option<PathBuf>,
+    },
 }
 
 /// The name of the agent's port on virtio-serial.
 pub const PORT_NAME: &str = "isodyne";
 
-/// QEMU's arguments, the program first. Subnet and hardware address follow from the sandbox's name.
+/// QEMU's arguments for a guest that boots, the program first. Subnet and hardware address follow from the sandbox's name.
 pub fn argv(config: &Config, program: &str, place: &Place) -> Vec<String> {
+    argv_from(config, &Begin::Boot, program, place)
+}
+
+/// As [`argv`], for a guest that begins anywhere.
+pub fn argv_from(config: &Config, begin: &Begin, program: &str, place: &Place) -> Vec<String> {
     let (name, agent_patience_s) = (place.name.as_str(), place.agent_patience_s);
     let mut argv: Vec<String> = vec![program.to_owned()];
     let mut add = |arguments: &[&str]| argv.extend(arguments.iter().map(|argument| (*argument).to_owned()));
@@ -42,7 +69,12 @@ pub fn argv(config: &Config, program: &str, place: &Place) -> Vec<String> {
     let interrupts = config.ivshmem.as_ref().is_some_and(DeviceConfig::has_interrupts);
     // An IOMMU that remaps interrupts cannot stand behind an interrupt controller that is all in KVM.
     let split = if interrupts && config.accelerator == Accelerator::Kvm { ",kernel_irqchip=split" } else { "" };
-    add(&["-machine", &format!("{}{split}", machine(config.machine))]);
+    let memory = memory(config, begin);
+    let backend = if memory.is_some() { format!(",memory-backend={MEMORY_ID}") } else { String::new() };
+    if let Some(memory) = &memory {
+        add(&["-object", memory]);
+    }
+    add(&["-machine", &format!("{}{split}{backend}", machine(config.machine))]);
     match config.accelerator {
         Accelerator::Kvm => add(&["-accel", "kvm"]),
         Accelerator::Tcg => add(&["-accel", "tcg"]),
@@ -115,9 +147,33 @@ pub fn argv(config: &Config, program: &str, place: &Place) -> Vec<String> {
         add(&device.arguments(descriptor::IVSHMEM).each_ref().map(String::as_str));
     }
 
-    add(&["-kernel", &text(&config.kernel), "-initrd", &text(&config.initramfs)]);
-    add(&["-append", &kernel_command_line(config, name, agent_patience_s)]);
+    match begin {
+        Begin::Kept { stub: Some(stub), .. } => add(&["-kernel", &text(stub)]),
+        _ => {
+            add(&["-kernel", &text(&config.kernel), "-initrd", &text(&config.initramfs)]);
+            add(&["-append", &kernel_command_line(config, name, agent_patience_s)]);
+        }
+    }
+    if let Begin::Kept { .. } = begin {
+        // What the state has, and what it has not, is said over the control socket first.
+        add(&["-incoming", "defer"]);
+    }
     argv
+}
+
+/// The guest's memory, if it is an object of its own: a machine that comes back has an object of the same name.
+fn memory(config: &Config, begin: &Begin) -> Option<String> {
+    // QEMU opens what it has inherited once more, by its number.
+    let file = |share: &str| {
+        let (bytes, number) = (config.memory_bytes, descriptor::MEMORY);
+        format!("memory-backend-file,id={MEMORY_ID},share={share},size={bytes},mem-path=/proc/self/fd/{number}")
+    };
+    match begin {
+        _ if !config.memory_file => None,
+        Begin::Boot => Some(file("on")),
+        Begin::Kept { template: true, .. } => Some(file("off")),
+        Begin::Kept { .. } => Some(format!("memory-backend-ram,id={MEMORY_ID},size={}", config.memory_bytes)),
+    }
 }
 
 fn machine(machine: Machine) -> &'static str {

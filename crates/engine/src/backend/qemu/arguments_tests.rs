@@ -7,6 +7,7 @@ fn config(machine: Machine) -> Config {
         machine,
         accelerator: Accelerator::Tcg,
         memory_bytes: 128 << 20,
+        memory_file: false,
         cpus: 1,
         pin: None,
         cpu: None,
@@ -222,5 +223,38 @@ fn shared_memory_is_inherited_and_its_interrupts_stand_behind_an_iommu() {
     -chardev socket,id=ivshmem,fd=207
     -device ivshmem-doorbell,chardev=ivshmem,vectors=4
     -append earlyprintk=ttyS0 quiet console=ttyS0 panic=-1 reboot=t cryptomgr.notests intel_iommu=on isodyne.channel=serial:/dev/ttyS1 isodyne.end=poweroff isodyne.patience=30
+    ");
+}
+
+#[test]
+fn a_machine_that_comes_back_is_made_like_the_one_that_was_kept() {
+    let from = |memory_file, begin: Begin| {
+        let config = Config { memory_file, ..config(Machine::Microvm) };
+        let lines = argv_from(&config, &begin, "qemu", &place()).join(" ").replace(" -", "\n-");
+        let said = |line: &&str| ["-object", "-machine", "-kernel", "-incoming"].iter().any(|word| line.contains(word));
+        lines.lines().filter(said).map(str::to_owned).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(from(true, Begin::Boot), @"
+    -object memory-backend-file,id=ram,share=on,size=134217728,mem-path=/proc/self/fd/208
+    -machine microvm,pit=on,pic=on,rtc=on,acpi=off,auto-kernel-cmdline=off,memory-backend=ram
+    -kernel /cache/vmlinux
+    ");
+    let stub = Some(PathBuf::from("/scratch/1/kernel"));
+    insta::assert_snapshot!(from(true, Begin::Kept { template: true, stub: stub.clone() }), @"
+    -object memory-backend-file,id=ram,share=off,size=134217728,mem-path=/proc/self/fd/208
+    -machine microvm,pit=on,pic=on,rtc=on,acpi=off,auto-kernel-cmdline=off,memory-backend=ram
+    -kernel /scratch/1/kernel
+    -incoming defer
+    ");
+    insta::assert_snapshot!(from(true, Begin::Kept { template: false, stub }), @"
+    -object memory-backend-ram,id=ram,size=134217728
+    -machine microvm,pit=on,pic=on,rtc=on,acpi=off,auto-kernel-cmdline=off,memory-backend=ram
+    -kernel /scratch/1/kernel
+    -incoming defer
+    ");
+    insta::assert_snapshot!(from(false, Begin::Kept { template: false, stub: None }), @"
+    -machine microvm,pit=on,pic=on,rtc=on,acpi=off,auto-kernel-cmdline=off
+    -kernel /cache/vmlinux
+    -incoming defer
     ");
 }

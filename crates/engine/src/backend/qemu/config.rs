@@ -90,6 +90,8 @@ pub struct Wish {
     pub accelerator: Accelerator,
     /// `memory`.
     pub memory_bytes: u64,
+    /// `memory_file`.
+    pub memory_file: bool,
     /// `cpus`.
     pub cpus: u64,
     /// `pin`.
@@ -121,6 +123,8 @@ pub struct Config {
     pub accelerator: Accelerator,
     /// The guest's memory, a multiple of 1 MiB.
     pub memory_bytes: u64,
+    /// Whether it is a file of its own, which a template can be made of.
+    pub memory_file: bool,
     /// The number of processors.
     pub cpus: u64,
     /// Where they run.
@@ -194,6 +198,7 @@ impl Wish {
             machine,
             accelerator: accelerator(reader.choice_or_auto("accel")?, kvm)?,
             memory_bytes: reader.memory_bytes()?,
+            memory_file: reader.flag("memory_file", false),
             cpus,
             pin: Pin::from_factors(reader, cpus)?,
             cpu,

@@ -2,7 +2,9 @@
 
 use crate::backend::qemu::arguments::descriptor;
 use crate::backend::qemu::config::Config;
-use crate::backend::qemu::processors;
+use crate::backend::qemu::kept::KeptMachine;
+use crate::backend::qemu::memory::MemoryFile;
+use crate::backend::qemu::{migration, processors};
 use crate::backend::qemu::qmp::{QmpClient, QmpError};
 use crate::backend::qemu::sandbox::QemuSandbox;
 use crate::backend::vmm::console::{ConsoleLog, DebugPort};
@@ -10,7 +12,7 @@ use crate::backend::vmm::diagnose::last_words;
 use crate::backend::vmm::disk;
 use crate::backend::vmm::logs::{Logs, tail};
 use crate::backend::vmm::pin::Pin;
-use crate::backend::{Place, Stamp};
+use crate::backend::{Place, Stamp, class_of};
 use crate::channel::{AgentChannel, FdTransport};
 use crate::clock::Clock;
 use crate::lab::Lab;
@@ -37,8 +39,18 @@ const LOWEST_SPARE_DESCRIPTOR: RawFd = 256;
 /// A machine's network, and what QEMU is to inherit for it: a descriptor, and the number it gets there.
 type Card = (Option<Arc<dyn Network>>, Option<(OwnedFd, RawFd)>);
 
-/// Makes the network. Before t0.
-fn make_network(config: &Config, passt: &str, place: &Place, lab: &Lab) -> Result<Card, Failure> {
+/// A state that a machine begins with.
+pub(super) struct Kept {
+    /// What it says of itself.
+    pub machine: KeptMachine,
+    /// Devices and processors.
+    pub state: OwnedFd,
+    /// The guest's memory, if that is a file of its own.
+    pub memory: Option<OwnedFd>,
+}
+
+/// Makes the network. Before t0. A guest that comes back keeps the addresses of the sandbox that it was.
+fn make_network(config: &Config, passt: &str, kept: Option<&Kept>, place: &Place, lab: &Lab) -> Result<Card, Failure> {
     Ok(match config.network {
         NetworkKind::None => (None, None),
         NetworkKind::User => (Some(Arc::new(UserNetwork::of(&place.name))), None),
@@ -47,7 +59,8 @@ fn make_network(config: &Config, passt: &str, place: &Place, lab: &Lab) -> Resul
             (Some(Arc::new(network)), Some((socket, descriptor::PASST)))
         }
         NetworkKind::Own { nat } => {
-            let mut network = OwnNetwork::for_machine(&place.name).map_err(network::refused)?;
+            let name = kept.map_or(&place.name, |kept| &kept.machine.name);
+            let mut network = OwnNetwork::for_machine(name).map_err(network::refused)?;
             if nat {
                 network.reach_out(&place.name, &lab.owner).map_err(network::refused)?;
             }
@@ -57,16 +70,19 @@ fn make_network(config: &Config, passt: &str, place: &Place, lab: &Lab) -> Resul
     })
 }
 
-/// Starts one machine. Nothing is left running if this fails.
+/// Starts one machine: from its boot, or from a state that was kept. Nothing is left running if this fails.
 pub(super) fn launch(
     config: &Config,
     argv: &[String],
     passt: &str,
+    kept: Option<Kept>,
     place: &Place,
     lab: &Lab,
 ) -> Result<QemuSandbox, Failure> {
     let logs = Logs::under(&place.log_prefix, "qemu");
-    let (network, card) = make_network(config, passt, place, lab)?;
+    let needed =
+        |error: &io::Error| Failure::new(class_of(error), format!("failed to make what QEMU needs: {error}"));
+    let (network, card) = make_network(config, passt, kept.as_ref(), place, lab)?;
     if let Some(disk) = &config.disk {
         disk.make(&disk::path(&place.directory))?;
     }
@@ -77,27 +93,61 @@ pub(super) fn launch(
             (Some(Arc::new(shared)), Some(end))
         }
     };
-    let given = card.into_iter().chain(device.map(|end| (end, descriptor::IVSHMEM))).collect();
-    let prepared = prepare(config, argv, &logs, given).map_err(|error| {
-        Failure::new(crate::backend::class_of(&error), format!("failed to make what QEMU needs: {error}"))
-    })?;
+    let mut given: Vec<(OwnedFd, RawFd)> =
+        card.into_iter().chain(device.map(|end| (end, descriptor::IVSHMEM))).collect();
+    let mut memory = None;
+    let kept = match kept {
+        Some(kept) => {
+            given.push((kept.state, descriptor::STATE));
+            given.extend(kept.memory.map(|memory| (memory, descriptor::MEMORY)));
+            Some(kept.machine)
+        }
+        None if config.memory_file => {
+            let file = MemoryFile::new(config.memory_bytes).map_err(|error| needed(&error))?;
+            let end = file.as_fd().try_clone_to_owned().map_err(|error| needed(&error))?;
+            given.push((end, descriptor::MEMORY));
+            memory = Some(file);
+            None
+        }
+        None => None,
+    };
+    let prepared = prepare(config, argv, &logs, given).map_err(|error| needed(&error))?;
     let Prepared { command, inherited, qmp, agent, sources } = prepared;
     let refused = |error: &io::Error| Failure::new(FailureClass::Launch, format!("the host refused: {error}"));
     let watcher = Watcher::start(lab.clock, sources).map_err(|error| refused(&error))?;
     let mut qmp = QmpClient::new(qmp, lab.clock).map_err(|error| refused(&error))?;
-    let transport = FdTransport::from_socket(agent, lab.clock).map_err(|error| refused(&error))?;
+    let transport = Box::new(FdTransport::from_socket(agent, lab.clock).map_err(|error| refused(&error))?);
     let mut process =
         lab.owner.spawn(command).map_err(|error| Failure::new(FailureClass::Launch, crate::image::chain(&error)))?;
     // Only QEMU holds the other ends now: its end is the end of every conversation.
     drop(inherited);
 
-    let stamps = match converse(&mut qmp, &process, config.pin.as_ref(), lab.clock) {
+    let stamps = match converse(&mut qmp, &process, config.pin.as_ref(), kept.as_ref(), lab.clock) {
         Ok(stamps) => stamps,
-        Err(Trouble::Qmp(error)) => return Err(explain(&error, &mut process, &logs, lab.clock)),
-        Err(Trouble::Pin(failure)) => return Err(failure),
+        Err(Trouble::Qmp(error)) => return Err(explain(&error, kept.is_some(), &mut process, &logs, lab.clock)),
+        Err(Trouble::Other(failure)) => return Err(failure),
     };
-    let channel = AgentChannel::new(Box::new(transport), lab.clock);
-    Ok(QemuSandbox::new(lab.clock, process, qmp, channel, watcher, stamps, logs, config, network, shared))
+    // The agent of a guest that comes back does not notice: it goes on reading where it stood.
+    let agent = match kept {
+        Some(_) => AgentChannel::continued(transport, lab.clock, None),
+        None => AgentChannel::new(transport, lab.clock),
+    };
+    Ok(QemuSandbox {
+        clock: lab.clock,
+        process,
+        qmp,
+        agent,
+        watcher: Some(watcher),
+        stamps,
+        logs,
+        config: config.clone(),
+        name: kept.as_ref().map_or_else(|| place.name.clone(), |kept| kept.name.clone()),
+        came_back: kept.is_some(),
+        stands_still: false,
+        memory,
+        network,
+        shared,
+    })
 }
 
 struct Prepared {
@@ -156,7 +206,7 @@ fn prepare(config: &Config, argv: &[String], logs: &Logs, given: Vec<(OwnedFd, R
 /// Why the guest does not run.
 enum Trouble {
     Qmp(QmpError),
-    Pin(Failure),
+    Other(Failure),
 }
 
 impl From<QmpError> for Trouble {
@@ -166,19 +216,33 @@ impl From<QmpError> for Trouble {
 }
 
 /// From the greeting to the running guest. Capabilities and `cont` go out together: one round trip, not two. A guest that
-/// is pinned takes a question in between: none of it runs before.
+/// is pinned takes a question in between, and one that comes back its state: none of it runs before.
 fn converse(
     qmp: &mut QmpClient,
     process: &OwnedProcess,
     pin: Option<&Pin>,
+    kept: Option<&KeptMachine>,
     clock: Clock,
 ) -> Result<Vec<Stamp>, Trouble> {
     let deadline = clock.after(ANSWER_DEADLINE);
+    let stamp = |name, at, asked, signal| Stamp { name, at, asked, signal };
     let greeted = qmp.greeting(deadline)?;
-    let asked = clock.now();
+    let mut stamps = vec![
+        stamp(MilestoneName::Spawned, process.spawned_at, None, SignalName::Exec),
+        stamp(MilestoneName::ApiReady, greeted, None, SignalName::Reply),
+    ];
+    if let Some(kept) = kept {
+        kept.is_for(qmp.version()).map_err(Trouble::Other)?;
+    }
+    let mut asked = clock.now();
     let capabilities = qmp.send("qmp_capabilities", None)?;
     if let Some(pin) = pin {
-        pin.apply(&processors::threads(qmp, deadline)?).map_err(Trouble::Pin)?;
+        pin.apply(&processors::threads(qmp, deadline)?).map_err(Trouble::Other)?;
+    }
+    if let Some(kept) = kept {
+        let loaded = migration::load(qmp, kept.template, descriptor::STATE, deadline)?;
+        stamps.push(stamp(MilestoneName::Configured, loaded, Some(asked), SignalName::Event));
+        asked = clock.now();
     }
     let resume = qmp.send("cont", None)?;
     qmp.wait(&capabilities, deadline)?;
@@ -186,16 +250,12 @@ fn converse(
     // QEMU announces the guest right before it lets it run; the answer comes after, when the guest is long under way.
     let announced = qmp.take_events().into_iter().find(|event| event.name == "RESUME").map(|event| event.at);
     let (running, signal) = announced.map_or((answered, SignalName::Reply), |announced| (announced, SignalName::Event));
-    let stamp = |name, at, asked, signal| Stamp { name, at, asked, signal };
-    Ok(vec![
-        stamp(MilestoneName::Spawned, process.spawned_at, None, SignalName::Exec),
-        stamp(MilestoneName::ApiReady, greeted, None, SignalName::Reply),
-        stamp(MilestoneName::Started, running, Some(asked), signal),
-    ])
+    stamps.push(stamp(MilestoneName::Started, running, Some(asked), signal));
+    Ok(stamps)
 }
 
 /// QEMU did not come up: its own last words say most.
-fn explain(error: &QmpError, process: &mut OwnedProcess, logs: &Logs, clock: Clock) -> Failure {
+fn explain(error: &QmpError, came_back: bool, process: &mut OwnedProcess, logs: &Logs, clock: Clock) -> Failure {
     let class = match error {
         QmpError::Deadline(_) => FailureClass::Timeout,
         QmpError::Parse(_) => FailureClass::Protocol,
@@ -206,6 +266,9 @@ fn explain(error: &QmpError, process: &mut OwnedProcess, logs: &Logs, clock: Clo
     let status = exit.map(|exit| format!(" ({})", exit.status)).unwrap_or_default();
     let words = last_words(&tail(&logs.monitor));
     let message = match (class, words) {
+        (FailureClass::Launch, Some(words)) if came_back => {
+            format!("QEMU did not take the kept machine{status}: {words}")
+        }
         (FailureClass::Launch, Some(words)) => format!("QEMU did not start{status}: {words}"),
         (_, Some(words)) => format!("{error}{status}; QEMU's last words: {words}"),
         (_, None) => format!("{error}{status}"),

@@ -1,6 +1,7 @@
 //! QEMU: a virtual machine on an emulated PC or a minimal machine, by KVM or by translation, driven over QMP.
 
 use crate::application::Application;
+use crate::backend::snapshot::Restorer;
 use crate::backend::vmm::{disk, guest, kvm, pin::Pin};
 use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbox, Step, program};
 use crate::host::inspect_tool;
@@ -20,10 +21,15 @@ use ivshmem::DeviceConfig;
 pub mod arguments;
 pub mod config;
 pub mod ivshmem;
+mod kept;
 mod launch;
+mod memory;
+mod migration;
 mod processors;
 pub mod qmp;
 mod sandbox;
+mod snapshot;
+mod stub;
 
 /// The program.
 const PROGRAM: &str = "qemu-system-x86_64";
@@ -86,10 +92,11 @@ impl Backend for QemuBackend {
         }
         let disk = app.as_ref().map(|app| DiskConfig::of(app, OverlayKind::RawOrQcow2, lab)).transpose()?;
         let (base, disk_asset) = disk.unzip();
-        let (mut config, mut assets) = resolve(wish, &guest, base.is_some())?;
+        let (mut config, entry, mut assets) = resolve(wish, &guest, base.is_some())?;
         config.disk = base;
         assets.extend(app.iter().map(Application::asset).chain(disk_asset));
-        Ok(Box::new(QemuLauncher { accuracy: accuracy(config.accelerator, lab), config, tool, passt, assets }))
+        let accuracy = accuracy(config.accelerator, lab);
+        Ok(Box::new(QemuLauncher { accuracy, config, entry, tool, passt, assets }))
     }
 }
 
@@ -125,7 +132,7 @@ fn accuracy(accelerator: Accelerator, lab: &Lab) -> Accuracy {
 }
 
 /// Brings the wish and the guest together.
-fn resolve(wish: Wish, guest: &GuestAssets, has_disk: bool) -> Result<(Config, Vec<Asset>), PrepareError> {
+fn resolve(wish: Wish, guest: &GuestAssets, has_disk: bool) -> Result<(Config, Entry, Vec<Asset>), PrepareError> {
     let entry = wish.entry.unwrap_or(if guest.pvh_elf.is_some() { Entry::Pvh } else { Entry::BzImage });
     let pvh_elf = guest.pvh_elf.as_ref().filter(|_| entry == Entry::Pvh);
     let kernel = match (entry, pvh_elf) {
@@ -160,6 +167,7 @@ fn resolve(wish: Wish, guest: &GuestAssets, has_disk: bool) -> Result<(Config, V
         machine: wish.machine,
         accelerator: wish.accelerator,
         memory_bytes: wish.memory_bytes,
+        memory_file: wish.memory_file,
         cpus: wish.cpus,
         pin: wish.pin,
         cpu: wish.cpu,
@@ -174,12 +182,14 @@ fn resolve(wish: Wish, guest: &GuestAssets, has_disk: bool) -> Result<(Config, V
         ivshmem: wish.ivshmem,
     };
     let assets = guest.assets(&initramfs, pvh_elf.is_some());
-    Ok((config, assets))
+    Ok((config, entry, assets))
 }
 
 /// A machine that is ready to be started any number of times.
 struct QemuLauncher {
     config: Config,
+    /// How the kernel is entered.
+    entry: Entry,
     tool: Tool,
     /// The program that speaks for the guest, if it is that one.
     passt: Option<Tool>,
@@ -204,6 +214,10 @@ impl Launcher for QemuLauncher {
         let mut steps = self.config.network.steps(&place.name);
         steps.extend(self.passt.iter().map(|tool| Step::Run { argv: passt_argv(&tool.path, &place.name) }));
         steps.extend(self.config.disk.as_ref().map(|disk| disk.step(&disk::path(&place.directory))));
+        steps.extend(self.config.memory_file.then(|| Step::Write {
+            path: format!("descriptor {} of {PROGRAM}", arguments::descriptor::MEMORY),
+            content: format!("[{} B of memory, in a file without a name]", self.config.memory_bytes),
+        }));
         steps.extend(self.config.ivshmem.as_ref().map(|device| Step::Write {
             path: format!("descriptor {} of {PROGRAM}", arguments::descriptor::IVSHMEM),
             content: format!("[{device}]"),
@@ -219,7 +233,11 @@ impl Launcher for QemuLauncher {
 
     fn launch(&self, place: &Place, lab: &Lab) -> Result<Box<dyn Sandbox>, Failure> {
         let argv = arguments::argv(&self.config, &self.tool.path, place);
-        Ok(Box::new(launch::launch(&self.config, &argv, self.passt(), place, lab)?))
+        Ok(Box::new(launch::launch(&self.config, &argv, self.passt(), None, place, lab)?))
+    }
+
+    fn restorer(&self) -> Option<&dyn Restorer> {
+        Some(self)
     }
 
     fn accuracy(&self) -> Accuracy {

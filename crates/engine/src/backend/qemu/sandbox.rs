@@ -1,11 +1,13 @@
 //! A live machine.
 
 use crate::backend::qemu::config::Config;
+use crate::backend::qemu::memory::MemoryFile;
 use crate::backend::qemu::processors;
 use crate::backend::qemu::qmp::QmpClient;
 use crate::backend::shared_memory::SharedMemory;
+use crate::backend::snapshot::Snapshots;
 use crate::backend::vmm::disk;
-use crate::backend::vmm::end::{diagnose, end, patience_after};
+use crate::backend::vmm::end::{diagnose, end, end_without_guest, patience_after};
 use crate::backend::vmm::first_sign::started_by_first_sign;
 use crate::backend::vmm::logs::{Logs, tail};
 use crate::backend::vmm::usage::usage;
@@ -13,7 +15,6 @@ use crate::backend::{AppRoot, Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
 use crate::host::accounting;
-use crate::image::app::OverlayMethod;
 use crate::network::Network;
 use crate::ownership::OwnedProcess;
 use crate::watch::Watcher;
@@ -27,56 +28,35 @@ use std::time::Duration;
 const QUESTION_DEADLINE: Duration = Duration::from_millis(500);
 
 pub(super) struct QemuSandbox {
-    clock: Clock,
-    process: OwnedProcess,
-    qmp: QmpClient,
-    agent: AgentChannel,
+    pub(super) clock: Clock,
+    pub(super) process: OwnedProcess,
+    pub(super) qmp: QmpClient,
+    pub(super) agent: AgentChannel,
     /// Gone once everything it can see has been seen.
-    watcher: Option<Watcher>,
-    stamps: Vec<Stamp>,
-    logs: Logs,
-    memory_bytes: u64,
-    ends_by_reset: bool,
-    /// How the disk of the application was made, if there is one.
-    disk: Option<OverlayMethod>,
-    network: Option<Arc<dyn Network>>,
-    shared: Option<Arc<SharedMemory>>,
+    pub(super) watcher: Option<Watcher>,
+    pub(super) stamps: Vec<Stamp>,
+    pub(super) logs: Logs,
+    pub(super) config: Config,
+    /// The sandbox that the guest's addresses follow from: another one than this, if the guest came back.
+    pub(super) name: String,
+    /// Whether it began with a state that was kept.
+    pub(super) came_back: bool,
+    /// Whether it was left standing by what kept its state.
+    pub(super) stands_still: bool,
+    /// The guest's memory, if it is a file that nobody else has.
+    pub(super) memory: Option<MemoryFile>,
+    pub(super) network: Option<Arc<dyn Network>>,
+    pub(super) shared: Option<Arc<SharedMemory>>,
 }
 
 impl QemuSandbox {
-    #[expect(clippy::too_many_arguments, reason = "the parts of one value, put together in one place")]
-    pub(super) fn new(
-        clock: Clock,
-        process: OwnedProcess,
-        qmp: QmpClient,
-        agent: AgentChannel,
-        watcher: Watcher,
-        stamps: Vec<Stamp>,
-        logs: Logs,
-        config: &Config,
-        network: Option<Arc<dyn Network>>,
-        shared: Option<Arc<SharedMemory>>,
-    ) -> Self {
-        Self {
-            clock,
-            process,
-            qmp,
-            agent,
-            watcher: Some(watcher),
-            stamps,
-            logs,
-            memory_bytes: config.memory_bytes,
-            ends_by_reset: config.machine.ends_by_reset(),
-            disk: config.disk.as_ref().map(|disk| disk.method),
-            network,
-            shared,
-        }
-    }
-
     /// Once QEMU has ended nothing more arrives: the watcher reads what is left and ends, and the logs are whole.
     fn finish_watching(&mut self) {
         if let Some(watcher) = self.watcher.take() {
-            self.stamps.extend(watcher.finish());
+            let seen = watcher.finish();
+            if !self.came_back {
+                self.stamps.extend(seen);
+            }
         }
     }
 
@@ -99,7 +79,9 @@ impl Sandbox for QemuSandbox {
 
     fn stamps(&self) -> Vec<Stamp> {
         let mut stamps = self.stamps.clone();
-        stamps.extend(self.watcher.iter().flat_map(Watcher::stamps));
+        // What a guest that came back says on its console is not the beginning of anything.
+        let watcher = self.watcher.iter().filter(|_| !self.came_back);
+        stamps.extend(watcher.flat_map(Watcher::stamps));
         started_by_first_sign(&mut stamps);
         stamps
     }
@@ -117,7 +99,7 @@ impl Sandbox for QemuSandbox {
     }
 
     fn app_root(&self) -> AppRoot {
-        disk::app_root(self.disk)
+        disk::app_root(self.config.disk.as_ref().map(|disk| disk.method))
     }
 
     fn monitor(&self) -> Option<u32> {
@@ -127,7 +109,11 @@ impl Sandbox for QemuSandbox {
     fn usage(&mut self) -> Vec<(String, f64)> {
         let pid = self.process.pid();
         let guest_cpu_ns = self.processor_threads_ns();
-        usage(pid, guest_cpu_ns, self.memory_bytes)
+        usage(pid, guest_cpu_ns, self.config.memory_bytes)
+    }
+
+    fn snapshots(&mut self) -> Option<&mut dyn Snapshots> {
+        Some(self)
     }
 
     fn diagnose(&mut self, failure: Failure) -> Failure {
@@ -136,15 +122,21 @@ impl Sandbox for QemuSandbox {
             self.finish_watching();
         }
         let failure =
-            if self.disk.is_some() { disk::without_disk(failure, &tail(&self.logs.console)) } else { failure };
+            if self.config.disk.is_some() { disk::without_disk(failure, &tail(&self.logs.console)) } else { failure };
         diagnose("QEMU", failure, exit, &self.logs)
     }
 
     fn stop(&mut self, deadline: HostInstant) -> Stopped {
-        let how = if self.ends_by_reset { ShutdownHow::Reboot } else { ShutdownHow::PowerOff };
+        let how = if self.config.machine.ends_by_reset() { ShutdownHow::Reboot } else { ShutdownHow::PowerOff };
         let qmp = &mut self.qmp;
         // The answer to `quit` does not matter, the exit does.
         let quit = || drop(qmp.send("quit", None));
+        if self.stands_still {
+            // A guest that stands still hears nobody.
+            let ended = end_without_guest(&mut self.process, quit, deadline);
+            self.finish_watching();
+            return ended.into_stopped("QEMU", &self.process, &self.logs);
+        }
         let ended = end(&mut self.process, &mut self.agent, how, "QEMU", quit, self.clock, deadline);
         self.finish_watching();
         ended.into_stopped("QEMU", &self.process, &self.logs)

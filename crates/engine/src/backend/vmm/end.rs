@@ -25,6 +25,14 @@ pub struct Ended {
     pub complaint: Option<String>,
 }
 
+/// Ends a monitor whose guest stands still: by its own request, then by a kill.
+pub fn end_without_guest(process: &mut OwnedProcess, quit: impl FnOnce(), deadline: HostInstant) -> Ended {
+    quit();
+    let exit = process.wait(deadline);
+    let killed = exit.is_none();
+    Ended { exit: exit.or_else(|| process.kill()), killed, complaint: None }
+}
+
 /// Asks in order of kindness until the monitor ends; says how far it had to go. `quit` tells the monitor to end without
 /// its guest, and nothing waits for its answer.
 pub fn end(

@@ -150,6 +150,13 @@ macro_rules! choices {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $name { $($(#[$choice_doc])* $choice),+ }
+        #[allow(dead_code, reason = "not every choice is written down again")]
+        impl $name {
+            /// As a plan says it.
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$choice => $text),+ }
+            }
+        }
         impl std::str::FromStr for $name {
             type Err = isodyne_core::cell::UnknownName;
             fn from_str(text: &str) -> Result<Self, Self::Err> {

@@ -12,7 +12,12 @@ pub fn usage(pid: u32, guest_cpu_ns: Option<u64>, memory_bytes: u64) -> Vec<(Str
         ("guest_cpu_ns", guest_cpu_ns),
         ("vmm_cpu_ns", beside(process.cpu_ns, guest_cpu_ns)),
         ("peak_memory_bytes", process.peak_rss_bytes),
+        ("rss_bytes", process.rss_bytes),
+        ("pss_bytes", process.pss_bytes),
+        ("private_bytes", process.private_bytes),
+        ("shared_bytes", beside(process.rss_bytes, process.private_bytes)),
         ("guest_memory_bytes", memory.map(|memory| memory.rss_bytes)),
+        ("guest_memory_pss_bytes", memory.map(|memory| memory.pss_bytes)),
         ("vmm_overhead_bytes", beside(process.pss_bytes, memory.map(|memory| memory.pss_bytes))),
     ];
     values.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value? as f64))).collect()

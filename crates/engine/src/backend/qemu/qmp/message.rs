@@ -9,7 +9,10 @@ pub const LINE_LIMIT: usize = 1 << 20;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
     /// The first line.
-    Greeting,
+    Greeting {
+        /// QEMU's version: major, minor, micro; zeros if it does not tell.
+        version: [u32; 3],
+    },
     /// The answer to a command.
     Return {
         /// The command's number.
@@ -55,8 +58,8 @@ pub fn parse(line: &[u8]) -> Result<Message, ParseError> {
     let beginning = || String::from_utf8_lossy(&line[..line.len().min(100)]).into_owned();
     let mut value: Value = serde_json::from_slice(line).map_err(|_| ParseError::Json(beginning()))?;
     let id = value.get("id").and_then(Value::as_u64);
-    if value.get("QMP").is_some() {
-        return Ok(Message::Greeting);
+    if let Some(greeting) = value.get("QMP") {
+        return Ok(Message::Greeting { version: version(greeting) });
     }
     if let (Some(returned), Some(id)) = (value.get_mut("return"), id) {
         return Ok(Message::Return { id, value: returned.take() });
@@ -68,6 +71,13 @@ pub fn parse(line: &[u8]) -> Result<Message, ParseError> {
         return Ok(Message::Event { name: name.to_owned(), data: value.get("data").cloned().unwrap_or(Value::Null) });
     }
     Err(ParseError::Unknown(beginning()))
+}
+
+/// The numbers in `{"version": {"qemu": {"major": 7, "minor": 2, "micro": 22}}}`.
+fn version(greeting: &Value) -> [u32; 3] {
+    let numbers = greeting.get("version").and_then(|version| version.get("qemu"));
+    let number = |key| u32::try_from(numbers?.get(key)?.as_u64()?).ok();
+    ["major", "minor", "micro"].map(|key| number(key).unwrap_or(0))
 }
 
 /// Cuts a stream into lines.
@@ -108,7 +118,11 @@ mod tests {
 
     #[test]
     fn messages_are_told_apart() {
-        assert_eq!(parse(br#"{"QMP": {"version": {}, "capabilities": ["oob"]}}"#), Ok(Message::Greeting));
+        assert_eq!(
+            parse(br#"{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}}, "capabilities": ["oob"]}}"#),
+            Ok(Message::Greeting { version: [7, 2, 22] })
+        );
+        assert_eq!(parse(br#"{"QMP": {"version": {}}}"#), Ok(Message::Greeting { version: [0; 3] }));
         assert_eq!(
             parse(br#"{"return": {"status": "running"}, "id": 7}"#),
             Ok(Message::Return { id: 7, value: serde_json::json!({"status": "running"}) })

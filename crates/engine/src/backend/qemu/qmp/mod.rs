@@ -4,11 +4,12 @@ use crate::clock::Clock;
 use crate::wait::readable;
 use isodyne_core::unit::HostInstant;
 use message::{Lines, Message, ParseError};
-use rustix::net::SendFlags;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
-use std::io;
-use std::os::fd::OwnedFd;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 pub mod message;
 
@@ -46,6 +47,8 @@ pub struct QmpClient {
     clock: Clock,
     lines: Lines,
     next_id: u64,
+    /// What the greeting said.
+    version: [u32; 3],
     /// Answers that arrived while another was waited for.
     answers: VecDeque<(Message, HostInstant)>,
     events: VecDeque<Event>,
@@ -81,6 +84,7 @@ impl QmpClient {
             clock,
             lines: Lines::default(),
             next_id: 1,
+            version: [0; 3],
             answers: VecDeque::new(),
             events: VecDeque::new(),
         })
@@ -93,10 +97,18 @@ impl QmpClient {
     pub fn greeting(&mut self, deadline: HostInstant) -> Result<HostInstant, QmpError> {
         loop {
             match self.receive("greeting", deadline)? {
-                (Message::Greeting, at) => return Ok(at),
+                (Message::Greeting { version }, at) => {
+                    self.version = version;
+                    return Ok(at);
+                }
                 (other, at) => self.keep(other, at),
             }
         }
+    }
+
+    /// QEMU's version as its greeting told: major, minor, micro; zeros before.
+    pub fn version(&self) -> [u32; 3] {
+        self.version
     }
 
     /// Sends a command and does not wait.
@@ -104,6 +116,23 @@ impl QmpClient {
     /// # Errors
     /// [`QmpError`]
     pub fn send(&mut self, command: &str, arguments: Option<Value>) -> Result<Pending, QmpError> {
+        self.send_with(command, arguments, None)
+    }
+
+    /// Gives QEMU a descriptor, under a name that later commands know it by, and does not wait.
+    ///
+    /// # Errors
+    /// [`QmpError`]
+    pub fn give(&mut self, descriptor: BorrowedFd<'_>, name: &str) -> Result<Pending, QmpError> {
+        self.send_with("getfd", Some(json!({ "fdname": name })), Some(descriptor))
+    }
+
+    fn send_with(
+        &mut self,
+        command: &str,
+        arguments: Option<Value>,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> Result<Pending, QmpError> {
         let id = self.next_id;
         self.next_id += 1;
         let mut body = json!({ "execute": command, "id": id });
@@ -112,7 +141,13 @@ impl QmpClient {
         }
         let line = format!("{body}\n");
         // Commands are far smaller than the socket's buffer: a socket that is full is one that QEMU does not read.
-        match rustix::net::send(&self.socket, line.as_bytes(), SendFlags::NOSIGNAL) {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut with = SendAncillaryBuffer::new(&mut space);
+        let given = descriptor.as_slice();
+        if !given.is_empty() && !with.push(SendAncillaryMessage::ScmRights(given)) {
+            return Err(QmpError::Io(io::Error::other("there is no room for a descriptor")));
+        }
+        match sendmsg(&self.socket, &[IoSlice::new(line.as_bytes())], &mut with, SendFlags::NOSIGNAL) {
             Ok(sent) if sent == line.len() => Ok(Pending { id, command: command.to_owned() }),
             Ok(_) | Err(rustix::io::Errno::AGAIN) => Err(QmpError::Deadline(command.to_owned())),
             Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => Err(QmpError::Closed(command.to_owned())),
@@ -148,6 +183,25 @@ impl QmpClient {
     pub fn execute(&mut self, command: &str, deadline: HostInstant) -> Result<Value, QmpError> {
         let pending = self.send(command, None)?;
         Ok(self.wait(&pending, deadline)?.0)
+    }
+
+    /// Waits for an event that is wanted, one that has arrived beside an answer included. Events before it stay.
+    ///
+    /// # Errors
+    /// [`QmpError`]
+    pub fn wait_event(
+        &mut self,
+        awaited: &str,
+        deadline: HostInstant,
+        wanted: impl Fn(&Event) -> bool,
+    ) -> Result<Event, QmpError> {
+        loop {
+            if let Some(event) = self.events.iter().position(&wanted).and_then(|index| self.events.remove(index)) {
+                return Ok(event);
+            }
+            let (message, at) = self.receive(awaited, deadline)?;
+            self.keep(message, at);
+        }
     }
 
     /// The events that have arrived beside the answers, the oldest first.
@@ -205,6 +259,7 @@ fn answers(message: &Message, wanted: u64) -> bool {
 mod tests {
     use super::*;
     use std::io::Write;
+    use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
     use std::time::Duration;
 
@@ -229,6 +284,37 @@ mod tests {
         let third = client.send("c", None).unwrap();
         qemu.write_all(b"{\"error\": {\"desc\": \"no\"}, \"id\": 3}\n").unwrap();
         assert!(matches!(client.wait(&third, soon), Err(QmpError::Refused { .. })));
+    }
+
+    #[test]
+    fn an_event_is_waited_for_wherever_it_comes() {
+        let (mut client, mut qemu) = pair();
+        let soon = Clock.after(Duration::from_secs(5));
+        let status = |wanted: &'static str| move |event: &Event| event.data["status"] == wanted;
+        let asked = client.send("migrate", None).unwrap();
+        qemu.write_all(b"{\"event\": \"MIGRATION\", \"data\": {\"status\": \"setup\"}}\n").unwrap();
+        qemu.write_all(b"{\"return\": {}, \"id\": 1}\n").unwrap();
+        qemu.write_all(b"{\"event\": \"MIGRATION\", \"data\": {\"status\": \"completed\"}}\n").unwrap();
+        client.wait(&asked, soon).unwrap();
+        assert_eq!(client.wait_event("completed", soon, status("completed")).unwrap().name, "MIGRATION");
+        client.wait_event("setup", soon, status("setup")).unwrap();
+        let now = Clock.now();
+        assert!(matches!(client.wait_event("more", now, status("setup")), Err(QmpError::Deadline(_))));
+    }
+
+    #[test]
+    fn a_descriptor_goes_with_its_name() {
+        use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+        let (mut client, qemu) = pair();
+        let file = tempfile::tempfile().unwrap();
+        client.give(file.as_fd(), "state").unwrap();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let (mut with, mut line) = (RecvAncillaryBuffer::new(&mut space), [0; 200]);
+        let mut parts = [io::IoSliceMut::new(&mut line)];
+        let received = recvmsg(&qemu, &mut parts, &mut with, RecvFlags::empty()).unwrap();
+        let given = with.drain().any(|one| matches!(one, RecvAncillaryMessage::ScmRights(_)));
+        let text = String::from_utf8_lossy(&line[..received.bytes]).into_owned();
+        assert!(given && text.contains("getfd") && text.contains("\"fdname\":\"state\""), "{text}");
     }
 
     #[test]
