@@ -147,6 +147,23 @@ pub fn unit_of_metric(name: &str) -> &'static str {
     SUFFIXES.iter().find(|(suffix, _)| name.ends_with(suffix)).map_or("count", |(_, unit)| unit)
 }
 
+/// Metrics of which the engine gives shares only: one long span, divided by how often something happened in it.
+const DIVIDED: [&str; 7] = [
+    "train_per_trip_ns",
+    "ask_cpu_per_trip_ns",
+    "answer_cpu_per_trip_ns",
+    "monitor_cpu_per_trip_ns",
+    "open_loop_ask_cpu_per_message_ns",
+    "open_loop_answer_cpu_per_message_ns",
+    "open_loop_monitor_cpu_per_message_ns",
+];
+
+/// Whether a metric is a share of a long span, which is given only where the clock can tell the whole span. Such a value may
+/// be shorter than what the clock can tell. Nothing else may, whatever its name says: how others made theirs is not known.
+pub fn is_divided(metric: &str) -> bool {
+    DIVIDED.contains(&metric)
+}
+
 /// A metric's value for people, by the unit in its name.
 pub fn display_metric(name: &str, value: f64) -> String {
     match unit_of_metric(name) {
@@ -172,6 +189,16 @@ mod tests {
         assert!(matches!(parse_bytes("12 ms"), Err(QuantityError::UnknownUnit { .. })));
         assert!(matches!(parse_bytes("-1 MiB"), Err(QuantityError::BadNumber(_))));
         assert!(matches!(parse_bytes("99999999999999999999 GiB"), Err(QuantityError::BadNumber(_))));
+    }
+
+    #[test]
+    fn only_our_own_shares_are_divided() {
+        assert!(is_divided("train_per_trip_ns"));
+        assert!(
+            ["call_per_item_ns", "train_per_trip", "control_train_per_trip_ns", "ns_per_op_ns"]
+                .iter()
+                .all(|name| !is_divided(name))
+        );
     }
 
     #[test]

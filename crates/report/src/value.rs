@@ -1,6 +1,6 @@
 //! Values as people read them.
 
-use isodyne_core::summary::{MetricSummary, below_resolution};
+use isodyne_core::summary::{MetricSummary, below_resolution, is_below_resolution};
 use isodyne_core::unit::{DisplayNs, display_metric, unit_of_metric};
 
 /// What stands where there is no value.
@@ -13,11 +13,9 @@ pub(crate) fn time(ns: f64, clock_step_ns: Option<u64>) -> String {
     if below_resolution(ns, clock_step_ns) { BELOW.to_owned() } else { DisplayNs(ns).to_string() }
 }
 
-/// A metric's value by the unit in its name; times under 20 clock steps are "below resolution". A time that was divided over
-/// many events (`…_per_…_ns`) has the resolution of the whole.
+/// A metric's value by the unit in its name; times under 20 clock steps are "below resolution".
 pub(crate) fn metric(name: &str, value: f64, clock_step_ns: Option<u64>) -> String {
-    let is_share = name.contains("_per_");
-    if unit_of_metric(name) == "ns" && !is_share { time(value, clock_step_ns) } else { display_metric(name, value) }
+    if is_below_resolution(name, value, clock_step_ns) { BELOW.to_owned() } else { display_metric(name, value) }
 }
 
 /// The same for a value that may not be there.
@@ -90,6 +88,7 @@ mod tests {
         assert_eq!(time(441.0, Some(22)), "441 ns");
         assert_eq!(metric("rss_bytes", 10.0, Some(22)), "10 B");
         assert_eq!(metric("train_per_trip_ns", 250.0, Some(22)), "250 ns");
+        assert_eq!(metric("call_per_item_ns", 250.0, Some(22)), BELOW);
     }
 
     #[test]

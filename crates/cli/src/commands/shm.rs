@@ -4,10 +4,12 @@ use crate::arguments::{Mode, ShmAction, ShmOptions, ShmPeerOptions, Side};
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use isodyne_core::failure::Failure;
+use isodyne_core::summary::is_below_resolution;
 use isodyne_core::unit::{HostInstant, display_metric, unit_of_metric};
 use isodyne_engine::clock::Clock;
+use isodyne_engine::host::fingerprint::clock_step_ns;
 use isodyne_engine::shm::{
-    Answered, Asked, Bells, EventBell, Handover, Memory, Record, WaitingMode, answer, ask, receive,
+    Answered, Asked, Bells, EventBell, Handover, Memory, Record, WaitingMode, answer, ask, receive, share,
 };
 use isodyne_shm::ping_pong::TRAIN;
 use isodyne_shm::task::Task;
@@ -53,7 +55,8 @@ fn peer(options: &ShmPeerOptions, output: &Output) -> Result<Exit, Trouble> {
     let cpu_ns = |name: &str| parts.iter().find(|(part, _)| *part == name).map(|(_, cpu_ns)| *cpu_ns);
     let trips_cpu = cpu_ns("trips").or(cpu_ns("messages"));
     let mut metrics = BTreeMap::new();
-    metrics.extend(trips_cpu.map(|ns| ("answer_cpu_per_trip_ns".to_owned(), ns as f64 / trips.max(1.0))));
+    let share = trips_cpu.and_then(|ns| share(ns as f64, trips.max(1.0), clock_step_ns(Clock)));
+    metrics.extend(share.map(|ns| ("answer_cpu_per_trip_ns".to_owned(), ns)));
     metrics.extend(cpu_ns("frames").map(|ns| ("answer_cpu_frames_ns".to_owned(), ns as f64)));
     print(options, &task, &metrics, None, output)
 }
@@ -163,7 +166,7 @@ fn failed(failure: Failure, memory: &Memory) -> Trouble {
 
 fn show(options: &ShmPeerOptions, task: &Task, record: &Record, output: &Output) -> Result<Exit, Trouble> {
     let mut metrics = BTreeMap::new();
-    record.metrics(task.ring.frame_bytes, &mut metrics);
+    record.metrics(task.ring.frame_bytes, clock_step_ns(Clock), &mut metrics);
     if options.waiting == Mode::Poll {
         metrics.insert("round_trip_p50_resolution_ns".to_owned(), options.poll_period as f64);
     }
@@ -193,7 +196,12 @@ fn print(
     let asks = options.side == Side::Ask;
     if !options.json {
         let width = metrics.keys().map(String::len).max().unwrap_or_default();
-        let lines = metrics.iter().map(|(name, value)| format!("{name:width$}  {}\n", display_metric(name, *value)));
+        let step = clock_step_ns(Clock);
+        let lines = metrics.iter().map(|(name, value)| {
+            let short = is_below_resolution(name, *value, step);
+            let shown = if short { "below resolution".to_owned() } else { display_metric(name, *value) };
+            format!("{name:width$}  {shown}\n")
+        });
         return output.data(&lines.collect::<String>());
     }
     let words = task.to_string();

@@ -12,6 +12,7 @@ use crate::failure::FailureClass;
 use crate::sample::{Accuracy, Provenance};
 use crate::stats::Drift;
 use crate::stop::StopSummary;
+use crate::unit::{is_divided, unit_of_metric};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -66,6 +67,12 @@ pub struct RunSummary {
 /// An unknown step hides nothing.
 pub fn below_resolution(ns: f64, clock_step_ns: Option<u64>) -> bool {
     clock_step_ns.is_some_and(|step| ns.abs() < (step.saturating_mul(STEPS_TO_RESOLVE)) as f64)
+}
+
+/// Whether a metric's value is a time too short for a clock of that step. The engine's own shares of long spans
+/// ([`is_divided`]) are not: the whole span is what the clock has told.
+pub fn is_below_resolution(metric: &str, value: f64, clock_step_ns: Option<u64>) -> bool {
+    unit_of_metric(metric) == "ns" && !is_divided(metric) && below_resolution(value, clock_step_ns)
 }
 
 /// What became of a cell.

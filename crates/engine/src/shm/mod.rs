@@ -17,7 +17,7 @@ pub use distribution::Distribution;
 pub use handover::{Handover, Received, receive};
 pub use memory::Memory;
 pub use paced::Paced;
-pub use record::{Frames, Record};
+pub use record::{Frames, Record, share};
 
 use crate::clock::Clock;
 use isodyne_shm::region::Region;

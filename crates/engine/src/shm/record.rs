@@ -2,6 +2,7 @@
 
 use super::{Distribution, Paced, process_cpu_ns};
 use crate::clock::{Clock, thread_cpu_ns};
+use isodyne_core::summary::below_resolution;
 use isodyne_shm::copy::CopyBy;
 use isodyne_shm::frames::FrameTimes;
 use isodyne_shm::ping_pong::PacedTimes;
@@ -111,15 +112,18 @@ impl Record {
         (per_trip(self.trips_cpu_ns), self.monitor_cpu_ns.map(per_trip))
     }
 
-    /// The values of a sample.
-    pub fn metrics(&self, frame_bytes: usize, metrics: &mut BTreeMap<String, f64>) {
+    /// The values of a sample. A share of a span is given only if a clock of that step can tell the span.
+    pub fn metrics(&self, frame_bytes: usize, clock_step_ns: Option<u64>, metrics: &mut BTreeMap<String, f64>) {
         if !self.trips.is_empty() {
             self.trips.metrics("round_trip", metrics);
             let (ask, monitor) = self.cpu_per_trip_ns();
-            metrics.insert("ask_cpu_per_trip_ns".to_owned(), ask);
-            metrics.extend(monitor.map(|ns| ("monitor_cpu_per_trip_ns".to_owned(), ns)));
+            let trips = self.all_trips() as f64;
+            for (name, ns) in [("ask_cpu_per_trip_ns", Some(ask)), ("monitor_cpu_per_trip_ns", monitor)] {
+                let share = ns.and_then(|ns| share(ns * trips, trips, clock_step_ns));
+                metrics.extend(share.map(|ns| (name.to_owned(), ns)));
+            }
         }
-        if let Some(per_trip) = self.train_per_trip_ns() {
+        if let Some(per_trip) = self.train_per_trip_ns(clock_step_ns) {
             metrics.insert("train_per_trip_ns".to_owned(), per_trip);
         }
         if !self.received.is_empty() {
@@ -149,12 +153,17 @@ impl Record {
 
     /// The median over trains of the time a trip, which no stamp of its own has lengthened. Of messages in two phases, which
     /// come one by one, the median of all.
-    fn train_per_trip_ns(&self) -> Option<f64> {
+    fn train_per_trip_ns(&self, clock_step_ns: Option<u64>) -> Option<f64> {
         if !self.received.is_empty() {
-            return self.trips.quantile_ns(0.5).map(|ns| ns as f64);
+            return self.trips.quantile_ns(0.5).and_then(|ns| share(ns as f64, 1.0, clock_step_ns));
         }
-        let mut values: Vec<f64> =
-            self.trains.iter().map(|(trips, ns)| *ns as f64 / f64::from((*trips).max(1))).collect();
+        // One train that is too short leaves none: a median of the others would be too long.
+        let values: Option<Vec<f64>> = self
+            .trains
+            .iter()
+            .map(|(trips, ns)| share(*ns as f64, f64::from((*trips).max(1)), clock_step_ns))
+            .collect();
+        let mut values = values?;
         values.sort_unstable_by(f64::total_cmp);
         values.get(values.len().max(1).div_ceil(2) - 1).copied()
     }
@@ -192,6 +201,11 @@ impl Record {
     fn since_begin(&mut self, at_ns: u64) -> u64 {
         at_ns.saturating_sub(*self.begun_ns.get_or_insert(at_ns))
     }
+}
+
+/// A part of a span; `None` of one that a clock of that step cannot tell.
+pub fn share(span_ns: f64, parts: f64, clock_step_ns: Option<u64>) -> Option<f64> {
+    (!below_resolution(span_ns, clock_step_ns)).then(|| span_ns / parts)
 }
 
 impl Listener for Record {
@@ -250,5 +264,41 @@ impl Listener for Record {
             *before = process_cpu_ns(*pid).unwrap_or_default();
         }
         self.cpu_before_ns = thread_cpu_ns();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics(record: &Record) -> BTreeMap<String, f64> {
+        let mut metrics = BTreeMap::new();
+        record.metrics(0, Some(22), &mut metrics);
+        metrics
+    }
+
+    #[test]
+    fn trains_are_divided_only_if_the_clock_can_tell_them() {
+        let mut record = Record::new(0).unwrap();
+        [640, 6400, 12_800].into_iter().for_each(|took_ns| record.train(64, took_ns));
+        assert_eq!(metrics(&record)["train_per_trip_ns"], 100.0);
+        record.train(64, 439);
+        assert!(!metrics(&record).contains_key("train_per_trip_ns"));
+    }
+
+    #[test]
+    fn messages_and_processor_time_are_divided_only_if_the_clock_can_tell_them() {
+        let mut record = Record::new(0).unwrap();
+        record.message(1, MessageTimes { send_ns: 50, received_ns: 100, processed_ns: 439 });
+        record.trips_cpu_ns = 439;
+        let short = metrics(&record);
+        assert!(!short.contains_key("train_per_trip_ns") && !short.contains_key("ask_cpu_per_trip_ns"), "{short:?}");
+        assert!(short.contains_key("round_trip_p50_ns"));
+        record.message(2, MessageTimes { send_ns: 50, received_ns: 100, processed_ns: 900 });
+        record.message(3, MessageTimes { send_ns: 50, received_ns: 100, processed_ns: 900 });
+        record.trips_cpu_ns = 1500;
+        let long = metrics(&record);
+        assert_eq!(long["ask_cpu_per_trip_ns"], 500.0);
+        assert!((long["train_per_trip_ns"] - 900.0).abs() < 9.0, "{long:?}");
     }
 }

@@ -5,8 +5,8 @@
 use super::{ExportError, Source};
 use isodyne_core::audit::{Audited, Finding, Weight, audit};
 use isodyne_core::junit::{Case, Outcome, Suite};
-use isodyne_core::summary::{CellStatus, CellSummary, MetricSummary, below_resolution};
-use isodyne_core::unit::{display_metric, unit_of_metric};
+use isodyne_core::summary::{CellStatus, CellSummary, MetricSummary, is_below_resolution};
+use isodyne_core::unit::{display_metric, is_divided, unit_of_metric};
 use std::collections::BTreeSet;
 use std::io::Write;
 
@@ -122,10 +122,10 @@ fn messages(source: &Source<'_>, cell: &CellSummary) -> String {
 
 /// Whether a number can be believed, with its figures.
 fn metric(source: &Source<'_>, cell: &CellSummary, name: &str, figures: &MetricSummary, about: &[&Finding]) -> Case {
-    // What was divided over many events has the resolution of the whole.
-    let is_time = unit_of_metric(name) == "ns" && !name.contains("_per_");
+    // A share of a span is no time that a test case took.
+    let is_time = unit_of_metric(name) == "ns" && !is_divided(name);
     let shown = |value: f64| {
-        if is_time && below_resolution(value, source.summary.clock_step_ns) {
+        if is_below_resolution(name, value, source.summary.clock_step_ns) {
             "below resolution".to_owned()
         } else {
             display_metric(name, value)

@@ -6,15 +6,15 @@ use crate::audit::series::{Kind, written_step};
 use crate::audit::word::percent;
 use crate::imported::Statistic;
 use crate::stats::{stall_count, stall_threshold};
-use crate::summary::below_resolution as under_clock;
+use crate::summary::is_below_resolution;
 use crate::unit::DisplayNs;
 
 /// Times under 20 steps of the clock.
 pub(super) fn below_resolution(case: &Case<'_>) -> Vec<Finding> {
     let step = case.record.fingerprint.clock_step_ns;
-    // What was divided over many events has the resolution of the whole.
-    let whole = case.times().filter(|series| !series.metric.contains("_per_"));
-    let short = whole.filter(|series| under_clock(series.median(), step) && series.median() > 0.0);
+    let short = case
+        .times()
+        .filter(|series| is_below_resolution(series.metric, series.median(), step) && series.median() > 0.0);
     short
         .map(|series| {
             let message = format!("its median of {} is under 20 steps of the clock", series.show(series.median()));
@@ -196,6 +196,9 @@ mod tests {
     fn resolution_is_told() {
         assert_eq!(said("below-resolution", "call_ns", &[180.0, 190.0]), Some(Weight::Note));
         assert_eq!(said("below-resolution", "call_ns", &[18_000.0]), None);
+        // A share of a train that the clock can tell, and one of which nobody knows what it was divided from.
+        assert_eq!(said("below-resolution", "train_per_trip_ns", &[180.0, 190.0]), None);
+        assert_eq!(said("below-resolution", "call_per_item_ns", &[180.0, 190.0]), Some(Weight::Note));
         let rounded: Vec<f64> = [0.74, 0.75, 0.77, 0.79, 0.80, 0.78].iter().map(|seconds| seconds * 1e9).collect();
         assert_eq!(said("rounded", "upload_ns", &rounded), Some(Weight::Note));
         assert_eq!(said("rounded", "upload_ns", &scattered(20, 0.77e9, 0.05)), None);

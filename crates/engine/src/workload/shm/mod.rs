@@ -17,7 +17,7 @@ use super::life::Life;
 use crate::backend::{Launcher, Place, Sandbox, class_of, shared_directory};
 use crate::lab::Lab;
 use crate::ownership::Resource;
-use crate::shm::{Asked, Bells, Record, ask};
+use crate::shm::{Asked, Bells, Record, ask, share};
 use isodyne_core::cell::BenchmarkName;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_shm::ping_pong::TRAIN;
@@ -81,7 +81,7 @@ impl Session<'_> {
             let task = if number == 0 { options.task } else { Task { single: 0, stream: 0, ..options.task } };
             let (record, said, can_be_cut) = self.session(sandbox, options, task, *pair)?;
             if number == 0 {
-                record.metrics(task.ring.frame_bytes, &mut attempt.metrics);
+                record.metrics(task.ring.frame_bytes, self.clock_step_ns(), &mut attempt.metrics);
                 self.add(&record, &said, on_host.then_some(*pair).flatten(), attempt);
                 if can_be_cut {
                     // A fault of the session if it happens; else it is good to know that it could have.
@@ -98,7 +98,7 @@ impl Session<'_> {
         let first = pairs.first().copied().flatten();
         if let Some(open) = options.of_open_loop() {
             let (record, said, _) = self.session(sandbox, &open, open.task, first)?;
-            open_loop::add(&record, &said, attempt);
+            open_loop::add(&record, &said, self.clock_step_ns(), attempt);
             log += &record.log();
         }
         if let Some(beside) = options.of_beside() {
@@ -159,13 +159,18 @@ impl Session<'_> {
         }
     }
 
+    fn clock_step_ns(&self) -> Option<u64> {
+        self.lab.host.fingerprint.clock_step_ns
+    }
+
     /// What the other side said, and what was proved.
     fn add(&self, record: &Record, said: &Said, pair: Option<(usize, usize)>, attempt: &mut Attempt) {
         let metrics = &mut attempt.metrics;
         let Task { trips, trains, .. } = self.options.task;
         let trips = (f64::from(trips) + f64::from(trains) * f64::from(TRAIN)).max(1.0);
         if let Some((cpu_ns, wall_ns)) = said.trips {
-            metrics.insert("answer_cpu_per_trip_ns".to_owned(), cpu_ns as f64 / trips);
+            let share = share(cpu_ns as f64, trips, self.clock_step_ns());
+            metrics.extend(share.map(|ns| ("answer_cpu_per_trip_ns".to_owned(), ns)));
             if wall_ns > 0 {
                 metrics.insert("answer_cpu_ratio".to_owned(), cpu_ns as f64 / wall_ns as f64);
             }

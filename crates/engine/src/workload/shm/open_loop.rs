@@ -2,10 +2,10 @@
 
 use super::super::Attempt;
 use super::server::Said;
-use crate::shm::Record;
+use crate::shm::{Record, share};
 
 /// Adds what came of it. Shares are of one processor: 1 is a side that never sleeps.
-pub(super) fn add(record: &Record, said: &Said, attempt: &mut Attempt) {
+pub(super) fn add(record: &Record, said: &Said, clock_step_ns: Option<u64>, attempt: &mut Attempt) {
     let Some(paced) = &record.paced else { return };
     let metrics = &mut attempt.metrics;
     paced.metrics(metrics);
@@ -14,7 +14,8 @@ pub(super) fn add(record: &Record, said: &Said, attempt: &mut Attempt) {
     let answer = said.trips.map(|(cpu_ns, _)| cpu_ns as f64 / messages);
     for (side, per_message) in [("ask", Some(ask)), ("answer", answer), ("monitor", monitor)] {
         let Some(per_message) = per_message else { continue };
-        metrics.insert(format!("open_loop_{side}_cpu_per_message_ns"), per_message);
+        let told = share(per_message * messages, messages, clock_step_ns);
+        metrics.extend(told.map(|ns| (format!("open_loop_{side}_cpu_per_message_ns"), ns)));
         // The answering side's own clock says how long it had; by that alone its share is sound.
         let share = match said.trips {
             Some((cpu_ns, own_wall_ns)) if side == "answer" => cpu_ns as f64 / own_wall_ns.max(1) as f64,
@@ -42,7 +43,7 @@ mod tests {
         let mut attempt = Attempt::default();
         // A guest that spins: all of its time.
         let said = Said { trips: Some((9_500_000, 9_500_000)), ..Said::default() };
-        add(&record, &said, &mut attempt);
+        add(&record, &said, Some(22), &mut attempt);
         assert_eq!(attempt.metrics["open_loop_answer_cpu_ratio"], 1.0);
         assert_eq!(attempt.metrics["open_loop_answer_cpu_per_message_ns"], 950_000.0);
         assert!(!attempt.metrics.contains_key("open_loop_monitor_cpu_ratio"));
