@@ -11,15 +11,9 @@ fn every_figure_of_shared_memory_is_drawn_from_a_real_run() {
         return;
     }
     let mut arguments = vec!["run", "shm", "--on", "process", "-n", "2", "--out", "R"];
-    // More windows than a log keeps, so that some are joined.
-    for set in [
-        "warmup=0",
-        "shm.round_trips=200000",
-        "shm.frame=64KiB,1MiB",
-        "shm.frames=9",
-        "shm.stream=9",
-        "shm.cores=every",
-    ] {
+    for set in
+        ["warmup=0", "shm.round_trips=30000", "shm.frame=64KiB,1MiB", "shm.frames=9", "shm.stream=9", "shm.cores=every"]
+    {
         arguments.extend(["--set", set]);
     }
     let run = bench.run(&arguments);
@@ -31,7 +25,8 @@ fn every_figure_of_shared_memory_is_drawn_from_a_real_run() {
     // With one processor there is no pair to draw.
     let allowed = rustix::thread::sched_getaffinity(None).unwrap();
     if allowed.count() > 1 {
-        let metrics = &cell(&bench.show("R"), "process")["metrics"];
+        let summary = bench.show("R");
+        let metrics = &cell(&summary, "process")["metrics"];
         let of_pair = |name: &str| name.starts_with("round_trip_cpu") && name.ends_with("_p50_ns");
         assert!(metrics.as_object().unwrap().keys().any(|name| of_pair(name)), "{metrics}");
         expected.push("shm-cores");
