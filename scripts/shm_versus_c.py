@@ -4,6 +4,10 @@
 The C program passes one word back and forth between two pinned processes and copies frames with memcpy; it checks
 nothing. Needs a C compiler (cc) and two processors.
 
+Each round also has a quick calibration, whose copy of a frame of the same size is the best of the C library's memcpy, the
+processor's string instruction and stores past the caches: the copy into the shared memory is held against that, hot and
+cold.
+
     scripts/shm_versus_c.py [--isodyne PROGRAM] [--rounds N] [--trips N] [--cpus A,B] [--json]
 """
 
@@ -110,8 +114,18 @@ def c_floor(program, cpus, trips):
     return {"p50": p50, "p99": p99, "p999": p999, "max": longest, "copy": FRAME * 1e9 / copy}
 
 
-def isodyne(program, cpus, trips, directory):
-    words = [program, "shm", "peer", "--file", os.path.join(directory, "region"), "--json"]
+def calibrated(program, directory):
+    environment = dict(os.environ, XDG_CACHE_HOME=directory, ISODYNE_CACHE=directory)
+    done = subprocess.run(
+        [program, "calibrate", "--quick", "--json"], check=True, capture_output=True, text=True, timeout=300, env=environment
+    )
+    limits = {limit["name"]: limit for limit in json.loads(done.stdout)["limits"]}
+    names = {"hot": "memcpy_4k_frame_bytes_per_s", "cold": "memcpy_4k_frame_cold_bytes_per_s"}
+    return {f"{key}_{of}": limits[name][of] for key, name in names.items() for of in ("typical", "best")}
+
+
+def isodyne(program, cpus, trips, directory, cache):
+    words = [program, "shm", "peer", "--file", os.path.join(directory, "region"), "--json", "--cache", cache]
     words += ["--round-trips", str(trips), "--frame", f"{FRAME}B", "--frames", str(FRAMES), "--stream", str(FRAMES), "--slots", "2"]
     answering = subprocess.Popen(
         [*words, "answer", "--cpu", str(cpus[1])], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -128,6 +142,7 @@ def isodyne(program, cpus, trips, directory):
     names = {"p50": "p50", "p99": "p99", "p999": "p999", "max": "max"}
     found = {key: metrics[f"round_trip_{name}_ns"] for key, name in names.items()}
     found |= {"copy": metrics["copy_in_bytes_per_s"], "frame": metrics["frame_bytes_per_s"]}
+    found |= {"copy_out": metrics["copy_out_bytes_per_s"], "check": metrics["check_bytes_per_s"]}
     found |= {"stream": metrics["stream_bytes_per_s"], "stalls": metrics["round_trip_stalls_over_1ms_count"]}
     return found
 
@@ -141,7 +156,7 @@ def main():
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     cpus = [int(cpu) for cpu in options.cpus.split(",")]
-    floor, ours = [], []
+    floor, ours, cold, ceilings = [], [], [], []
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         source, program = os.path.join(directory, "floor.c"), os.path.join(directory, "floor")
         with open(source, "w", encoding="utf-8") as file:
@@ -149,7 +164,9 @@ def main():
         subprocess.run([os.environ.get("CC", "cc"), "-O2", "-o", program, source], check=True)
         for number in range(options.rounds):
             steps = [lambda: floor.append(c_floor(program, cpus, options.trips))]
-            steps.append(lambda: ours.append(isodyne(options.isodyne, cpus, options.trips, directory)))
+            steps.append(lambda: ours.append(isodyne(options.isodyne, cpus, options.trips, directory, "hot")))
+            steps.append(lambda: ceilings.append(calibrated(options.isodyne, directory)))
+            steps.append(lambda: cold.append(isodyne(options.isodyne, cpus, 1000, directory, "cold")))
             # Neither is always the first.
             for step in steps if number % 2 == 0 else reversed(steps):
                 step()
@@ -159,12 +176,18 @@ def main():
 
     trips = [pair[1]["p50"] / pair[0]["p50"] for pair in zip(floor, ours)]
     copies = [pair[1]["copy"] / pair[0]["copy"] for pair in zip(floor, ours)]
+    of_ceiling = [pair[1]["copy"] / pair[0]["hot_typical"] for pair in zip(ceilings, ours)]
+    of_ceiling_cold = [pair[1]["copy"] / pair[0]["cold_typical"] for pair in zip(ceilings, cold)]
     found = {
         "rounds": options.rounds,
         "c": {key: median(floor, key) for key in floor[0]},
         "isodyne": {key: median(ours, key) for key in ours[0]},
         "median_round_trip_ratio": statistics.median(trips),
         "copy_in_ratio": statistics.median(copies),
+        "calibrated": {key: median(ceilings, key) for key in ceilings[0]},
+        "cold": {key: median(cold, key) for key in ("copy", "frame", "copy_out", "check", "stream")},
+        "copy_in_to_calibrated_ratio": statistics.median(of_ceiling),
+        "copy_in_to_calibrated_cold_ratio": statistics.median(of_ceiling_cold),
     }
     if options.json:
         print(json.dumps(found, indent=2))
@@ -176,7 +199,14 @@ def main():
     print(f"  median round trip, isodyne to C, paired: {found['median_round_trip_ratio']:.3f}")
     print(f"  memcpy of a 4K frame: C {c['copy'] / 1e9:.2f} GB/s, isodyne's copy in {own['copy'] / 1e9:.2f} GB/s")
     print(f"  copy in, isodyne to C, paired: {found['copy_in_ratio']:.3f}")
-    print(f"  frame proved, end to end: {own['frame'] / 1e9:.2f} GB/s; as a stream {own['stream'] / 1e9:.2f} GB/s")
+    for words, ratio, rates, ceiling in [
+        ("hot", "copy_in_to_calibrated_ratio", own, "hot_typical"),
+        ("cold", "copy_in_to_calibrated_cold_ratio", found["cold"], "cold_typical"),
+    ]:
+        rate, limit = rates["copy"] / 1e9, found["calibrated"][ceiling] / 1e9
+        print(f"  {words}: copy in {rate:.2f} GB/s, calibrated {limit:.2f} GB/s; to it, paired: {found[ratio]:.3f}")
+        print(f"    copy out {rates['copy_out'] / 1e9:.2f} GB/s, check {rates['check'] / 1e9:.2f} GB/s")
+        print(f"    frame proved, end to end: {rates['frame'] / 1e9:.2f} GB/s; as a stream {rates['stream'] / 1e9:.2f} GB/s")
     print(f"  stalls over 1 ms in a run: {own['stalls']:.0f}")
 
 

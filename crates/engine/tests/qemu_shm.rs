@@ -75,3 +75,16 @@ fn a_guest_that_sleeps_is_woken_by_the_device() {
     // A side that looked all the time would have used all of it.
     assert!(attempt.metrics["answer_cpu_ratio"] < 0.98, "{:?}", attempt.metrics);
 }
+
+#[test]
+fn the_memory_is_mapped_as_the_cell_says() {
+    // Below 4 GiB the firmware has everything uncached, so that only a device that does not fit there can be written back.
+    for (mapping, size) in [("write-combining", 8 << 20), ("write-back", 1 << 30)] {
+        let size = ("ivshmem_size", FactorValue::Bytes(size));
+        let stated = [("round_trips", FactorValue::Count(2_000)), ("mapping", text(mapping)), size];
+        let Some(attempt) = measured("plain", &stated) else { return };
+        assert_eq!(attempt.failure, None);
+        assert!(attempt.proofs.contains(&format!("the memory inside is mapped {mapping}")), "{:?}", attempt.proofs);
+        assert!(attempt.metrics["copy_out_bytes_per_s"] > 0.0 && attempt.metrics["stream_bytes_per_s"] > 0.0);
+    }
+}

@@ -22,13 +22,16 @@ pub struct Distribution {
 }
 
 /// A part of the series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Window {
     /// When it began, from the session's first.
     at_ns: u64,
     count: u64,
+    /// Of all its times; of joined windows to the digits of the histogram.
     median_ns: u64,
     max_ns: u64,
+    /// So that the median of joined windows is that of their times.
+    times: Histogram,
 }
 
 impl Distribution {
@@ -55,10 +58,15 @@ impl Distribution {
         let (Some(median_ns), Some(max_ns)) = (sorted.get((sorted.len().max(1) - 1) / 2), sorted.last()) else {
             return;
         };
-        let window = Window { at_ns, count: sorted.len() as u64, median_ns: *median_ns, max_ns: *max_ns };
+        let Some(mut times) = Histogram::new(DIGITS) else { return };
+        sorted.iter().for_each(|time| times.record(*time));
+        let window = Window { at_ns, count: sorted.len() as u64, median_ns: *median_ns, max_ns: *max_ns, times };
         self.series.push(window);
         if self.series.len() > 2 * WINDOWS {
-            self.series = self.series.chunks(2).map(joined).collect();
+            let mut windows = std::mem::take(&mut self.series).into_iter();
+            while let Some(first) = windows.next() {
+                self.series.push(first.joined(windows.next()));
+            }
         }
     }
 
@@ -120,26 +128,23 @@ impl Distribution {
             let _ = writeln!(log, "{} {} {}", bucket.from, bucket.to, bucket.count);
         }
         let _ = writeln!(log, "# {name}_series: at_ns, count, p50_ns, max_ns");
-        for Window { at_ns, count, median_ns, max_ns } in &self.series {
+        for Window { at_ns, count, median_ns, max_ns, .. } in &self.series {
             let _ = writeln!(log, "{at_ns} {count} {median_ns} {max_ns}");
         }
     }
 }
 
-/// Two windows as one. The median of the two is told by the greater half: that of the longer window.
-fn joined(windows: &[Window]) -> Window {
-    let mut joined = windows[0];
-    for window in &windows[1..] {
-        let total = joined.count + window.count;
-        // The mean of medians, weighted: a series shows drift, the histogram tells quantiles.
-        joined.median_ns = (u128::from(joined.median_ns) * u128::from(joined.count)
-            + u128::from(window.median_ns) * u128::from(window.count))
-        .checked_div(u128::from(total))
-        .unwrap_or_default() as u64;
-        joined.max_ns = joined.max_ns.max(window.max_ns);
-        joined.count = total;
+impl Window {
+    /// This one and the next as one.
+    fn joined(mut self, next: Option<Self>) -> Self {
+        let Some(next) = next else { return self };
+        // Both have the same digits.
+        self.times.merge(&next.times);
+        self.median_ns = self.times.quantile(0.5).unwrap_or(self.median_ns);
+        self.max_ns = self.max_ns.max(next.max_ns);
+        self.count += next.count;
+        self
     }
-    joined
 }
 
 #[cfg(test)]
@@ -175,6 +180,19 @@ mod tests {
         assert_eq!(distribution.series.iter().map(|window| window.max_ns).max(), Some(9_999));
         let mut log = String::new();
         distribution.log("round_trip", &mut log);
-        assert!(log.contains("# round_trip_series") && log.contains("200 200 9999"));
+        assert!(log.contains("# round_trip_series") && log.contains("200 9999"));
+    }
+
+    #[test]
+    fn the_median_of_joined_windows_is_that_of_their_times() {
+        // Four windows become one: medians 1, 1, 1 and 1000, whose mean is 250, and most times are 1000.
+        let mut distribution = Distribution::new().unwrap();
+        for at in 0..4 * 2 * WINDOWS as u64 {
+            let times: &[u64] = if at % 4 == 3 { &[1_000; 9] } else { &[1, 1, 1_000] };
+            distribution.record(at, times);
+        }
+        let whole = distribution.series.iter().filter(|window| window.count == 18);
+        assert!(whole.clone().count() > WINDOWS);
+        assert!(whole.into_iter().all(|window| window.median_ns == 1_000), "{:?}", distribution.series.first());
     }
 }

@@ -3,8 +3,47 @@
 use crate::calibrate::pin;
 use crate::host::root::HostRoot;
 
-/// The most pairs of `every`.
-const MOST_PAIRS: usize = 4096;
+/// Up to so many pairs each has the metrics of a whole distribution.
+const MOST_WHOLE: usize = 64;
+/// The most pairs of `every`, those of 40 processors: each is a session and a metric of the sample at least, and a
+/// sample has no more than 1024 metrics.
+const MOST_PAIRS: usize = 780;
+
+/// What a sample has of each pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PerPair {
+    /// The quantiles, the extremes and the stalls.
+    Whole,
+    /// The median alone; the distributions are in the log.
+    Median,
+}
+
+impl PerPair {
+    /// Of each of so many.
+    pub(super) fn of(pairs: usize) -> Self {
+        if pairs <= MOST_WHOLE { Self::Whole } else { Self::Median }
+    }
+}
+
+/// How many pairs so many processors make.
+///
+/// # Errors
+/// In words, if there are too many for a sample.
+fn pairs_of(processors: usize) -> Result<usize, String> {
+    let pairs = (processors * processors.saturating_sub(1) / 2).max(1);
+    if pairs <= MOST_PAIRS {
+        return Ok(pairs);
+    }
+    Err(format!("`every` means {pairs} pairs of this host's {processors} processors, and a sample holds {MOST_PAIRS}"))
+}
+
+/// Whether this host can do what a plan says.
+///
+/// # Errors
+/// In words.
+pub(super) fn possible(said: &str) -> Result<(), String> {
+    if said == "every" { pairs_of(pin::allowed().len()).map(drop) } else { Ok(()) }
+}
 
 /// Whether a plan can say this.
 ///
@@ -40,11 +79,12 @@ pub(super) fn pairs(said: &str) -> Result<Vec<Option<(usize, usize)>>, String> {
     if said != "every" {
         return Ok(vec![first]);
     }
+    pairs_of(allowed.len())?;
     // What the frames are measured on comes first.
     let all =
         allowed.iter().enumerate().flat_map(|(index, one)| allowed[index + 1..].iter().map(|other| (*one, *other)));
     let others = all.filter(|pair| Some(*pair) != first).map(Some);
-    Ok(std::iter::once(first).chain(others).take(MOST_PAIRS).collect())
+    Ok(std::iter::once(first).chain(others).collect())
 }
 
 #[cfg(test)]
@@ -59,7 +99,31 @@ mod tests {
         }
         assert!(pairs("0-99999").unwrap_err().contains("processor 99999"));
         let allowed = pin::allowed().len();
-        assert_eq!(pairs("every").unwrap().len(), (allowed * (allowed - 1) / 2).clamp(1, MOST_PAIRS));
+        match pairs_of(allowed) {
+            Ok(count) => assert_eq!(pairs("every").unwrap().len(), count),
+            Err(error) => assert_eq!(pairs("every").unwrap_err(), error),
+        }
         assert_eq!(pairs("auto").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn all_pairs_fit_into_a_sample_or_are_refused() {
+        use crate::shm::Distribution;
+        // Of the store, which refuses a sample with more; a sample has others than those of its pairs.
+        const MOST: usize = 1_024;
+        const OTHERS: usize = 150;
+        let mut distribution = Distribution::new().unwrap();
+        distribution.record(0, &vec![5; 100_000]);
+        let mut whole = std::collections::BTreeMap::new();
+        distribution.metrics("round_trip_cpu0_cpu1", &mut whole);
+        for processors in 0..=40 {
+            let pairs = pairs_of(processors).unwrap();
+            let each = if PerPair::of(pairs) == PerPair::Whole { whole.len() } else { 1 };
+            assert!(pairs * each + OTHERS <= MOST, "{processors} processors: {pairs} × {each}");
+        }
+        assert_eq!((PerPair::of(1), PerPair::of(66)), (PerPair::Whole, PerPair::Median));
+        let error = pairs_of(41).unwrap_err();
+        assert!(error.contains("820 pairs") && error.contains("41 processors") && error.contains("780"), "{error}");
+        assert!(pairs_of(100_000).is_err());
     }
 }

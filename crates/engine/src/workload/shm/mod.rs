@@ -89,9 +89,15 @@ impl Session<'_> {
                 }
                 log = record.log();
             }
-            if let (true, Some((one, other))) = (pairs.len() > 1, pair) {
+            if let ("every", Some((one, other))) = (options.cores.as_str(), pair) {
                 let name = format!("round_trip_cpu{one}_cpu{other}");
-                record.trips.metrics(&name, &mut attempt.metrics);
+                match cores::PerPair::of(pairs.len()) {
+                    cores::PerPair::Whole => record.trips.metrics(&name, &mut attempt.metrics),
+                    cores::PerPair::Median => {
+                        let median = record.trips.quantile_ns(0.5).map(|ns| (format!("{name}_p50_ns"), ns as f64));
+                        attempt.metrics.extend(median);
+                    }
+                }
                 record.trips.log(&name, &mut log);
             }
         }

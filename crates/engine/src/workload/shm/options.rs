@@ -88,6 +88,12 @@ impl ShmOptions {
         let cores = word("cores").unwrap_or("auto").to_owned();
         super::cores::check(&cores)
             .map_err(|message| invalid("cores", message, "use `auto`, `every`, or two processors such as `0-1`"))?;
+        super::cores::possible(&cores).map_err(|reason| PrepareError::Unavailable {
+            reason,
+            hint: "name the pairs that matter, each a cell (`cores = [\"0-1\", \"0-16\"]`), or give the lab fewer processors \
+                   (`taskset -c 0-15 isodyne run …`)"
+                .to_owned(),
+        })?;
         Ok(Self {
             timeout,
             patience: patience(&task, timeout),

@@ -25,6 +25,7 @@ pub(super) fn ceilings(run: &Prepared<'_>) -> Vec<Ceiling> {
         ("L1", "memcpy_l1_bytes_per_s"),
         ("L2", "memcpy_l2_bytes_per_s"),
         ("L3", "memcpy_l3_bytes_per_s"),
+        ("4K frame", "memcpy_4k_frame_bytes_per_s"),
         ("memory", "memcpy_dram_bytes_per_s"),
     ];
     let known = levels.into_iter().filter_map(|(level, name)| {
@@ -40,8 +41,8 @@ pub(super) fn said(ceilings: &[Ceiling]) -> &'static str {
     if ceilings.is_empty() {
         " The run has no calibration, so that there is no ceiling to draw: `isodyne calibrate` measures it."
     } else {
-        " The dashed lines are the ceilings of the calibration: the fastest memcpy of one thread within each level of cache \
-         and in memory; the band below each begins at its median trial."
+        " The dashed lines are the ceilings of the calibration: the fastest copy of one thread within each level of \
+         cache, of a 4K frame that was just read, and in memory; the band below each begins at its median trial."
     }
 }
 

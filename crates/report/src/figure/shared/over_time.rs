@@ -42,7 +42,7 @@ pub(super) fn over_time(run: &Prepared<'_>, streams: &Streams<'_>, paint: Paint)
          samples of a cell follow each other, a dotted line between them, and each cell has its own scales. Consecutive round \
          trips are put together in windows: the thick line is their median, an area where windows were joined, from the least \
          to the greatest of their medians; the thin line is the longest round trip of each. A sample's log joins \
-         windows by itself where there would be more than 1,024 of them, and then keeps the mean of their medians.{}",
+         windows by itself where there would be more than 1,024 of them, and then keeps the median of all their trips.{}",
         streams.left_out()
     );
     Some(drawing.finish("shm-time", "Round trips over time", explanation, 0.0, run.is_scripted()))
