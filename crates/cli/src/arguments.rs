@@ -5,6 +5,7 @@ mod host;
 mod judge;
 mod keep;
 mod measure;
+mod monitor;
 mod results;
 mod shm;
 
@@ -13,6 +14,7 @@ pub use host::{CalibrateOptions, DiskFormat, DoctorOptions, ImageOptions, SetupO
 pub use judge::{CompareOptions, GateOptions, SelfcheckOptions};
 pub use keep::{HistoryAction, HistoryOptions, MergeOptions, TrendOptions};
 pub use measure::{CheckOptions, ListOptions, Listed, RunOptions};
+pub use monitor::{Every, MonitorOptions, SeriesFormat};
 pub use results::{AuditOptions, ReportOptions, ShowOptions};
 pub use shm::{Mode, ShmAction, ShmOptions, ShmPeerOptions, ShmServeOptions, Side};
 
@@ -96,6 +98,8 @@ pub enum Command {
     Export(ExportOptions),
     /// Measure through shared memory between programs that run already
     Shm(ShmOptions),
+    /// Monitor processes or a cgroup: CPU time, memory, input and output, pressure, up to 1000 looks a second
+    Monitor(MonitorOptions),
     /// Print completions for a shell
     Completions {
         /// Which shell

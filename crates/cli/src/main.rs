@@ -37,6 +37,11 @@ fn main() -> ExitCode {
         Command::Merge(options) => commands::merge::merge(&options, &output),
         Command::Export(options) => commands::export::export(&options, &output),
         Command::Shm(options) => commands::shm::shm(&options, &output),
+        // The exit code of a command that it ran is passed on: it can be any.
+        Command::Monitor(options) => match commands::monitor::monitor(&options, &output) {
+            Ok(code) => return ExitCode::from(code),
+            Err(trouble) => Err(trouble),
+        },
         Command::Completions { shell } => commands::manual::completions(shell, &output),
         Command::Man { directory } => commands::manual::man(&directory, &output),
         Command::Guardian { scratch } => commands::guardian::guardian(&scratch),

@@ -47,6 +47,9 @@ pinned! {
     help_of_audit: ["audit", "--help"];
     help_of_compare: ["compare", "--help"];
     help_of_gate: ["gate", "--help"];
+    help_of_monitor: ["monitor", "--help"];
+    monitor_nothing: ["monitor"];
+    monitor_a_process_that_is_none: ["monitor", "--pid", "4194305"];
     help_of_selfcheck: ["selfcheck", "--help"];
     no_command: [];
     list_benchmarks: ["list", "benchmarks"];

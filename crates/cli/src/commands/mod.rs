@@ -14,6 +14,7 @@ pub mod import;
 pub mod list;
 pub mod manual;
 pub mod merge;
+pub mod monitor;
 pub mod plans;
 pub mod report;
 pub mod run;

@@ -260,6 +260,7 @@ fn assemble(top: &Stated, benchmarks: &[Benchmark], backends: &[Backend], varian
         samples: small("samples"),
         warmup: small("warmup"),
         seed: number("seed"),
+        monitor_hz: number("monitor_hz").and_then(|number| u32::try_from(number).ok()),
         benchmarks: benchmarks
             .iter()
             .map(|benchmark| BenchmarkPlan {

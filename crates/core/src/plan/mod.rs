@@ -57,6 +57,9 @@ pub struct Plan {
     /// The seed of the order; drawn at random when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// How often a second each sandbox is looked at by the monitor; not at all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor_hz: Option<u32>,
     /// The benchmarks, each with its backends and factors.
     pub benchmarks: Vec<BenchmarkPlan>,
     /// Stated factors by backend, for the backends that are measured: several values make a factor.

@@ -76,8 +76,12 @@ impl Totals {
         self.widest_ns = self.widest_ns.max(reading.end.ns_since(reading.begin));
     }
 
-    /// The metrics, their names behind `<subject>_`. What is not known has none.
+    /// The metrics, their names behind `<subject>_`. What is not known has none, and a subject of which no look saw anything
+    /// has none at all: it used something, and nobody knows what.
     pub fn metrics(&self, subject: &str) -> Vec<(String, f64)> {
+        if self.peak_processes == 0 && self.peak_cgroup_bytes.is_none() {
+            return Vec::new();
+        }
         let values = [
             ("cpu_ns", self.cpu_ns),
             ("user_ns", self.user_ns),
@@ -114,6 +118,7 @@ mod tests {
         assert_eq!((totals.peak_rss_bytes, totals.peak_pss_bytes, totals.peak_processes), (Some(300), None, 3));
         let metrics = totals.metrics("criu");
         assert!(metrics.contains(&("criu_peak_rss_bytes".to_owned(), 300.0)));
+        assert!(Totals { cpu_ns: Some(0), ..Totals::default() }.metrics("criu").is_empty());
         assert!(!metrics.iter().any(|(name, _)| name.contains("_pss_") || name.contains("_read_")));
     }
 }

@@ -84,13 +84,15 @@ impl Watched {
         reading.cgroup_memory_bytes = cgroup.memory_bytes;
         reading.cgroup_peak_memory_bytes = cgroup.peak_memory_bytes;
         reading.cgroup_pressure = cgroup.pressure;
-        // A cgroup counts everybody who was ever in it; looks do not.
+        // A cgroup counts everybody who was ever in it; looks do not. Where a tree counts too, part of it may be outside of
+        // the cgroup: neither count is more than there was.
         let of_group = |value: Option<u64>| value.filter(|_| self.only_group);
-        reading.cpu_ns = of_group(cgroup.cpu_ns).or(Some(together.cpu_ns));
+        reading.cpu_ns =
+            of_group(cgroup.cpu_ns).or_else(|| Some(together.cpu_ns.max(cgroup.cpu_ns.unwrap_or_default())));
         reading.user_ns = of_group(cgroup.user_ns).or(Some(together.user_ns));
         reading.system_ns = of_group(cgroup.system_ns).or(Some(together.system_ns));
         // A cgroup of v1 is not charged with what is written through the page cache; its processes are.
-        reading.read_bytes = of_group(cgroup.read_bytes).max(io.map(|io| io.read));
-        reading.written_bytes = of_group(cgroup.written_bytes).max(io.map(|io| io.written));
+        reading.read_bytes = cgroup.read_bytes.max(io.map(|io| io.read));
+        reading.written_bytes = cgroup.written_bytes.max(io.map(|io| io.written));
     }
 }

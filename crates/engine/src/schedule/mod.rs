@@ -4,6 +4,7 @@
 //! listener, between samples and never during one: a progress bar or a full disk cannot disturb what is measured.
 
 mod interrupt;
+mod observe;
 mod take;
 
 pub use interrupt::Interrupt;
@@ -39,6 +40,8 @@ pub struct Order<'a> {
     pub warmup: u32,
     /// The seed of the order.
     pub seed: u64,
+    /// How often a second each sandbox is looked at by the monitor; `None` for not at all.
+    pub monitor_hz: Option<u32>,
     /// When the run may end before every cell has its samples.
     pub stop: Option<&'a StopRule>,
     /// What earlier sessions of this run have taken.
@@ -92,7 +95,14 @@ pub fn run<E>(
             }
             let Some(work) = work.get(cell) else { continue };
             listen(&RunEvent::SampleStarted { cell: cell.clone(), round: round.number })?;
-            let ticket = take::Ticket { round: round.number, warmup: round.warmup, sequence, begun, seed: order.seed };
+            let ticket = take::Ticket {
+                round: round.number,
+                warmup: round.warmup,
+                sequence,
+                begun,
+                seed: order.seed,
+                monitor_hz: order.monitor_hz,
+            };
             let mut sample = take::take(lab, work, &ticket);
             sequence += 1;
             if interrupt.is_asked()

@@ -1,6 +1,6 @@
 //! Taking one sample: a fresh place, the host's state around it, the workload, and the clean-up.
 
-use super::Work;
+use super::{Work, observe};
 use crate::backend::{Place, class_of};
 use crate::host::contamination::{Before, OwnUsage};
 use crate::lab::Lab;
@@ -22,6 +22,8 @@ pub(super) struct Ticket {
     pub begun: HostInstant,
     /// The run's seed.
     pub seed: u64,
+    /// How often a second the sandbox is looked at by the monitor.
+    pub monitor_hz: Option<u32>,
 }
 
 /// How much longer than its host the agent waits before it gives up by itself.
@@ -69,7 +71,11 @@ fn measure(lab: &Lab, work: &Work, ticket: &Ticket) -> (Attempt, Contamination, 
         return (Attempt { failure, ..Attempt::default() }, Contamination::default(), Vec::new());
     }
     let before = Before::take(&lab.host);
-    let mut attempt = work.options.take(work.launcher.as_ref(), &place, lab);
+    let take = || work.options.take(work.launcher.as_ref(), &place, lab);
+    let mut attempt = match ticket.monitor_hz {
+        Some(rate_hz) => observe::observed(lab, &place, rate_hz, take),
+        None => take(),
+    };
     let cpu_ns = attempt.metrics.get("cpu_ns").map(|value| *value as u64);
     let mut contamination = before.after(&OwnUsage { sandbox_cpu_ns: cpu_ns });
     contamination.page_cache = Some(if ticket.round == 0 { "unknown" } else { "warm" }.to_owned());
@@ -88,7 +94,7 @@ fn measure(lab: &Lab, work: &Work, ticket: &Ticket) -> (Attempt, Contamination, 
 
 /// The sample's log files relative to the run directory; empty ones are removed.
 fn logs_of(backend: BackendName, place: &Place) -> Vec<String> {
-    let kinds = ["agent", "app", "console", "latency", "metrics", backend.as_str()];
+    let kinds = ["agent", "app", "console", "latency", "metrics", "monitor", backend.as_str()];
     let mut logs = Vec::new();
     for log in kinds.map(|kind| place.log(kind)) {
         match std::fs::metadata(&log) {

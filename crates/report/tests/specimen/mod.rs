@@ -292,6 +292,7 @@ fn record(rounds: u32) -> RunRecord {
             samples: rounds,
             warmup: 2,
             seed: None,
+            monitor_hz: None,
             benchmarks: vec![BenchmarkPlan {
                 benchmark: BenchmarkName::Boot,
                 on: vec![BackendName::Process],

@@ -59,8 +59,15 @@ pub fn session(lab: Lab, prepared: Prepared, session: Session<'_>, output: &Outp
     let vanished = super::resume::vanished(&record, &prepared, &earlier);
     let (samples_wanted, warmup) = (record.plan.samples, record.plan.warmup);
     let stop = record.plan.stop.as_ref();
-    let order =
-        Order { work: &prepared.work, samples: samples_wanted, warmup, seed: record.seed, stop, earlier: &earlier };
+    let order = Order {
+        work: &prepared.work,
+        samples: samples_wanted,
+        warmup,
+        seed: record.seed,
+        monitor_hz: record.plan.monitor_hz,
+        stop,
+        earlier: &earlier,
+    };
     let outcome = run(&lab, &order, &interrupt, &mut listen)?;
     // Launchers own images and directories of the run: they go before the leak check.
     drop(prepared);

@@ -38,6 +38,12 @@ pub const PLAN_KEYS: &[Key] = &[
         DefaultValue::Absent("drawn at random and recorded"),
         "Seed of the random order of the cells.",
     ),
+    setting(
+        "monitor_hz",
+        Kind::Count { min: 1, max: 1_000 },
+        DefaultValue::Absent("not monitored"),
+        "Looks a second at everything of the sandbox; the series is a file of the sample, peaks and the monitor's cost are metrics.",
+    ),
 ];
 
 /// Sections and keys that later versions will have: named so that the error can be honest.

@@ -19,6 +19,11 @@ pub fn path_in_hierarchies(layout: &CgroupLayout, given: &Path) -> Option<String
     (fits && relative != Path::new("")).then(|| format!("/{}", relative.display()))
 }
 
+/// Whether a cgroup is there, given as in [`path_in_hierarchies`].
+pub fn exists(layout: &CgroupLayout, given: &str) -> bool {
+    path_in_hierarchies(layout, Path::new(given)).is_some_and(|path| Counters::open(layout, &path).is_some())
+}
+
 /// The open counters of one cgroup, with all that is below it.
 #[derive(Debug)]
 pub(crate) struct Counters {

@@ -7,7 +7,7 @@ mod tree;
 mod usage;
 
 pub(crate) use counters::Counters;
-pub use counters::{CgroupReading, path_in_hierarchies};
+pub use counters::{CgroupReading, exists, path_in_hierarchies};
 #[cfg(any(test, fuzzing))]
 pub(crate) use counters::{io_of_v1, io_of_v2};
 pub use layout::{CgroupKind, CgroupLayout, Hierarchy};
