@@ -202,6 +202,11 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
+/// All entries of an image as messages.
+pub(crate) fn messages<T: Message>(bytes: &[u8], kind: Kind) -> Result<Vec<T>, ImageError> {
+    entries(bytes, kind)?.map(|entry| T::read(entry?)).collect()
+}
+
 /// The one entry of an image as a message. Nothing may follow it.
 pub(crate) fn message<T: Message>(bytes: &[u8], kind: Kind) -> Result<T, ImageError> {
     let mut entries = entries(bytes, kind)?;

@@ -1,6 +1,8 @@
 //! Kept checkpoints, as values: what their manifest says, and why one could not be made or brought back.
 
 mod class;
+pub mod inspection;
+pub mod machine;
 mod manifest;
 mod path;
 

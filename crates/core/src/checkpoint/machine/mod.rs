@@ -1,0 +1,64 @@
+//! What the state of a kept machine says of itself: as much as can be read without the monitor that wrote it.
+//!
+//! Pure: beginnings and ends of files become values. What a monitor does not describe is not guessed.
+
+mod cloud_hypervisor;
+mod firecracker;
+mod qemu;
+
+pub use cloud_hypervisor::{config, devices};
+pub use firecracker::firecracker;
+pub use qemu::{beginning, end};
+
+use serde::Serialize;
+
+/// How much of the beginning and of the end of a state is looked at, in bytes.
+pub const LOOKED_AT: u64 = 4 << 20;
+
+/// A kept machine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Machine {
+    /// The monitor whose format it is: `qemu`, `firecracker`, `cloud-hypervisor`.
+    pub monitor: String,
+    /// The format: the state's own version, as the monitor writes it.
+    pub format: Option<String>,
+    /// The architecture, where the format says it.
+    pub architecture: Option<String>,
+    /// The type of machine (`pc-q35-7.2`).
+    pub model: Option<String>,
+    /// How many processors.
+    pub processors: Option<u64>,
+    /// The memory of the guest.
+    pub memory_bytes: Option<u64>,
+    /// The parts of its memory, with what belongs to devices.
+    pub blocks: Vec<MemoryBlock>,
+    /// Its devices, in the order of the state.
+    pub devices: Vec<Device>,
+    /// What the state does not say, or what cannot be read of it.
+    pub unreadable: Vec<String>,
+}
+
+/// A part of a machine's memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MemoryBlock {
+    /// Its name.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// A device whose state is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Device {
+    /// Its name.
+    pub name: String,
+    /// Which one of several.
+    pub instance: Option<u64>,
+    /// The version of its state.
+    pub version: Option<u64>,
+    /// What it is connected to: a file, a socket, an address.
+    pub backing: Option<String>,
+}
+
+/// The most parts and devices of a machine that are read.
+const LIST_LIMIT: usize = 4096;
