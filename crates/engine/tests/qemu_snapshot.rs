@@ -13,6 +13,7 @@ use isodyne_engine::backend::qemu::QemuBackend;
 use isodyne_engine::backend::snapshot::{MemoryBackend, SnapshotKind, SnapshotOptions, Taken};
 use isodyne_engine::backend::{Backend, Launcher, Place, Sandbox};
 use isodyne_engine::channel::ExecRequest;
+use isodyne_engine::clones::{CloneReport, Told, clone_facts};
 use isodyne_engine::lab::Lab;
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -225,6 +226,17 @@ fn five_machines_share_one_template_until_they_change_it() {
         eprintln!("first exec after {seconds:.3} s, cold {cold:.3} s");
         bench.recalls(machine.as_mut(), 1);
     }
+    // What the copies share is told: this guest's kernel draws the same randomness in each of them.
+    let facts = |machine: &mut Box<dyn Sandbox>| {
+        clone_facts(machine.agent(), bench.lab().clock.after(PATIENCE)).unwrap()
+    };
+    let facts: Vec<_> = machines.iter_mut().map(facts).collect();
+    let report = CloneReport::of(&facts);
+    eprintln!("{report:?}, {:?}", facts[0]);
+    assert_eq!((report.boot_id, report.machine_id), (Told::Same, Told::Unknown));
+    assert_ne!(report.random, Told::Unknown);
+    // The guest's wall clock stood still while it was kept.
+    assert!(facts.iter().all(|copy| copy.clock_lag_ns > 0), "{facts:?}");
     // What one of them remembers, the others do not.
     machines[0].agent().remember(b"something else", bench.lab().clock.after(PATIENCE)).unwrap();
     for machine in &mut machines[1..] {
