@@ -6,6 +6,7 @@ mod judge;
 mod keep;
 mod measure;
 mod results;
+mod sandbox;
 mod shm;
 
 pub use exchange::{ExportOptions, ImportOptions};
@@ -14,6 +15,9 @@ pub use judge::{CompareOptions, GateOptions, SelfcheckOptions};
 pub use keep::{HistoryAction, HistoryOptions, MergeOptions, TrendOptions};
 pub use measure::{CheckOptions, ListOptions, Listed, RunOptions};
 pub use results::{AuditOptions, ReportOptions, ShowOptions};
+pub use sandbox::{
+    SandboxAction, SandboxExecOptions, SandboxListOptions, SandboxOptions, SandboxStartOptions,
+};
 pub use shm::{Mode, ShmAction, ShmOptions, ShmPeerOptions, ShmServeOptions, Side};
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -96,6 +100,8 @@ pub enum Command {
     Export(ExportOptions),
     /// Measure through shared memory between programs that run already
     Shm(ShmOptions),
+    /// Start sandboxes that stay, and work with them
+    Sandbox(SandboxOptions),
     /// Print completions for a shell
     Completions {
         /// Which shell

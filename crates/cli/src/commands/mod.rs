@@ -17,6 +17,7 @@ pub mod merge;
 pub mod plans;
 pub mod report;
 pub mod run;
+pub mod sandbox;
 pub mod selfcheck;
 pub mod setup;
 pub mod shm;

@@ -12,7 +12,8 @@ mod place;
 mod socket;
 mod wire;
 
-pub use client::{ask, live};
+pub use client::{Live, ask, live};
+pub use hex::Bytes;
 pub use owner::{About, Ended, serve};
 pub use place::{directory, is_name};
 pub use socket::ControlSocket;

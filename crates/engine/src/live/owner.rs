@@ -153,14 +153,16 @@ fn describe(sandbox: &mut dyn Sandbox, about: &About) -> Description {
 }
 
 fn done(reply: crate::channel::ExecReply) -> ExecDone {
-    let (code, signal) = match reply.outcome {
-        Outcome::Exited(code) => (Some(code), None),
-        Outcome::Signalled(signal) => (None, Some(signal)),
-        _ => (None, None),
+    let shell_code = match reply.outcome {
+        Outcome::Exited(code) => code,
+        Outcome::Signalled(signal) => 128_u8.saturating_add(signal),
+        Outcome::NotFound => 127,
+        Outcome::NotPermitted | Outcome::Error(_) => 126,
+        Outcome::TimedOut => 124,
     };
     ExecDone {
-        code,
-        signal,
+        shell_code,
+        by_itself: matches!(reply.outcome, Outcome::Exited(_)),
         how: reply.outcome.to_string(),
         truncated: reply.stdout_truncated || reply.stderr_truncated,
         stdout: Bytes(reply.stdout),

@@ -78,10 +78,11 @@ pub struct Description {
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecDone {
-    /// Its exit code, if it ended by itself.
-    pub code: Option<u8>,
-    /// The signal that ended it.
-    pub signal: Option<u8>,
+    /// The code that a shell gives for it: its own, 128 and the signal, 127 for no such program, 126 for one that may not
+    /// be run, 124 for one that took too long.
+    pub shell_code: u8,
+    /// Whether it ended by itself, so that the code is its own.
+    pub by_itself: bool,
     /// In words.
     pub how: String,
     /// The beginning of its standard output.
