@@ -13,6 +13,7 @@ pub(crate) fn run(name: &[u8], arguments: &[&[u8]]) -> Option<u8> {
         b"echo" => echo(arguments),
         b"cat" => cat(),
         b"sleep" => sleep(arguments),
+        b"identity" => crate::identity::run(),
         b"mmds" => crate::mmds::run(arguments),
         b"net-serve" => crate::net_serve::run(arguments),
         b"net-reach" => crate::net_reach::run(arguments),

@@ -16,6 +16,7 @@ extern crate alloc;
 mod app;
 mod applet;
 mod exec;
+mod identity;
 mod init;
 mod link;
 mod mmds;
@@ -70,7 +71,7 @@ pub fn run(arguments: &[&CStr], environment: &[&CStr]) -> u8 {
         init::run(environment);
     }
     complain(
-        "usage: isodyne-agent serve --channel SPEC [--patience SECONDS] | net-serve PORT [SECONDS] | net-reach SECONDS CARD|- ADDRESS… | mmds ADDRESS | shm-peer KEY=VALUE... | subject serve|ask … | echo | cat | sleep | true | false",
+        "usage: isodyne-agent serve --channel SPEC [--patience SECONDS] | net-serve PORT [SECONDS] | net-reach SECONDS CARD|- ADDRESS… | mmds ADDRESS | identity | shm-peer KEY=VALUE... | subject serve|ask … | echo | cat | sleep | true | false",
     );
     2
 }

@@ -7,6 +7,7 @@ mod keep;
 mod measure;
 mod monitor;
 mod results;
+mod sandbox;
 mod shm;
 
 pub use exchange::{ExportOptions, ImportOptions};
@@ -16,6 +17,9 @@ pub use keep::{HistoryAction, HistoryOptions, MergeOptions, TrendOptions};
 pub use measure::{CheckOptions, ListOptions, Listed, RunOptions};
 pub use monitor::{Every, MonitorOptions, SeriesFormat};
 pub use results::{AuditOptions, ReportOptions, ShowOptions};
+pub use sandbox::{
+    SandboxAction, SandboxExecOptions, SandboxListOptions, SandboxOptions, SandboxStartOptions,
+};
 pub use shm::{Mode, ShmAction, ShmOptions, ShmPeerOptions, ShmServeOptions, Side};
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -100,6 +104,8 @@ pub enum Command {
     Shm(ShmOptions),
     /// Monitor processes or a cgroup: CPU time, memory, input and output, pressure, up to 1000 looks a second
     Monitor(MonitorOptions),
+    /// Start sandboxes that stay, and work with them
+    Sandbox(SandboxOptions),
     /// Print completions for a shell
     Completions {
         /// Which shell

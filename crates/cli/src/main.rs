@@ -42,6 +42,7 @@ fn main() -> ExitCode {
             Ok(code) => return ExitCode::from(code),
             Err(trouble) => Err(trouble),
         },
+        Command::Sandbox(options) => commands::sandbox::sandbox(&options, &output),
         Command::Completions { shell } => commands::manual::completions(shell, &output),
         Command::Man { directory } => commands::manual::man(&directory, &output),
         Command::Guardian { scratch } => commands::guardian::guardian(&scratch),

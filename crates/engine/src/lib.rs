@@ -10,12 +10,14 @@ pub mod calibrate;
 pub mod channel;
 pub mod checkpoint;
 pub mod clock;
+pub mod clones;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod host;
 pub mod http;
 pub mod image;
 pub mod lab;
+pub mod live;
 pub mod monitor;
 pub mod network;
 pub mod ownership;

@@ -13,6 +13,7 @@ use isodyne_engine::backend::qemu::QemuBackend;
 use isodyne_engine::backend::snapshot::{MemoryBackend, SnapshotKind, SnapshotOptions, Taken};
 use isodyne_engine::backend::{Backend, Launcher, Place, Sandbox};
 use isodyne_engine::channel::ExecRequest;
+use isodyne_engine::clones::{CloneReport, Told, clone_facts};
 use isodyne_engine::lab::Lab;
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -208,6 +209,8 @@ fn five_machines_share_one_template_until_they_change_it() {
     let Some(bench) = bench() else { return };
     let launcher = bench.launcher(&[("machine", says("microvm")), ("memory_file", YES)]);
     let (mut sandbox, cold) = bench.live(launcher.as_ref());
+    // A kernel makes its boot's id when it is first read: it is part of what is kept then.
+    let origin = clone_facts(sandbox.agent(), bench.lab().clock.after(PATIENCE)).unwrap();
     let (template, _) = bench.keep(sandbox.as_mut(), "template", SnapshotKind::Template, true);
     bench.recalls(sandbox.as_mut(), 1);
     // A template is kept of a guest that runs on as well as of one that has ended; in full, too.
@@ -223,6 +226,18 @@ fn five_machines_share_one_template_until_they_change_it() {
         eprintln!("first exec after {seconds:.3} s, cold {cold:.3} s");
         bench.recalls(machine.as_mut(), 1);
     }
+    // What the copies share is told.
+    let facts = |machine: &mut Box<dyn Sandbox>| {
+        clone_facts(machine.agent(), bench.lab().clock.after(PATIENCE)).unwrap()
+    };
+    let facts: Vec<_> = machines.iter_mut().map(facts).collect();
+    let report = CloneReport::of(&facts);
+    eprintln!("{report:?}, {:?}", facts[0]);
+    assert_eq!((report.boot_id, report.machine_id), (Told::Same, Told::Unknown));
+    assert!(origin.boot_id.is_some() && facts.iter().all(|copy| copy.boot_id == origin.boot_id));
+    assert_ne!(report.random, Told::Unknown);
+    // The guest's wall clock stood still while it was kept.
+    assert!(facts.iter().all(|copy| copy.clock_lag_ns > 0), "{facts:?}");
     // What one of them remembers, the others do not.
     machines[0].agent().remember(b"something else", bench.lab().clock.after(PATIENCE)).unwrap();
     for machine in &mut machines[1..] {

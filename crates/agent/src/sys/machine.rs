@@ -69,6 +69,12 @@ pub(crate) fn ring_boot_timer(address: u64) -> Result<()> {
     unsafe { call!(__NR_munmap, page, PAGE) }.map(drop)
 }
 
+/// Fills a small buffer with the kernel's randomness.
+pub(crate) fn random(buffer: &mut [u8]) -> Result<()> {
+    // SAFETY: the kernel writes at most as many bytes as the buffer has. Up to 256 bytes come whole once there is entropy.
+    unsafe { call!(__NR_getrandom, buffer.as_mut_ptr(), buffer.len(), 0_usize) }.map(drop)
+}
+
 /// The kernel's release and the machine's name.
 pub(crate) fn kernel_identity() -> (String, String) {
     // SAFETY: an all-zero structure of byte arrays is valid.

@@ -18,6 +18,7 @@ pub mod monitor;
 pub mod plans;
 pub mod report;
 pub mod run;
+pub mod sandbox;
 pub mod selfcheck;
 pub mod setup;
 pub mod shm;

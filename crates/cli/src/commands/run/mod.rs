@@ -47,7 +47,7 @@ pub fn run(options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
     for survivor in sweep(&target.run_id) {
         output.warn(&format!("left by an earlier session of this run: {survivor}"));
     }
-    let lab = open_lab(&target, output)?;
+    let lab = open_lab(&target.run_id, target.session(), &target.out.join("logs"), output)?;
     interrupt.ends(lab.owner.clone());
     let prepared = prepare::prepare(&target.plan, target.shard, &lab, output);
     if let (Some(shard), Ok(prepared)) = (target.shard, &prepared)
@@ -83,7 +83,7 @@ pub fn run(options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
 
 /// Says exactly what would be run and sent.
 fn dry_run(target: &Target, options: &RunOptions, output: &Output) -> Result<Exit, Trouble> {
-    let lab = open_lab(target, output)?;
+    let lab = open_lab(&target.run_id, target.session(), &target.out.join("logs"), output)?;
     let prepared = prepare::prepare_dry(&target.plan, target.shard, &lab, output)?;
     let described = prepare::describe(&prepared, &lab);
     let builds = prepare::describe_builds(&target.plan, &lab);
@@ -103,7 +103,11 @@ fn dry_run(target: &Target, options: &RunOptions, output: &Output) -> Result<Exi
     Ok(if nothing { Exit::NothingRan } else { Exit::Ok })
 }
 
-fn open_lab(target: &Target, output: &Output) -> Result<Lab, Trouble> {
+/// Opens a lab with a guardian.
+///
+/// # Errors
+/// If its scratch directory cannot be made.
+pub fn open_lab(run_id: &str, session: u32, logs: &Path, output: &Output) -> Result<Lab, Trouble> {
     let guardian = std::env::current_exe().map(|program| {
         let mut command = Command::new(program);
         command.arg("guardian");
@@ -113,9 +117,9 @@ fn open_lab(target: &Target, output: &Output) -> Result<Lab, Trouble> {
         output.warn("this program cannot find its own file: nothing cleans up after it if it is killed");
     }
     let lab = Lab::open(LabOptions {
-        run_id: &target.run_id,
-        session: target.session(),
-        logs: &target.out.join("logs"),
+        run_id,
+        session,
+        logs,
         cache: &paths::cache(),
         guardian: guardian.ok(),
     });

@@ -35,6 +35,12 @@ pub(super) const QEMU: &[Key] = &[
     ),
     GUEST_CMDLINE,
     factor(
+        "vmgenid",
+        Kind::Flag,
+        DefaultValue::Flag(false),
+        "The device that tells a guest that it came back from a kept state, so that its kernel takes new randomness.",
+    ),
+    factor(
         "channel",
         Kind::Choice(&["auto", "serial", "virtio-serial"]),
         DefaultValue::Text("auto"),

@@ -143,6 +143,11 @@ pub fn argv_from(config: &Config, begin: &Begin, program: &str, place: &Place) -
         add(&["-device", "virtio-blk-pci,drive=app"]);
     }
 
+    if config.vmgenid {
+        // Each start makes a new number, which a guest that comes back is told of.
+        add(&["-device", "vmgenid,guid=auto"]);
+    }
+
     if let Some(device) = &config.ivshmem {
         add(&device.arguments(descriptor::IVSHMEM).each_ref().map(String::as_str));
     }

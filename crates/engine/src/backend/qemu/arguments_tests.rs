@@ -19,6 +19,7 @@ fn config(machine: Machine) -> Config {
         command_line: String::new(),
         network: NetworkKind::None,
         disk: None,
+        vmgenid: false,
         ivshmem: None,
     }
 }
@@ -195,6 +196,13 @@ fn an_applications_disk_is_a_drive_of_its_own() {
     assert!(with(OverlayMethod::Qcow2).contains(drive));
     assert!(with(OverlayMethod::SparseCopy).contains(",format=raw,file="));
     assert!(!lines(&config(Machine::Q35)).contains("drive"));
+}
+
+#[test]
+fn a_generation_of_its_own_is_a_device() {
+    let argv = lines(&Config { vmgenid: true, ..config(Machine::Q35) });
+    assert!(argv.contains("\n-device vmgenid,guid=auto\n"), "{argv}");
+    assert!(!lines(&config(Machine::Q35)).contains("vmgenid"));
 }
 
 #[test]

@@ -110,6 +110,8 @@ pub struct Wish {
     pub command_line: String,
     /// `network`; whether this host can give it is not known yet.
     pub network: NetworkKind,
+    /// `vmgenid`.
+    pub vmgenid: bool,
     /// `ivshmem` and what belongs to it.
     pub ivshmem: Option<DeviceConfig>,
 }
@@ -147,6 +149,8 @@ pub struct Config {
     pub network: NetworkKind,
     /// The disk with a user's own application.
     pub disk: Option<DiskConfig>,
+    /// Whether it has the device that tells a guest that it came back.
+    pub vmgenid: bool,
     /// The device that shares memory.
     pub ivshmem: Option<DeviceConfig>,
 }
@@ -193,6 +197,11 @@ impl Wish {
         if cpu.as_ref().is_some_and(|model| model.starts_with('-') || model.chars().any(|c| c.is_control())) {
             return Err(reader.invalid("cpu", "it is not the name of a model", "see `qemu-system-x86_64 -cpu help`"));
         }
+        let vmgenid = reader.flag("vmgenid", false);
+        if vmgenid && machine == Machine::Microvm {
+            let message = "the device needs ACPI, which `machine = \"microvm\"` does not have here";
+            return Err(reader.invalid("vmgenid", message, "use `machine = \"q35\"`"));
+        }
         let cpus = reader.cpus(255)?;
         Ok(Self {
             machine,
@@ -208,6 +217,7 @@ impl Wish {
             entry: reader.choice_or_auto("entry")?,
             command_line: reader.command_line()?,
             network,
+            vmgenid,
             ivshmem: DeviceConfig::of(&reader, machine)?,
         })
     }
@@ -273,6 +283,8 @@ mod tests {
             let error = wish(&[("ivshmem", says("doorbell")), (key, value)], KvmState::Absent).unwrap_err();
             assert!(error.to_string().starts_with(&format!("backend.qemu.{key}: ")), "{error}");
         }
+        let both = [("machine", says("microvm")), ("vmgenid", FactorValue::Flag(true))];
+        assert!(matches!(wish(&both, KvmState::Absent), Err(PrepareError::Invalid { .. })));
         let both = [("ivshmem", says("plain")), ("ivshmem_server", says("/run/shm"))];
         assert!(matches!(wish(&both, KvmState::Absent), Err(PrepareError::Invalid { .. })));
         let both = [("machine", says("microvm")), ("channel", says("virtio-serial"))];

@@ -155,6 +155,7 @@ fn seen_by_guest(config: &Config) -> Vec<(String, String)> {
         ("memory_file", config.memory_file.to_string()),
         ("channel", config.channel.word().to_owned()),
         ("network", network.to_owned()),
+        ("vmgenid", config.vmgenid.to_string()),
     ];
     values.map(|(key, value)| (key.to_owned(), value)).into()
 }

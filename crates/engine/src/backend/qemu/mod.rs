@@ -179,6 +179,7 @@ fn resolve(wish: Wish, guest: &GuestAssets, has_disk: bool) -> Result<(Config, E
         command_line: wish.command_line,
         network: wish.network,
         disk: None,
+        vmgenid: wish.vmgenid,
         ivshmem: wish.ivshmem,
     };
     let assets = guest.assets(&initramfs, pvh_elf.is_some());
