@@ -81,3 +81,11 @@ pub(crate) fn kernel_identity() -> (String, String) {
 fn text(field: &[c_char]) -> String {
     field.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte as u8)).collect()
 }
+
+/// A word of the kernel's random numbers.
+pub(crate) fn random() -> u64 {
+    let mut word = 0_u64;
+    // SAFETY: the kernel writes the word.
+    let _ = unsafe { call!(__NR_getrandom, &raw mut word, size_of::<u64>(), 0) };
+    word
+}

@@ -45,6 +45,11 @@ pub(crate) fn uptime_ns() -> u64 {
     clock_ns(k::CLOCK_BOOTTIME)
 }
 
+/// Nanoseconds since 1970, as this sandbox believes.
+pub(crate) fn realtime_ns() -> u64 {
+    clock_ns(k::CLOCK_REALTIME)
+}
+
 /// Processor time that this process has used.
 pub(crate) fn cpu_ns() -> u64 {
     clock_ns(k::CLOCK_PROCESS_CPUTIME_ID)
