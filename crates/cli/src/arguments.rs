@@ -17,9 +17,7 @@ pub use keep::{HistoryAction, HistoryOptions, MergeOptions, TrendOptions};
 pub use measure::{CheckOptions, ListOptions, Listed, RunOptions};
 pub use monitor::{Every, MonitorOptions, SeriesFormat};
 pub use results::{AuditOptions, ReportOptions, ShowOptions};
-pub use sandbox::{
-    SandboxAction, SandboxExecOptions, SandboxListOptions, SandboxOptions, SandboxStartOptions,
-};
+pub use sandbox::{SandboxAction, SandboxExecOptions, SandboxListOptions, SandboxOptions, SandboxStartOptions};
 pub use shm::{Mode, ShmAction, ShmOptions, ShmPeerOptions, ShmServeOptions, Side};
 
 use clap::{Parser, Subcommand, ValueEnum};

@@ -58,7 +58,10 @@ impl Stage {
 fn a_sandbox_is_owned_listed_worked_with_and_stopped() {
     let stage = Stage::new();
     let (mut owner, said) = stage.own(&["--on", "process", "--name", "one"]);
-    assert_eq!((&said["schema"], &said["name"], &said["backend"]), (&"isodyne-sandbox".into(), &"one".into(), &"process".into()));
+    assert_eq!(
+        (&said["schema"], &said["name"], &said["backend"]),
+        (&"isodyne-sandbox".into(), &"one".into(), &"process".into())
+    );
     let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(stage.runtime()), 0o700);
 

@@ -90,6 +90,8 @@ named! {
         Network = "network",
         /// Round trips and frames through memory that host and sandbox share.
         Shm = "shm",
+        /// A state kept and brought back: checkpoint of containers, snapshot of machines, with proof.
+        Checkpoint = "checkpoint",
     }
     beside {
         /// Whatever another tool measured; never in a plan. The cell's factors say what it was.
@@ -103,6 +105,7 @@ impl BenchmarkName {
         match self {
             Self::Boot if ledger.at_ns(MilestoneName::AppStarted).is_some() => Some(MilestoneName::Ready),
             Self::Boot => Some(MilestoneName::FirstExec),
+            Self::Checkpoint => Some(MilestoneName::FirstReply),
             // Their milestones lead up to the traffic, which has no total.
             Self::Network | Self::Shm | Self::Imported => None,
         }
@@ -113,6 +116,7 @@ impl BenchmarkName {
         match self {
             Self::Network => "round_trip_p50_ns",
             Self::Shm => "train_per_trip_ns",
+            Self::Checkpoint => "restore_ns",
             Self::Boot | Self::Imported => "total_ns",
         }
     }

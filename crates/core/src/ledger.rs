@@ -36,6 +36,20 @@ named! {
         AppStarted = "app_started",
         /// The application is ready, as its plan says what that is.
         Ready = "ready",
+        /// The subject inside holds the state that is to be kept.
+        Prepared = "prepared",
+        /// The sandbox stands still, for its state to be written.
+        Frozen = "frozen",
+        /// The engine says that the state is written.
+        Written = "written",
+        /// Every file of the kept state, and the directories that name them, are on stable storage.
+        Durable = "durable",
+        /// The sandbox whose state was kept is gone.
+        Ended = "ended",
+        /// The engine says that the state is back and runs.
+        Restored = "restored",
+        /// The restored subject answered for the first time, and right.
+        FirstReply = "first_reply",
         /// The lab asked the sandbox to stop.
         StopRequested = "stop_requested",
         /// The last process of the sandbox has ended and been reaped.
@@ -211,6 +225,12 @@ impl MilestoneName {
                 | Self::FirstExec
                 | Self::AppStarted
                 | Self::Ready
+                | Self::Prepared
+                | Self::Written
+                | Self::Durable
+                | Self::Ended
+                | Self::Restored
+                | Self::FirstReply
                 | Self::StopRequested
                 | Self::Gone
         )
@@ -235,6 +255,13 @@ pub fn phase_name(from: Option<MilestoneName>, until: MilestoneName) -> &'static
         (_, M::FirstExec) => "exec",
         (_, M::AppStarted) => "app",
         (_, M::Ready) => "ready",
+        (_, M::Prepared) => "fill",
+        (_, M::Frozen) => "freeze",
+        (_, M::Written) => "dump",
+        (_, M::Durable) => "sync",
+        (_, M::Ended) => "end",
+        (_, M::Restored) => "restore",
+        (_, M::FirstReply) => "reply",
         (_, M::StopRequested) => "idle",
         (_, M::Gone) => "stop",
     }

@@ -227,9 +227,8 @@ fn five_machines_share_one_template_until_they_change_it() {
         bench.recalls(machine.as_mut(), 1);
     }
     // What the copies share is told.
-    let facts = |machine: &mut Box<dyn Sandbox>| {
-        clone_facts(machine.agent(), bench.lab().clock.after(PATIENCE)).unwrap()
-    };
+    let facts =
+        |machine: &mut Box<dyn Sandbox>| clone_facts(machine.agent(), bench.lab().clock.after(PATIENCE)).unwrap();
     let facts: Vec<_> = machines.iter_mut().map(facts).collect();
     let report = CloneReport::of(&facts);
     eprintln!("{report:?}, {:?}", facts[0]);

@@ -20,6 +20,7 @@ pub(crate) fn meaning(run: &Prepared<'_>, benchmark: BenchmarkName) -> &'static 
         BenchmarkName::Boot => "from before fork to the first command's output inside",
         BenchmarkName::Network => "round trips between host and sandbox, closed loop",
         BenchmarkName::Shm => "round trips between host and sandbox through shared memory",
+        BenchmarkName::Checkpoint => "from before the restore of a kept state to the first answer that proves it",
         BenchmarkName::Imported => "as another tool measured it",
     }
 }

@@ -3,6 +3,7 @@
 //! | words | what happens |
 //! | --- | --- |
 //! | `subject serve NAME DIRECTORY` | says `listening`, then answers questions until it is ended |
+//! | `subject start NAME DIRECTORY` | the same, in the background: ends when it listens |
 //! | `subject ask NAME` | puts the question that it reads from standard input; exit code 0 if it was answered |
 //!
 //! The name is one of the kernel's abstract sockets, so that nothing lies in a file system. What the subject shall hold
@@ -33,9 +34,10 @@ const QUESTION_BYTES: usize = 4096;
 pub(crate) fn run(arguments: &[&[u8]]) -> u8 {
     let done = match arguments {
         [b"serve", name, directory] => serve::run(&address(name), directory),
+        [b"start", name, directory] => serve::start(&address(name), directory),
         [b"ask", name] => ask::run(&address(name)),
         _ => {
-            complain("usage: isodyne-agent subject serve NAME DIRECTORY | subject ask NAME");
+            complain("usage: isodyne-agent subject serve|start NAME DIRECTORY | subject ask NAME");
             return 2;
         }
     };

@@ -8,16 +8,17 @@ use super::pipes::Pipes;
 use super::signs::{Ticks, Writer};
 use super::{QUESTION_BYTES, trips, trying};
 use crate::sys::file::{self, Fd};
-use crate::sys::poll::{Moment, READABLE, interest, wait};
+use crate::sys::poll::{Moment, READABLE, interest, realtime_ns, wait};
+use crate::sys::process::{self, Fork};
 use crate::sys::socket::{self, Address};
-use crate::sys::{Errno, process};
+use crate::sys::{Errno, machine};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write;
 use core::sync::atomic::Ordering::Relaxed;
-use isodyne_subject::mix;
 use isodyne_subject::spec::Spec;
+use isodyne_subject::{digest, mix};
 
 /// How long whoever asks may take for the question.
 const PATIENCE_MS: u64 = 5_000;
@@ -26,14 +27,42 @@ const OTHER_DESCRIPTORS: u64 = 32;
 
 /// Answers until it is ended.
 pub(super) fn run(address: &Address, directory: &[u8]) -> Result<(), String> {
-    process::survive_broken_pipes();
     let listener = socket::listen(address).map_err(trying("listen"))?;
     let _ = file::write_all(1, b"listening\n");
+    serve(&listener, directory)
+}
+
+/// Begins to answer in the background, where no other program owns it: it ends with its sandbox.
+pub(super) fn start(address: &Address, directory: &[u8]) -> Result<(), String> {
+    let listener = socket::listen(address).map_err(trying("listen"))?;
+    let (left, leaving) = file::pipe().map_err(trying("open a pipe"))?;
+    // SAFETY: the program has one thread, so the child may do all that it could.
+    match unsafe { process::fork() }.map_err(trying("fork"))? {
+        Fork::Parent { .. } => {
+            drop(leaving);
+            // What is left of the group is killed when this process ends: the child must have left it.
+            let mut byte = [0];
+            if left.read(&mut byte) == Ok(1) { Ok(()) } else { Err("it ended before it listened".into()) }
+        }
+        Fork::Child => {
+            process::lead_session();
+            let _ = leaving.write(&[1]);
+            process::default_signals();
+            // Whoever started it waits for the end of its streams.
+            file::close_all_but([listener.number(), listener.number()]);
+            file::fill_standard_streams(c"/dev/null");
+            serve(&listener, directory)
+        }
+    }
+}
+
+fn serve(listener: &Fd, directory: &[u8]) -> Result<(), String> {
+    process::survive_broken_pipes();
     let mut state = None;
     loop {
         // A minute is as good as for ever.
-        wait(&mut [interest(&listener, READABLE)], Moment::after_ms(60_000)).map_err(trying("wait"))?;
-        let connection = match socket::accept(&listener) {
+        wait(&mut [interest(listener, READABLE)], Moment::after_ms(60_000)).map_err(trying("wait"))?;
+        let connection = match socket::accept(listener) {
             Ok(connection) => connection,
             Err(Errno::AGAIN) => continue,
             Err(errno) => return Err(trying("accept a question")(errno)),
@@ -114,6 +143,7 @@ fn reply(state: &mut Option<State>, question: &str, directory: &[u8]) -> Result<
             say(&mut out, "minor_faults", touched.minor_faults);
             say(&mut out, "major_faults", touched.major_faults);
         }
+        "facts" => facts(&mut out),
         "lie" => state.lie(rest)?,
         other => return Err(format!("`{other}` is no question")),
     }
@@ -123,6 +153,24 @@ fn reply(state: &mut Option<State>, question: &str, directory: &[u8]) -> Result<
 fn say(out: &mut String, name: &str, value: u64) {
     // Writing to a string cannot fail.
     let _ = writeln!(out, "{name} {value}");
+}
+
+/// What must not be the same in two sandboxes that came from one state, and what may be.
+fn facts(out: &mut String) {
+    let mut word = [0; 8];
+    if machine::random(&mut word).is_ok() {
+        say(out, "random", u64::from_ne_bytes(word));
+    }
+    say(out, "realtime", realtime_ns());
+    for (name, path) in [
+        ("boot_id", b"/proc/sys/kernel/random/boot_id".as_slice()),
+        ("host_name", b"/proc/sys/kernel/hostname"),
+        ("machine_id", b"/etc/machine-id"),
+    ] {
+        if let Ok(text) = file::read_small(path, 128) {
+            say(out, name, digest::bytes(0, text.trim_ascii()));
+        }
+    }
 }
 
 impl State {

@@ -45,7 +45,7 @@ pub(crate) fn uptime_ns() -> u64 {
     clock_ns(k::CLOCK_BOOTTIME)
 }
 
-/// The wall clock, as the guest has it.
+/// The wall clock in nanoseconds since 1970, as this sandbox has it.
 pub(crate) fn realtime_ns() -> u64 {
     clock_ns(k::CLOCK_REALTIME)
 }

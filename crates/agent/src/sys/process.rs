@@ -60,6 +60,12 @@ pub(crate) fn lead_group(pid: i32) {
     let _ = unsafe { call!(__NR_setpgid, pid, pid) };
 }
 
+/// Leaves the session and the group that this process is in.
+pub(crate) fn lead_session() {
+    // SAFETY: no arguments. It fails for who leads a group already, and a new child does not.
+    let _ = unsafe { call!(__NR_setsid) };
+}
+
 /// Has the kernel kill this process when its parent ends.
 pub(crate) fn die_with_parent() {
     // SAFETY: plain numbers.

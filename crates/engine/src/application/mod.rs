@@ -63,7 +63,8 @@ pub fn obtain(cell: &Cell, lab: &Lab, progress: &mut dyn FnMut(ImageEvent)) -> R
 }
 
 fn image_name(cell: &Cell) -> Option<&str> {
-    value(&cell.factors, "image").filter(|_| cell.benchmark == BenchmarkName::Boot).and_then(FactorValue::as_text)
+    let takes_one = matches!(cell.benchmark, BenchmarkName::Boot | BenchmarkName::Checkpoint);
+    value(&cell.factors, "image").filter(|_| takes_one).and_then(FactorValue::as_text)
 }
 
 impl Application {

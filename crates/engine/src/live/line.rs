@@ -10,11 +10,7 @@ use serde::de::DeserializeOwned;
 pub(super) const LIMIT_BYTES: usize = 4 << 20;
 
 /// Writes one.
-pub(super) fn write(
-    to: &mut dyn Transport,
-    value: &impl Serialize,
-    deadline: HostInstant,
-) -> Result<(), LiveError> {
+pub(super) fn write(to: &mut dyn Transport, value: &impl Serialize, deadline: HostInstant) -> Result<(), LiveError> {
     let mut line = serde_json::to_vec(value).map_err(|error| LiveError::Protocol(error.to_string()))?;
     line.push(b'\n');
     Ok(to.write_all(&line, deadline)?)

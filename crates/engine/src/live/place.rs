@@ -43,7 +43,9 @@ pub(super) fn own(path: &Path, user: u32) -> Result<(), LiveError> {
     }
     let mode = found.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(refused(format!("others may enter it (mode {mode:o}); `chmod 700` it, or name another by ISODYNE_RUNTIME")));
+        return Err(refused(format!(
+            "others may enter it (mode {mode:o}); `chmod 700` it, or name another by ISODYNE_RUNTIME"
+        )));
     }
     Ok(())
 }

@@ -60,7 +60,9 @@ impl ControlSocket {
             Ok((stream, _)) if may(&stream)? => Ok(Some(FdTransport::from_socket(stream.into(), clock)?)),
             // Who may not is not answered; who has gone again needs none.
             Ok(_) => Ok(None),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionAborted) => Ok(None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionAborted) => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

@@ -2,12 +2,14 @@
 
 mod app;
 mod boot;
+pub(crate) mod checkpoint;
 mod life;
 mod network;
 mod options;
 mod shm;
 
 pub use boot::{BootOptions, boot};
+pub use checkpoint::{CheckpointOptions, check as check_checkpoint, checkpoint};
 pub use network::{NetworkOptions, network};
 pub use options::WorkloadOptions;
 pub use shm::{OpenLoop, ShmOptions, shm};

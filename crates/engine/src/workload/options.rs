@@ -1,6 +1,6 @@
 //! What a benchmark is told, read from a cell.
 
-use super::{Attempt, BootOptions, NetworkOptions, ShmOptions, boot, network, shm};
+use super::{Attempt, BootOptions, CheckpointOptions, NetworkOptions, ShmOptions, boot, checkpoint, network, shm};
 use crate::application::Application;
 use crate::backend::{Launcher, Place, PrepareError};
 use crate::lab::Lab;
@@ -18,6 +18,8 @@ pub enum WorkloadOptions {
     Network(NetworkOptions),
     /// `shm`.
     Shm(Box<ShmOptions>),
+    /// `checkpoint`.
+    Checkpoint(Box<CheckpointOptions>),
 }
 
 impl WorkloadOptions {
@@ -37,6 +39,10 @@ impl WorkloadOptions {
         let timeout = duration("timeout", 60_000_000_000);
         if cell.benchmark == BenchmarkName::Shm {
             return Ok(Self::Shm(Box::new(ShmOptions::of(cell, timeout)?)));
+        }
+        if cell.benchmark == BenchmarkName::Checkpoint {
+            let timeout = duration("timeout", 120_000_000_000);
+            return Ok(Self::Checkpoint(Box::new(CheckpointOptions::of(cell, lab, timeout)?)));
         }
         if cell.benchmark != BenchmarkName::Network {
             let command = match cell.factors.get("command") {
@@ -69,6 +75,17 @@ impl WorkloadOptions {
         }))
     }
 
+    /// Whether the launcher has the powers that the benchmark needs.
+    ///
+    /// # Errors
+    /// [`PrepareError::Unavailable`] if it has not.
+    pub fn check(&self, launcher: &dyn Launcher, backend: BackendName) -> Result<(), PrepareError> {
+        match self {
+            Self::Checkpoint(_) => super::check_checkpoint(launcher, backend.as_str()),
+            _ => Ok(()),
+        }
+    }
+
     /// How long the sandbox may take.
     pub fn timeout(&self) -> Duration {
         match self {
@@ -78,6 +95,8 @@ impl WorkloadOptions {
             // Once until hello, once for the traffic.
             Self::Network(options) => options.timeout * 2,
             Self::Shm(options) => options.timeout * 2 + options.extra_time(),
+            // Boot, filling, proving, keeping, restoring, proving, clones: each has its own deadline.
+            Self::Checkpoint(options) => options.timeout * 8,
         }
     }
 
@@ -87,6 +106,7 @@ impl WorkloadOptions {
             Self::Boot(options) => boot(launcher, place, lab, options),
             Self::Network(options) => network(launcher, place, lab, options),
             Self::Shm(options) => shm(launcher, place, lab, options),
+            Self::Checkpoint(options) => checkpoint(launcher, place, lab, options),
         }
     }
 }

@@ -116,13 +116,7 @@ pub fn open_lab(run_id: &str, session: u32, logs: &Path, output: &Output) -> Res
     if guardian.is_err() {
         output.warn("this program cannot find its own file: nothing cleans up after it if it is killed");
     }
-    let lab = Lab::open(LabOptions {
-        run_id,
-        session,
-        logs,
-        cache: &paths::cache(),
-        guardian: guardian.ok(),
-    });
+    let lab = Lab::open(LabOptions { run_id, session, logs, cache: &paths::cache(), guardian: guardian.ok() });
     lab.map_err(|error| {
         let error = anyhow::Error::new(error).context("cannot make a scratch directory");
         Trouble {

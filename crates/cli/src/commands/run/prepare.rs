@@ -70,7 +70,11 @@ fn prepare_cells(cells: Vec<Cell>, builds: Builds, lab: &Lab, output: &Output) -
         let resolved = prepared.builds.resolve(&cell);
         let ready = application::obtain(&cell, lab, &mut |event| output.say(&crate::commands::image::said(&event)))
             .and_then(|()| WorkloadOptions::of(&cell, lab))
-            .and_then(|options| Ok((backend.prepare(&resolved, lab)?, options)));
+            .and_then(|options| Ok((backend.prepare(&resolved, lab)?, options)))
+            .and_then(|(launcher, options)| {
+                options.check(launcher.as_ref(), cell.backend)?;
+                Ok((launcher, options))
+            });
         match ready {
             Ok((launcher, options)) => {
                 prepared.work.push(Work { cell, launcher, options });

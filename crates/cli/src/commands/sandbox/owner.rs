@@ -120,8 +120,7 @@ fn own_in(
 /// Resolves backend and factors on this host.
 fn prepare(cell: &Cell, lab: &Lab) -> Result<Box<dyn Launcher>, Trouble> {
     let backend = backend::find(cell.backend);
-    if let (Probe::Unavailable { reason, hint, .. }, false) =
-        (backend.probe(lab), cell.factors.contains_key("program"))
+    if let (Probe::Unavailable { reason, hint, .. }, false) = (backend.probe(lab), cell.factors.contains_key("program"))
     {
         return Err(Trouble::new(Exit::NothingRan, format!("{}: {reason}", cell.backend), hint));
     }

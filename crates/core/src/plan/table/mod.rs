@@ -5,6 +5,7 @@
 //! [`benchmark_keys`].
 
 mod benchmarks;
+mod checkpoint;
 mod common;
 mod conflicts;
 mod containers;
@@ -50,7 +51,6 @@ pub const PLAN_KEYS: &[Key] = &[
 pub const LATER: &[(&str, &str)] = &[
     ("upload", "the benchmark of a server inside a sandbox"),
     ("memory", "the benchmark of a sandbox's footprint"),
-    ("checkpoint", "the benchmark of checkpoint and restore"),
     ("pool", "the benchmark of a warm pool"),
     ("rpc", "the benchmark of calls between host and guest"),
     ("density", "the benchmark of many sandboxes at once"),
@@ -80,6 +80,7 @@ pub fn benchmark_keys(benchmark: BenchmarkName) -> &'static [Key] {
         BenchmarkName::Boot => benchmarks::BOOT,
         BenchmarkName::Network => benchmarks::NETWORK,
         BenchmarkName::Shm => benchmarks::SHM,
+        BenchmarkName::Checkpoint => checkpoint::CHECKPOINT,
         BenchmarkName::Imported => &[],
     }
 }

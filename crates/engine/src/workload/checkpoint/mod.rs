@@ -1,0 +1,320 @@
+//! `checkpoint`: the state of a sandbox is kept, and brought back in another one, with proof.
+//!
+//! The subject inside holds what the lab knows (`crate::workload::checkpoint::subject`). Everything about it is proved before
+//! its state is kept and after it has come back, under keys drawn for that moment, so that a reboot, a lost page or a flipped
+//! bit is a failed sample and never a time. The sample's ledger goes from before the fork of the first sandbox over the cold
+//! boot, the freeze, the dump and its syncing to the first right answer of the restored one.
+
+mod clones;
+mod options;
+mod outside;
+mod page_cache;
+mod proof;
+mod storage;
+mod subject;
+mod told;
+
+pub use options::CheckpointOptions;
+
+use super::life::Life;
+use super::{Attempt, app};
+use crate::backend::snapshot::Taken;
+use crate::backend::{Launcher, Place, PrepareError, Sandbox, class_of};
+use crate::channel::ExecRequest;
+use crate::lab::Lab;
+use crate::network::{AGENT_PORT, Family, Network};
+use clones::Cloning;
+use isodyne_core::cell::BenchmarkName;
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::ledger::{MilestoneName, SignalName};
+use isodyne_core::unit::HostInstant;
+use isodyne_subject::spec::Spec;
+use outside::Outside;
+use proof::{Before, after_restore, fact};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::sync::Arc;
+use std::time::Duration;
+use storage::Storage;
+use subject::Subject;
+
+/// How long a sandbox may take to end before it is killed.
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
+/// For how long the subject's ticks are looked at before anything is kept: what a gap is worth is what it is without a
+/// freeze.
+const QUIET: Duration = Duration::from_millis(250);
+
+/// Whether the backend can keep a state at all.
+///
+/// # Errors
+/// [`PrepareError::Unavailable`] if it cannot.
+pub fn check(launcher: &dyn Launcher, backend: &str) -> Result<(), PrepareError> {
+    if launcher.restorer().is_some() {
+        return Ok(());
+    }
+    Err(PrepareError::Unavailable {
+        reason: format!("`{backend}` keeps no states"),
+        hint: "measure runc, podman, docker, qemu, firecracker or cloud-hypervisor".to_owned(),
+    })
+}
+
+/// Takes one sample.
+pub fn checkpoint(launcher: &dyn Launcher, place: &Place, lab: &Lab, options: &CheckpointOptions) -> Attempt {
+    let mut life = match Life::begin(BenchmarkName::Checkpoint, lab, || launcher.launch(place, lab)) {
+        Ok(life) => life,
+        Err(failure) => return failure.into(),
+    };
+    let spec = Spec { nonce: [fastrand::u64(..), fastrand::u64(..)], ..options.spec };
+    let cycle = Cycle { launcher, place, options, subject: Subject::new(&place.name, spec) };
+    let mut progress = app::Progress::default();
+    let worked = cycle.run(&mut life, &mut progress);
+    life.end_after(worked, |life| {
+        if let Some(application) = options.app.as_ref().filter(|_| !life.is_retired()) {
+            app::end(life, place, application, &progress);
+        }
+    })
+}
+
+/// One sample's way from the cold boot to the restored state.
+struct Cycle<'a> {
+    launcher: &'a dyn Launcher,
+    place: &'a Place,
+    options: &'a CheckpointOptions,
+    subject: Subject,
+}
+
+/// What is carried from the kept sandbox to the restored one.
+struct Carried {
+    before: Before,
+    /// Keeps the network's addresses alive between the two.
+    network: Option<Arc<dyn Network>>,
+    outside: Option<Outside>,
+}
+
+impl Cycle<'_> {
+    fn run(&self, life: &mut Life<'_>, progress: &mut app::Progress) -> Result<(), Failure> {
+        let lab = life.lab;
+        self.boot(life, progress)?;
+        let carried = self.settle(life)?;
+        let storage = Storage::make(self.options.tmpfs, self.place, lab)?;
+        let taken = self.keep(life, &storage)?;
+        self.after_keeping(life, &carried, &taken)?;
+        life.retire(STOP_PATIENCE)?;
+        let (cached, all) = self.options.page_cache.enforce(&storage.files()?)?;
+        life.attempt.metrics.insert("restore_cached_bytes".to_owned(), cached as f64);
+        life.attempt.proofs.push(format!("{cached} of {all} B kept lie in the page cache before the restore"));
+        self.bring_back(life, &storage, carried, &taken)?;
+        let census = storage.census()?;
+        told::census(&census, self.options, &self.subject.spec, &mut life.attempt);
+        if self.options.clones > 0 {
+            life.retire(STOP_PATIENCE)?;
+        }
+        storage.remove()
+    }
+
+    fn deadline(&self, lab: &Lab) -> HostInstant {
+        lab.clock.after(self.options.timeout)
+    }
+
+    /// From the fork to a subject that holds its state: the cold boot of the same sandbox, in the same sample.
+    fn boot(&self, life: &mut Life<'_>, progress: &mut app::Progress) -> Result<(), Failure> {
+        let (lab, options) = (life.lab, self.options);
+        life.hello(life.after_origin(options.timeout))?;
+        let deadline = self.deadline(lab);
+        if let Some(application) = &options.app {
+            app::start(life, application, deadline, progress)?;
+        } else {
+            let nonce = format!("{:016x}", fastrand::u64(..));
+            let argv = ["/proc/self/exe", "echo", &nonce].map(|word| word.as_bytes().to_vec()).to_vec();
+            let request = ExecRequest { argv, timeout_ms: 0, output_limit: 4096, ..ExecRequest::default() };
+            let executed = life.sandbox.agent().exec(&request, deadline)?;
+            executed.succeeded()?;
+            if executed.reply.stdout != format!("{nonce}\n").as_bytes() {
+                return Err(Failure::new(FailureClass::Integrity, "the first command did not give the nonce back"));
+            }
+            life.answered(MilestoneName::FirstExec, executed.asked, executed.at);
+            life.metric("cold_ns", executed.at.ns_since(life.origin()));
+        }
+        let deadline = self.deadline(lab);
+        let asked = lab.clock.now();
+        let prepared = self.subject.start(life.sandbox.agent(), &options.directory, options.app.is_some(), deadline)?;
+        life.answered(MilestoneName::Prepared, asked, prepared.at);
+        life.metric("cold_ready_ns", prepared.at.ns_since(life.origin()));
+        Ok(())
+    }
+
+    /// Proves the state before it is kept, and looks at what is there without a freeze.
+    fn settle(&self, life: &mut Life<'_>) -> Result<Carried, Failure> {
+        let lab = life.lab;
+        let network = life.sandbox.network().filter(|_| self.options.outside);
+        let before = proof::look(&self.subject, life.sandbox.agent(), self.deadline(lab))?;
+        let touched = self.touch(life)?;
+        life.attempt.metrics.insert("touch_before_ns".to_owned(), touched.0);
+        let outside = match &network {
+            None => None,
+            Some(network) => {
+                let unreached = |error: std::io::Error| {
+                    Failure::new(FailureClass::Crash, format!("no connection to the subject from outside: {error}"))
+                };
+                let stream = network.connect(AGENT_PORT, Family::V4, self.deadline(lab)).map_err(unreached)?;
+                Some(Outside::start(stream, self.subject.spec.nonce, lab.clock).map_err(unreached)?)
+            }
+        };
+        self.subject.ask(life.sandbox.agent(), "ticks forget", self.deadline(lab))?;
+        std::thread::sleep(QUIET);
+        let quiet = self.subject.ask(life.sandbox.agent(), "ticks forget", self.deadline(lab))?.reply;
+        life.metric("quiet_gap_inside_ns", fact(&quiet, "largest_gap")?);
+        Ok(Carried { before, network, outside })
+    }
+
+    /// How long it takes to touch the memory, and how many faults it takes: time, minor, major.
+    fn touch(&self, life: &mut Life<'_>) -> Result<(f64, u64, u64), Failure> {
+        let percent = self.options.touch_percent;
+        if percent == 0 {
+            return Ok((0.0, 0, 0));
+        }
+        let question = format!("touch {percent}");
+        let touched = self.subject.ask(life.sandbox.agent(), &question, self.deadline(life.lab))?.reply;
+        let mut sum = 0;
+        for step in 1..=10 {
+            sum += fact(&touched, &format!("touch_{}", step * 10))?;
+        }
+        Ok((sum as f64, fact(&touched, "minor_faults")?, fact(&touched, "major_faults")?))
+    }
+
+    /// Keeps the state and makes it durable.
+    fn keep(&self, life: &mut Life<'_>, storage: &Storage) -> Result<Taken, Failure> {
+        let lab = life.lab;
+        let deadline = self.deadline(lab);
+        let power = life
+            .sandbox
+            .snapshots()
+            .ok_or_else(|| Failure::new(FailureClass::Launch, "the sandbox has not the power to keep its state"))?;
+        let taken = power.snapshot(&storage.directory, &self.options.snapshot, deadline)?;
+        let sync_asked = lab.clock.now();
+        storage.sync()?;
+        let durable = lab.clock.now();
+        if let Some(paused) = taken.paused {
+            life.stamp(MilestoneName::Frozen, Some(taken.asked), paused, SignalName::Reply);
+        }
+        let asked = if taken.paused.is_some() { None } else { Some(taken.asked) };
+        life.stamp(MilestoneName::Written, asked, taken.written, SignalName::Reply);
+        life.stamp(MilestoneName::Durable, Some(sync_asked), durable, SignalName::Stamp);
+        told::kept(&taken, sync_asked, durable, life);
+        Ok(taken)
+    }
+
+    /// A sandbox that runs on is asked what it saw of the freeze, and proved.
+    fn after_keeping(&self, life: &mut Life<'_>, carried: &Carried, taken: &Taken) -> Result<(), Failure> {
+        if !self.options.snapshot.resume {
+            return Ok(());
+        }
+        let deadline = self.deadline(life.lab);
+        if taken.hello_again {
+            life.sandbox.agent().begin_anew();
+            life.sandbox.agent().hello(deadline)?;
+        }
+        let ticks = self.subject.ask(life.sandbox.agent(), "ticks", deadline)?.reply;
+        life.metric("freeze_inside_ns", fact(&ticks, "largest_gap")?);
+        let shown = proof::whole(&self.subject, life.sandbox.agent(), &carried.before, deadline)?;
+        life.attempt.proofs.push(format!("the sandbox that ran on holds its state ({} proofs)", shown.len()));
+        Ok(())
+    }
+
+    /// Restores, waits for the first right answer, proves the rest, and only then tells times.
+    fn bring_back(
+        &self,
+        life: &mut Life<'_>,
+        storage: &Storage,
+        carried: Carried,
+        taken: &Taken,
+    ) -> Result<(), Failure> {
+        let (lab, options) = (life.lab, self.options);
+        let place = self.place_of_restored()?;
+        let Carried { before, network, outside } = carried;
+        let (restored, origin, first_reply) =
+            restore(self.launcher, storage, &place, lab, options, &self.subject, &before, taken.hello_again)?;
+        let returned = life.succeed(restored);
+        life.stamp(MilestoneName::Restored, Some(origin), returned.min(first_reply), SignalName::Reply);
+        life.stamp(MilestoneName::FirstReply, None, first_reply, SignalName::Frame);
+        life.total();
+        let deadline = self.deadline(lab);
+        let ticks = self.subject.ask(life.sandbox.agent(), "ticks", deadline).map_err(after_restore)?.reply;
+        if !options.snapshot.resume {
+            life.metric("outage_inside_ns", fact(&ticks, "largest_gap")?);
+        }
+        if let Some(outside) = outside {
+            told::outside(&outside.end(), taken, first_reply, options.snapshot.resume, life)?;
+        }
+        drop(network);
+        let (time, minor, major) = self.touch(life).map_err(after_restore)?;
+        let shown = proof::whole(&self.subject, life.sandbox.agent(), &before, deadline).map_err(after_restore)?;
+        life.attempt.proofs.extend(shown);
+        told::restored(first_reply.ns_since(origin), (time, minor, major), options, life);
+        if options.clones > 0 {
+            let cloning = Cloning {
+                launcher: self.launcher,
+                place: self.place,
+                lab,
+                options,
+                subject: &self.subject,
+                before,
+                storage,
+                hello_again: taken.hello_again,
+            };
+            life.retire(STOP_PATIENCE)?;
+            cloning.measure(&mut life.attempt)?;
+        }
+        Ok(())
+    }
+
+    fn place_of_restored(&self) -> Result<Place, Failure> {
+        let place = Place {
+            name: format!("{}-r", self.place.name),
+            directory: self.place.directory.join("r"),
+            log_prefix: self.place.log_prefix.with_file_name(format!(
+                "{}-restored",
+                self.place.log_prefix.file_name().unwrap_or_default().to_string_lossy()
+            )),
+            agent_patience_s: self.place.agent_patience_s,
+        };
+        DirBuilder::new().mode(0o700).create(&place.directory).map_err(|error| {
+            Failure::new(class_of(&error), format!("cannot make {}: {error}", place.directory.display()))
+        })?;
+        Ok(place)
+    }
+}
+
+/// Brings a state back, and waits for the first answer that shows that it is the one: the sandbox, its t0, and the answer.
+#[expect(clippy::too_many_arguments, reason = "the single restore and the clones have nothing else in common")]
+fn restore(
+    launcher: &dyn Launcher,
+    storage: &Storage,
+    place: &Place,
+    lab: &Lab,
+    options: &CheckpointOptions,
+    subject: &Subject,
+    before: &Before,
+    hello_again: bool,
+) -> Result<(Box<dyn Sandbox>, HostInstant, HostInstant), Failure> {
+    let restorer = launcher
+        .restorer()
+        .ok_or_else(|| Failure::new(FailureClass::Launch, "the backend has not the power to bring a state back"))?;
+    let mut sandbox = restorer.restore(&storage.directory, options.memory, place, lab)?;
+    let origin = sandbox.origin();
+    let deadline = lab.clock.after(options.timeout);
+    let answered = (|| {
+        if hello_again {
+            sandbox.agent().hello(deadline)?;
+        }
+        proof::hello(subject, sandbox.agent(), before, deadline).map_err(after_restore)
+    })();
+    match answered {
+        Ok(answered) => Ok((sandbox, origin, answered.at)),
+        Err(failure) => {
+            let failure = sandbox.diagnose(failure);
+            sandbox.stop(lab.clock.after(Duration::from_millis(500)));
+            Err(failure)
+        }
+    }
+}

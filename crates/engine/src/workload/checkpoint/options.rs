@@ -1,0 +1,128 @@
+//! What a plan can set.
+
+use super::page_cache::State;
+use crate::application::Application;
+use crate::backend::PrepareError;
+use crate::backend::snapshot::{Compression, MemoryBackend, SnapshotKind, SnapshotOptions};
+use crate::lab::Lab;
+use crate::network::AGENT_PORT;
+use isodyne_core::cell::{BackendName, Cell};
+use isodyne_core::factor::FactorValue;
+use isodyne_subject::PAGE_BYTES;
+use isodyne_subject::content::Shares;
+use isodyne_subject::spec::Spec;
+use std::time::Duration;
+
+/// What a plan can set.
+#[derive(Clone, Debug)]
+pub struct CheckpointOptions {
+    /// The deadline of each step.
+    pub timeout: Duration,
+    /// What the subject holds; its nonce is drawn for each sample.
+    pub spec: Spec,
+    /// How the state is kept.
+    pub snapshot: SnapshotOptions,
+    /// Who brings the memory.
+    pub memory: MemoryBackend,
+    /// What the page cache holds before the restore.
+    pub(super) page_cache: State,
+    /// Whether the state is kept on tmpfs.
+    pub tmpfs: bool,
+    /// Restores at once.
+    pub clones: u64,
+    /// What is touched of the restored memory, in percent.
+    pub touch_percent: u64,
+    /// Whether a client outside goes on asking.
+    pub outside: bool,
+    /// The subject's directory inside.
+    pub directory: String,
+    /// A user's own application, whose state is kept together with the subject's.
+    pub app: Option<Box<Application>>,
+}
+
+impl CheckpointOptions {
+    /// Reads the factors of a cell; defaults are in there already.
+    ///
+    /// # Errors
+    /// [`PrepareError`] if the shares of the memory are more than the whole, or what is asked for takes what the sandbox
+    /// does not have.
+    pub fn of(cell: &Cell, lab: &Lab, timeout: Duration) -> Result<Self, PrepareError> {
+        let count = |key: &str| cell.factors.get(key).and_then(FactorValue::as_count).unwrap_or(0);
+        let bytes = |key: &str| cell.factors.get(key).and_then(FactorValue::as_bytes).unwrap_or(0);
+        let word = |key: &str| cell.factors.get(key).and_then(FactorValue::as_text).unwrap_or_default();
+        let flag = |key: &str| cell.factors.get(key).and_then(FactorValue::as_flag).unwrap_or(false);
+        let share = |key: &str| u32::try_from(count(key)).unwrap_or(u32::MAX);
+        let shares = Shares {
+            zero: share("zero_percent"),
+            duplicate: share("duplicate_percent"),
+            compressible: share("compressible_percent"),
+        };
+        if !shares.fit() {
+            return Err(PrepareError::Invalid {
+                key: "checkpoint.zero_percent".to_owned(),
+                message: "the shares of zero, duplicate and compressible pages are more than 100 %".to_owned(),
+                hint: "lower one of them; what is left of 100 % is random bytes".to_owned(),
+            });
+        }
+        let app = Application::of(cell, lab)?;
+        let outside = !matches!(word("network"), "" | "none");
+        let pages = bytes("resident").div_ceil(PAGE_BYTES as u64).max(1);
+        let spec = Spec {
+            nonce: [0; 2],
+            pages,
+            shares,
+            dirty_pages: if count("dirty_rate") > 0 { pages.div_ceil(4) } else { 0 },
+            dirty_rate: count("dirty_rate"),
+            processes: count("processes").max(1),
+            threads: count("threads").max(1),
+            areas: count("areas").max(1),
+            files: count("files"),
+            pipes: count("pipes"),
+            connections: count("connections"),
+            locks: count("locks"),
+            layer_files: count("layer_files"),
+            layer_file_bytes: bytes("layer_file"),
+            port: if outside { AGENT_PORT.into() } else { 0 },
+        };
+        let directory = directory(cell, app.is_some(), &spec)?;
+        let kind = if word("form") == "template" { SnapshotKind::Template } else { SnapshotKind::Full };
+        let compression = match word("pack") {
+            "zstd" => Compression::Zstd,
+            "lz4" => Compression::Lz4,
+            _ => Compression::None,
+        };
+        Ok(Self {
+            timeout,
+            snapshot: SnapshotOptions {
+                kind,
+                resume: flag("leave_running"),
+                rounds: share("rounds"),
+                tcp_established: outside || spec.connections > 0 || app.is_some(),
+                file_locks: spec.locks > 0,
+                compression,
+            },
+            spec,
+            memory: if word("memory_by") == "userfault" { MemoryBackend::Userfault } else { MemoryBackend::File },
+            page_cache: State::parse(word("page_cache")),
+            tmpfs: word("kept_on") == "tmpfs",
+            clones: count("clones"),
+            touch_percent: count("touch_percent"),
+            outside,
+            directory,
+            app: app.map(Box::new),
+        })
+    }
+}
+
+/// Where the subject's files lie inside.
+fn directory(cell: &Cell, has_app: bool, spec: &Spec) -> Result<String, PrepareError> {
+    let own_image = matches!(cell.backend, BackendName::Runc | BackendName::Crun | BackendName::Runsc) && !has_app;
+    if own_image && spec.layer_files > 0 {
+        return Err(PrepareError::Unavailable {
+            reason: "the lab's own image is read-only for an OCI runtime, so that there is no layer to write to"
+                .to_owned(),
+            hint: "add [app] with an image: each sample has a layer of its own over it".to_owned(),
+        });
+    }
+    Ok(if own_image { "/tmp" } else { "/var" }.to_owned())
+}

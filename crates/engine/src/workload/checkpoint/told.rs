@@ -1,0 +1,107 @@
+//! What a sample tells: values with units in their names, each after what it claims was shown.
+
+use super::outside::Seen;
+use super::storage::Census;
+use super::{CheckpointOptions, Life};
+use crate::backend::snapshot::{Compression, Taken};
+use crate::workload::Attempt;
+use isodyne_core::failure::Failure;
+use isodyne_core::unit::HostInstant;
+use isodyne_subject::PAGE_BYTES;
+use isodyne_subject::spec::Spec;
+
+/// How long it took to keep the state: as a whole, and what the engine says of its part.
+pub(super) fn kept(taken: &Taken, sync_asked: HostInstant, durable: HostInstant, life: &mut Life<'_>) {
+    let dump_ns = taken.written.ns_since(taken.asked);
+    life.metric("dump_ns", dump_ns);
+    life.metric("sync_ns", durable.ns_since(sync_asked));
+    life.metric("durable_ns", durable.ns_since(taken.asked));
+    if let Some(paused) = taken.paused {
+        // One that stays frozen is so until its state is written.
+        let until = taken.resumed.unwrap_or(taken.written);
+        life.metric("freeze_engine_ns", until.ns_since(paused));
+    }
+    life.attempt.metrics.extend(taken.engine.iter().cloned());
+    let engine = |name: &str| taken.engine.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
+    if let Some(total_ns) = engine("criu_total_ns").filter(|total| *total <= dump_ns as f64) {
+        // The layer and the packing are the lab's own work, and so part of it.
+        life.attempt.metrics.insert("overhead_ns".to_owned(), dump_ns as f64 - total_ns);
+    }
+}
+
+/// What a client outside saw of it.
+pub(super) fn outside(
+    seen: &Seen,
+    taken: &Taken,
+    first_reply: HostInstant,
+    ran_on: bool,
+    life: &mut Life<'_>,
+) -> Result<(), Failure> {
+    if let Some(wrong) = &seen.wrong {
+        return Err(super::proof::mismatch(format!("a client outside: {wrong}")));
+    }
+    let to = if ran_on { taken.resumed.unwrap_or(taken.written) } else { first_reply };
+    let proofs = &mut life.attempt.proofs;
+    let after = seen.count_after(if ran_on { taken.written } else { first_reply });
+    match (&seen.broken, seen.longest_gap_ns(taken.asked, to)) {
+        (None, Some(gap_ns)) => {
+            proofs.push(format!(
+                "one TCP connection from outside carried {} right answers, {after} of them after the gap",
+                seen.count()
+            ));
+            let name = if ran_on { "freeze_outside_ns" } else { "outage_outside_ns" };
+            life.metric(name, gap_ns);
+        }
+        (Some(broken), _) => proofs.push(format!(
+            "the TCP connection from outside DID NOT survive: {broken}, after {} right answers",
+            seen.count()
+        )),
+        (None, None) => {
+            proofs.push(format!("no answer came to the TCP connection from outside after {} of them", seen.count()));
+        }
+    }
+    life.metric("outside_answers_count", seen.count() as u64);
+    Ok(())
+}
+
+/// How long it took to come back, what was still to come after the first answer, and from when on it pays.
+pub(super) fn restored(
+    restore_ns: u64,
+    (touch_ns, minor, major): (f64, u64, u64),
+    options: &CheckpointOptions,
+    life: &mut Life<'_>,
+) {
+    life.metric("restore_ns", restore_ns);
+    if options.touch_percent > 0 {
+        let metrics = &mut life.attempt.metrics;
+        metrics.insert("touch_ns".to_owned(), touch_ns);
+        metrics.insert("touch_minor_faults_count".to_owned(), minor as f64);
+        metrics.insert("touch_major_faults_count".to_owned(), major as f64);
+    }
+    let of = |name: &str| life.attempt.metrics.get(name).copied();
+    if let (Some(cold_ns), Some(durable_ns)) = (of("cold_ready_ns"), of("durable_ns")) {
+        // Restores after which keeping the state once has paid; none if a cold start to the same state is not slower.
+        let saved = cold_ns - restore_ns as f64;
+        if saved > 0.0 {
+            life.attempt.metrics.insert("break_even_count".to_owned(), (durable_ns / saved).ceil());
+        }
+        life.attempt.metrics.insert("cold_per_restore_ratio".to_owned(), cold_ns / restore_ns.max(1) as f64);
+    }
+}
+
+/// What the kept state takes.
+pub(super) fn census(census: &Census, options: &CheckpointOptions, spec: &Spec, attempt: &mut Attempt) {
+    let metrics = &mut attempt.metrics;
+    let mut tell = |name: &str, value: u64| metrics.insert(name.to_owned(), value as f64);
+    tell("image_bytes", census.apparent_bytes);
+    tell("image_allocated_bytes", census.allocated_bytes);
+    tell("resident_bytes", spec.pages * PAGE_BYTES as u64);
+    if options.snapshot.compression == Compression::None && census.is_whole {
+        tell("image_zero_bytes", census.zero_bytes);
+        tell("image_duplicate_bytes", census.duplicate_bytes);
+    }
+    if let Some(durable_ns) = metrics.get("durable_ns").copied().filter(|time| *time > 0.0) {
+        let speed = census.allocated_bytes as f64 * 1e9 / durable_ns;
+        metrics.insert("throughput_bytes_per_s".to_owned(), speed);
+    }
+}
