@@ -27,7 +27,7 @@ fn every_figure_of_shared_memory_is_drawn_from_a_real_run() {
     if allowed.count() > 1 {
         let summary = bench.show("R");
         let metrics = &cell(&summary, "process")["metrics"];
-        let of_pair = |name: &str| name.starts_with("round_trip_cpu") && name.ends_with("_p50_ns");
+        let of_pair = |name: &str| name.starts_with("train_cpu") && name.ends_with("_per_trip_ns");
         assert!(metrics.as_object().unwrap().keys().any(|name| of_pair(name)), "{metrics}");
         expected.push("shm-cores");
     }

@@ -184,8 +184,9 @@ fn every_pair_of_processors_has_its_round_trips() {
     let (attempt, _) = bench.take(&bench.options(&[("cores", text("every")), ("waiting", text("yield"))]).unwrap());
     assert_eq!(attempt.failure, None);
     let pairs = attempt.metrics.keys().filter(|name| name.starts_with("round_trip_cpu") && name.ends_with("_p50_ns"));
-    let expected = if processors > 2 { processors * (processors - 1) / 2 } else { 0 };
-    assert_eq!(pairs.count(), expected);
+    let trains = attempt.metrics.keys().filter(|name| name.starts_with("train_cpu") && name.ends_with("_per_trip_ns"));
+    let expected = processors * (processors - 1) / 2;
+    assert_eq!((pairs.count(), trains.count()), (expected, expected));
     bench.finish();
 }
 

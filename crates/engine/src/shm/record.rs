@@ -153,7 +153,7 @@ impl Record {
 
     /// The median over trains of the time a trip, which no stamp of its own has lengthened. Of messages in two phases, which
     /// come one by one, the median of all.
-    fn train_per_trip_ns(&self, clock_step_ns: Option<u64>) -> Option<f64> {
+    pub fn train_per_trip_ns(&self, clock_step_ns: Option<u64>) -> Option<f64> {
         if !self.received.is_empty() {
             return self.trips.quantile_ns(0.5).and_then(|ns| share(ns as f64, 1.0, clock_step_ns));
         }

@@ -74,7 +74,7 @@ pub fn shared(samples_each: u64) -> ((RunRecord, Vec<Sample>), RunStreams) {
                 for one in 0..4 {
                     for other in one + 1..4 {
                         let far = if one / 2 == other / 2 { 0.0 } else { 240.0 };
-                        let name = format!("round_trip_cpu{one}_cpu{other}_p50_ns");
+                        let name = format!("train_cpu{one}_cpu{other}_per_trip_ns");
                         sample.metrics.insert(name, 310.0 + far + f64::from(one * 8 + other));
                     }
                 }

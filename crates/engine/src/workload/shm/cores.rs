@@ -12,16 +12,16 @@ const MOST_PAIRS: usize = 780;
 /// What a sample has of each pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PerPair {
-    /// The quantiles, the extremes and the stalls.
+    /// The time of a trip, and the quantiles, the extremes and the stalls.
     Whole,
-    /// The median alone; the distributions are in the log.
-    Median,
+    /// The time of a trip alone; the distributions are in the log.
+    Typical,
 }
 
 impl PerPair {
     /// Of each of so many.
     pub(super) fn of(pairs: usize) -> Self {
-        if pairs <= MOST_WHOLE { Self::Whole } else { Self::Median }
+        if pairs <= MOST_WHOLE { Self::Whole } else { Self::Typical }
     }
 }
 
@@ -118,10 +118,10 @@ mod tests {
         distribution.metrics("round_trip_cpu0_cpu1", &mut whole);
         for processors in 0..=40 {
             let pairs = pairs_of(processors).unwrap();
-            let each = if PerPair::of(pairs) == PerPair::Whole { whole.len() } else { 1 };
+            let each = if PerPair::of(pairs) == PerPair::Whole { whole.len() + 1 } else { 1 };
             assert!(pairs * each + OTHERS <= MOST, "{processors} processors: {pairs} × {each}");
         }
-        assert_eq!((PerPair::of(1), PerPair::of(66)), (PerPair::Whole, PerPair::Median));
+        assert_eq!((PerPair::of(1), PerPair::of(66)), (PerPair::Whole, PerPair::Typical));
         let error = pairs_of(41).unwrap_err();
         assert!(error.contains("820 pairs") && error.contains("41 processors") && error.contains("780"), "{error}");
         assert!(pairs_of(100_000).is_err());

@@ -91,12 +91,11 @@ impl Session<'_> {
             }
             if let ("every", Some((one, other))) = (options.cores.as_str(), pair) {
                 let name = format!("round_trip_cpu{one}_cpu{other}");
-                match cores::PerPair::of(pairs.len()) {
-                    cores::PerPair::Whole => record.trips.metrics(&name, &mut attempt.metrics),
-                    cores::PerPair::Median => {
-                        let median = record.trips.quantile_ns(0.5).map(|ns| (format!("{name}_p50_ns"), ns as f64));
-                        attempt.metrics.extend(median);
-                    }
+                // A single trip may be too short for the clock: the time of a trip is that of the trains.
+                let typical = record.train_per_trip_ns(self.clock_step_ns());
+                attempt.metrics.extend(typical.map(|ns| (format!("train_cpu{one}_cpu{other}_per_trip_ns"), ns)));
+                if cores::PerPair::of(pairs.len()) == cores::PerPair::Whole {
+                    record.trips.metrics(&name, &mut attempt.metrics);
                 }
                 record.trips.log(&name, &mut log);
             }

@@ -1,13 +1,13 @@
 //! Round trips between every two processors: a box for each pair, darker where it takes longer.
 
 use super::cells;
-use super::stream::TRIP;
 use crate::escape::shorten;
 use crate::figure::drawing::{Anchor, Drawing, WIDTH, Words};
 use crate::figure::finished::Figure;
 use crate::figure::ink::{Ink, Paint};
 use crate::prepared::{Prepared, ShownCell};
-use crate::value::{count, metric, time};
+use crate::value::{count, metric};
+use isodyne_core::unit::DisplayNs;
 use std::collections::{BTreeMap, BTreeSet};
 
 const LEFT: f64 = 74.0;
@@ -15,6 +15,8 @@ const TOP: f64 = 44.0;
 /// The largest side of a box, and the smallest in which its value is written.
 const LARGEST: f64 = 56.0;
 const WRITTEN: f64 = 34.0;
+/// What is drawn, without its pair: a time divided over many trips has the resolution of the whole.
+const TRAIN: &str = "train_per_trip_ns";
 /// How many shades there are: as many as can be told apart.
 const SHADES: usize = 7;
 /// More processors are not drawn.
@@ -35,17 +37,17 @@ pub(super) fn cores(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
         drawing.panel(Some(cell.series), height);
     }
     let explanation = format!(
-        "The median round trip between two processors, asked on the one at the left, answered on the one above: the median of \
-         the samples' own medians. Darker took longer; the shades are equal steps from the shortest to the longest of the \
+        "The time of a round trip between two processors, asked on the one at the left, answered on the one above, in trains \
+         of trips between two stamps: the median of the samples' own medians. Darker took longer; the shades are equal steps from the shortest to the longest of the \
          cell. Pairs without a box were not measured. The first {MOST} processors are drawn."
     );
     Some(drawing.finish("shm-cores", "Round trips by pair of processors", explanation, 0.0, run.is_scripted()))
 }
 
-/// The pairs of a cell, from the names of its metrics.
+/// The pairs of a cell, from the names of its metrics: of trains, since a single trip may be too short for the clock.
 fn pairs(cell: &ShownCell<'_>) -> Pairs {
     let named = cell.summary.metrics.iter().filter_map(|(name, found)| {
-        let (one, other) = name.strip_prefix("round_trip_cpu")?.strip_suffix("_p50_ns")?.split_once("_cpu")?;
+        let (one, other) = name.strip_prefix("train_cpu")?.strip_suffix("_per_trip_ns")?.split_once("_cpu")?;
         Some(((one.parse().ok()?, other.parse().ok()?), (found.p50, found.n)))
     });
     named.collect()
@@ -107,17 +109,17 @@ fn panel(drawing: &mut Drawing, run: &Prepared<'_>, cell: &ShownCell<'_>, pairs:
             drawing.words(
                 at,
                 Words { size, ..Words::new(Ink::Text, Anchor::Middle) },
-                &metric(TRIP, *value, run.step()),
+                &metric(TRAIN, *value, run.step()),
             );
         }
     }
     let bottom = TOP + side * processors.len() as f64;
-    key(drawing, run, (least, most), ink);
+    key(drawing, (least, most), ink);
     (bottom + 14.0).max(TOP + 18.0 * SHADES as f64 + 14.0)
 }
 
 /// What the shades mean.
-fn key(drawing: &mut Drawing, run: &Prepared<'_>, (least, most): (f64, f64), ink: Ink) {
+fn key(drawing: &mut Drawing, (least, most): (f64, f64), ink: Ink) {
     let x = WIDTH - 130.0;
     // One shade is enough where all take as long.
     let shades = if most > least { SHADES } else { 1 };
@@ -126,7 +128,7 @@ fn key(drawing: &mut Drawing, run: &Prepared<'_>, (least, most): (f64, f64), ink
         drawing.boxes(&[(x, y)], 14.0, ink, opacity(level));
         let from = least + (most - least) * level as f64 / SHADES as f64;
         let words = Words { size: 10.0, ..Words::new(Ink::Text, Anchor::Start) };
-        drawing.words((x + 20.0, y + 11.0), words, &format!("from {}", time(from, run.step())));
+        drawing.words((x + 20.0, y + 11.0), words, &format!("from {}", DisplayNs(from)));
     }
 }
 
