@@ -1,5 +1,6 @@
 //! The command line: parsed here, acted upon elsewhere.
 
+mod checkpoint;
 mod exchange;
 mod host;
 mod judge;
@@ -8,6 +9,7 @@ mod measure;
 mod results;
 mod shm;
 
+pub use checkpoint::{CheckpointOptions, OwnerOptions, Packing, RestoreOptions, Runtime};
 pub use exchange::{ExportOptions, ImportOptions};
 pub use host::{CalibrateOptions, DiskFormat, DoctorOptions, ImageOptions, SetupOptions};
 pub use judge::{CompareOptions, GateOptions, SelfcheckOptions};
@@ -96,6 +98,10 @@ pub enum Command {
     Export(ExportOptions),
     /// Measure through shared memory between programs that run already
     Shm(ShmOptions),
+    /// Keep a running container of runc, podman or Docker: processes, memory and changes of its root
+    Checkpoint(CheckpointOptions),
+    /// Bring a kept container back
+    Restore(RestoreOptions),
     /// Print completions for a shell
     Completions {
         /// Which shell

@@ -37,6 +37,8 @@ fn main() -> ExitCode {
         Command::Merge(options) => commands::merge::merge(&options, &output),
         Command::Export(options) => commands::export::export(&options, &output),
         Command::Shm(options) => commands::shm::shm(&options, &output),
+        Command::Checkpoint(options) => commands::checkpoint::checkpoint(&options, &output),
+        Command::Restore(options) => commands::restore::restore(&options, &output),
         Command::Completions { shell } => commands::manual::completions(shell, &output),
         Command::Man { directory } => commands::manual::man(&directory, &output),
         Command::Guardian { scratch } => commands::guardian::guardian(&scratch),

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod calibrate;
 pub mod check;
+pub mod checkpoint;
 pub mod compare;
 pub mod doctor;
 pub mod export;
@@ -16,6 +17,7 @@ pub mod manual;
 pub mod merge;
 pub mod plans;
 pub mod report;
+pub mod restore;
 pub mod run;
 pub mod selfcheck;
 pub mod setup;
