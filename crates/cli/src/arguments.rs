@@ -1,5 +1,6 @@
 //! The command line: parsed here, acted upon elsewhere.
 
+mod checkpoint;
 mod exchange;
 mod host;
 mod judge;
@@ -10,6 +11,7 @@ mod results;
 mod sandbox;
 mod shm;
 
+pub use checkpoint::{CheckpointOptions, OwnerOptions, Packing, RestoreOptions, Runtime};
 pub use exchange::{ExportOptions, ImportOptions};
 pub use host::{CalibrateOptions, DiskFormat, DoctorOptions, ImageOptions, SetupOptions};
 pub use judge::{CompareOptions, GateOptions, SelfcheckOptions};
@@ -104,6 +106,10 @@ pub enum Command {
     Monitor(MonitorOptions),
     /// Start sandboxes that stay, and work with them
     Sandbox(SandboxOptions),
+    /// Keep a running container of runc, podman or Docker: processes, memory and changes of its root
+    Checkpoint(CheckpointOptions),
+    /// Bring a kept container back
+    Restore(RestoreOptions),
     /// Print completions for a shell
     Completions {
         /// Which shell

@@ -43,6 +43,8 @@ fn main() -> ExitCode {
             Err(trouble) => Err(trouble),
         },
         Command::Sandbox(options) => commands::sandbox::sandbox(&options, &output),
+        Command::Checkpoint(options) => commands::checkpoint::checkpoint(&options, &output),
+        Command::Restore(options) => commands::restore::restore(&options, &output),
         Command::Completions { shell } => commands::manual::completions(shell, &output),
         Command::Man { directory } => commands::manual::man(&directory, &output),
         Command::Guardian { scratch } => commands::guardian::guardian(&scratch),

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod calibrate;
 pub mod check;
+pub mod checkpoint;
 pub mod compare;
 pub mod doctor;
 pub mod export;
@@ -17,6 +18,7 @@ pub mod merge;
 pub mod monitor;
 pub mod plans;
 pub mod report;
+pub mod restore;
 pub mod run;
 pub mod sandbox;
 pub mod selfcheck;

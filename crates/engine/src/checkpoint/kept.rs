@@ -95,8 +95,17 @@ pub(crate) fn unpack_images(
     Ok(())
 }
 
+/// Gives every file of a directory a second name in another one.
+pub(crate) fn link_all(from: &Path, to: &Path) -> Result<(), CheckpointError> {
+    files_of(from).into_iter().try_for_each(|(path, _)| link(&path, &to.join(path.file_name().unwrap_or_default())))
+}
+
 /// A second name for a file, or a copy where there can be none.
 fn link(from: &Path, to: &Path) -> Result<(), CheckpointError> {
+    if let Ok(target) = std::fs::read_link(from) {
+        // CRIU's link to the round before: relative, and it stays so.
+        return std::os::unix::fs::symlink(target, to).map_err(|error| CheckpointError::host("link", to, &error));
+    }
     if std::fs::hard_link(from, to).is_ok() {
         return Ok(());
     }

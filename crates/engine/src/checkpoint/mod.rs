@@ -3,8 +3,11 @@
 //! The engine is the same for runc, podman and Docker: all three run their containers by an OCI runtime, whose `checkpoint`
 //! has CRIU write the images. What differs is how a container is found and who takes it back.
 
+pub mod archive;
+pub mod container;
 pub mod criu;
 mod error;
+pub(crate) mod host;
 pub(crate) mod kept;
 pub mod layer;
 pub mod pack;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a call outside a measurement may take.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A daemon that has answered.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub(super) struct Daemon {
 }
 
 /// One call on a connection of its own.
-pub(super) fn call(socket: &Path, clock: Clock, request: &Request<'_>, patience: Duration) -> Result<Reply, HttpError> {
+pub(crate) fn call(socket: &Path, clock: Clock, request: &Request<'_>, patience: Duration) -> Result<Reply, HttpError> {
     Client::connect(socket, clock)?.call(request, clock.after(patience))
 }
 
@@ -162,7 +162,7 @@ pub(super) fn container(wanted: &Wanted<'_>) -> Value {
 pub(super) const CREATE_NETWORK: &str = "/networks/create";
 
 /// `POST /containers/create`.
-pub(super) fn create_target(name: &str) -> String {
+pub(crate) fn create_target(name: &str) -> String {
     format!("/containers/create?name={name}")
 }
 
@@ -182,12 +182,12 @@ pub(super) fn wait_target(name: &str) -> String {
 }
 
 /// `DELETE /containers/{name}`.
-pub(super) fn delete_target(name: &str, force: bool) -> String {
+pub(crate) fn delete_target(name: &str, force: bool) -> String {
     format!("/containers/{name}?v=1&force={force}")
 }
 
 /// `GET /containers/{name}/json`.
-pub(super) fn inspect_target(name: &str) -> String {
+pub(crate) fn inspect_target(name: &str) -> String {
     format!("/containers/{name}/json")
 }
 

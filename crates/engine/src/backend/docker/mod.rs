@@ -3,7 +3,7 @@
 //! `created` and `started` are the daemon's replies, with the stamps at which the lab began to ask. The agent's channel is
 //! the hijacked connection of `attach`.
 
-mod api;
+pub(crate) mod api;
 mod image;
 mod launcher;
 mod remove;
@@ -29,10 +29,10 @@ use std::path::PathBuf;
 pub struct DockerBackend;
 
 /// Reason and hint.
-type Refusal = (String, String);
+pub(crate) type Refusal = (String, String);
 
 /// The daemon's socket, from `DOCKER_HOST` or where daemons put it.
-fn socket(docker_host: Option<&str>, runtime_directory: Option<&str>) -> Result<PathBuf, Refusal> {
+pub(crate) fn socket(docker_host: Option<&str>, runtime_directory: Option<&str>) -> Result<PathBuf, Refusal> {
     match docker_host {
         Some(host) if !host.is_empty() => match host.strip_prefix("unix://") {
             Some(path) if path.starts_with('/') => Ok(PathBuf::from(path)),

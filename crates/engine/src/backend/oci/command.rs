@@ -69,6 +69,18 @@ pub(crate) fn run(mut command: Command, patience: Duration) -> io::Result<Finish
     Ok(Finished { status, stdout, stderr })
 }
 
+/// Runs a command to its end without any streams: what it leaves running holds none of ours. `None` if it was killed at
+/// the deadline.
+pub(crate) fn run_without_streams(mut command: Command, patience: Duration) -> io::Result<Option<ExitStatus>> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    let mut child = command.spawn()?;
+    let ended = wait(&child, patience).unwrap_or(false);
+    if !ended {
+        let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    }
+    Ok(child.wait().ok().filter(|_| ended))
+}
+
 fn wait(child: &Child, patience: Duration) -> io::Result<bool> {
     let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
     Ok(readable(Clock, &pidfd, Clock.after(patience))?)

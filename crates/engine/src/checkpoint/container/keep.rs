@@ -1,0 +1,287 @@
+//! Keeping a running container: the runtime's dump, the layer, the digests, the manifest, durable.
+//!
+//! What can be done while CRIU works is done then: versions, the host's facts and what the engine says of the container.
+//! The layer is written while digests are made and files are synced.
+
+use super::find::{Container, LayerSource};
+use super::podman;
+use crate::backend::oci::command::{last_line, run};
+use crate::checkpoint::archive::{CONFIG, DOCKER, IMAGES, LAYER, LOGS, PODMAN, Partial, SHM};
+use crate::checkpoint::layer::{self, LayerLimits, LayerSummary};
+use crate::checkpoint::runtime::DumpPlace;
+use crate::checkpoint::{CheckpointError, criu, host, kept};
+use crate::clock::Clock;
+use isodyne_core::cell::BackendName;
+use isodyne_core::checkpoint::{
+    CheckpointClass, KeptLayer, KeptOptions, KeptSource, Kind, LayerForm, Manifest, Phase, SCHEMA, VERSION,
+};
+use isodyne_core::unit::HostInstant;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+/// How a container is to be kept.
+pub struct KeepRequest<'a> {
+    /// Where checkpoints are.
+    pub output: &'a Path,
+    /// The new one's name.
+    pub name: &'a str,
+    /// How.
+    pub options: KeptOptions,
+    /// Whether its own changes of its root are kept.
+    pub layer: bool,
+    /// How large a root may be that is kept whole.
+    pub whole: LayerLimits,
+    /// The most that the runtime may take for one call.
+    pub patience: Duration,
+    /// When the user asked, for the whole.
+    pub asked: HostInstant,
+    /// Whether the user wants it to end.
+    pub interrupted: &'a dyn Fn() -> bool,
+}
+
+/// A container that was kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// Where.
+    pub directory: PathBuf,
+    /// What its manifest says.
+    pub manifest: Manifest,
+    /// From the request until it was durable, in nanoseconds.
+    pub total_ns: u64,
+    /// What is worth a remark.
+    pub notes: Vec<String>,
+}
+
+/// Phases as they pass.
+struct Phases {
+    mark: HostInstant,
+    all: Vec<Phase>,
+}
+
+impl Phases {
+    fn end(&mut self, phase: &str) {
+        let now = Clock.now();
+        self.all.push(Phase { phase: phase.to_owned(), ns: now.ns_since(self.mark), beside: false });
+        self.mark = now;
+    }
+
+    fn beside(&mut self, phase: &str, ns: u64) {
+        self.all.push(Phase { phase: phase.to_owned(), ns, beside: true });
+    }
+}
+
+/// What is found out while CRIU works.
+struct Facts {
+    tools: BTreeMap<String, String>,
+    podman: Option<Result<serde_json::Value, CheckpointError>>,
+    host: isodyne_core::checkpoint::KeptHost,
+}
+
+fn facts(container: &Container) -> Facts {
+    let mut version = Command::new(&container.program);
+    version.arg("--version");
+    let mut tools = BTreeMap::new();
+    if let Ok(finished) = run(version, Duration::from_secs(5))
+        && let Some(version) = finished.stdout.lines().next().and_then(|line| line.rsplit(' ').next())
+    {
+        tools.insert("runc".to_owned(), version.to_owned());
+    }
+    let podman = (container.backend == BackendName::Podman).then(|| podman::inspect(&container.podman, &container.id));
+    Facts { tools, podman, host: host::this() }
+}
+
+/// One call of the runtime.
+fn dump(argv: &[String], work: &Path, patience: Duration) -> Result<u64, CheckpointError> {
+    let (program, arguments) = argv.split_first().map_or(("", &[] as &[String]), |(first, rest)| (first, rest));
+    let mut command = Command::new(program);
+    command.args(arguments);
+    let begin = Clock.now();
+    let finished = run(command, patience).map_err(|error| {
+        CheckpointError::new(CheckpointClass::OtherRuntime, format!("`{program}` does not start: {error}"))
+    })?;
+    if finished.status.is_none() {
+        let message = format!("the runtime did not end within {} s and was killed", patience.as_secs());
+        return Err(CheckpointError::new(CheckpointClass::Timeout, message)
+            .hint("look whether the container still runs; give it more time with `--timeout`"));
+    }
+    if !finished.is_success() {
+        let said = last_line(&finished.stderr).unwrap_or_else(|| finished.complaint());
+        return Err(criu::explain(&work.join(criu::DUMP_LOG), &said));
+    }
+    Ok(Clock.now().ns_since(begin))
+}
+
+/// Keeps a container.
+///
+/// # Errors
+/// [`CheckpointError`] of every class; then nothing of the checkpoint is left, and the container runs on unless the runtime
+/// has ended it.
+pub fn keep(container: &Container, request: &KeepRequest<'_>) -> Result<Kept, CheckpointError> {
+    if let Some(limit) = request.options.rounds.checked_sub(100) {
+        let message = format!("{limit} more rounds than 100 were asked for");
+        return Err(CheckpointError::new(CheckpointClass::Refused, message));
+    }
+    if request.options.rounds > 0 {
+        if container.backend == BackendName::Docker {
+            let message = "Docker starts no container from images in rounds";
+            return Err(CheckpointError::new(CheckpointClass::OtherRuntime, message).hint("leave `--pre-dump` out"));
+        }
+        criu::incremental().map_err(|reason| CheckpointError::new(CheckpointClass::Refused, reason))?;
+    }
+    let mut phases = Phases { mark: request.asked, all: Vec::new() };
+    let partial = Partial::begin(request.output, request.name)?;
+    kept::make_directories(partial.path(), request.options.rounds)?;
+    phases.end("find");
+    let ended = || CheckpointError::new(CheckpointClass::Interrupted, "interrupted: nothing was kept");
+    let since = SystemTime::now();
+    let (facts, runtime_ns) = std::thread::scope(|scope| {
+        let facts = scope.spawn(|| facts(container));
+        let runtime_ns = engine(container, request, partial.path());
+        let facts = facts.join().map_err(|_| CheckpointError::new(CheckpointClass::Host, "a thread ended badly"));
+        Ok::<_, CheckpointError>((facts?, runtime_ns?))
+    })?;
+    phases.end("engine");
+    partial.begin_writing();
+    if (request.interrupted)() {
+        return Err(ended());
+    }
+    let since = request.options.leave_running.then_some(since);
+    describe(container, &facts, partial.path())?;
+    let (layer, summary) = write_layer(container, request, partial.path(), since)?;
+    phases.end("layer");
+    let mut unpacked = BTreeMap::new();
+    if let Some(packing) = request.options.compression {
+        let directories = std::iter::once(IMAGES.to_owned()).chain((1..=request.options.rounds).map(kept::round));
+        for directory in directories {
+            let packed = kept::pack_images(&partial.path().join(&directory), packing)?;
+            unpacked.extend(packed.into_iter().map(|(name, bytes)| (format!("{directory}/{name}"), bytes)));
+        }
+        phases.end("pack");
+    }
+    if (request.interrupted)() {
+        return Err(ended());
+    }
+    let files = partial.seal(&unpacked)?;
+    phases.end("digest and sync");
+    let work = partial.path().join(LOGS);
+    let mut engine: BTreeMap<String, f64> = criu::statistics(&work).into_iter().collect();
+    engine.insert("runtime_ns".to_owned(), runtime_ns as f64);
+    engine.extend(criu::total_ns(&work.join(criu::DUMP_LOG)).map(|ns| ("criu_total_ns".to_owned(), ns as f64)));
+    if let Some(ns) = engine.get("criu_total_ns") {
+        phases.beside("CRIU", *ns as u64);
+    }
+    let mut notes = Vec::new();
+    if summary.changed_since > 0 {
+        notes.push(format!(
+            "{} files of the root were changed after the freeze, because it runs on: they are newer than the memory",
+            summary.changed_since
+        ));
+    }
+    let mut tools = facts.tools;
+    tools.extend(criu::version(&work.join(criu::DUMP_LOG)).map(|version| ("criu".to_owned(), version)));
+    tools.insert("isodyne".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    let manifest = Manifest {
+        schema: SCHEMA.to_owned(),
+        version: VERSION,
+        kind: Kind::Container,
+        name: request.name.to_owned(),
+        created: jiff::Timestamp::now().to_string(),
+        boot_id: host::boot_id(),
+        source: source(container, tools),
+        host: facts.host,
+        options: request.options.clone(),
+        mounts: container.mounts.clone(),
+        layer,
+        files,
+        parents: (1..=request.options.rounds).map(kept::round).collect(),
+        timing: phases.all,
+        engine,
+    };
+    let directory = partial.finish(&manifest)?;
+    Ok(Kept { directory, manifest, total_ns: Clock.now().ns_since(request.asked), notes })
+}
+
+fn source(container: &Container, tools: BTreeMap<String, String>) -> KeptSource {
+    let text = |path: &Path| Some(path.to_string_lossy().into_owned());
+    KeptSource {
+        backend: Some(container.backend),
+        id: container.id.clone(),
+        name: container.name.clone(),
+        image: container.image.clone(),
+        pid: Some(container.pid),
+        runtime: Some(container.program.clone()),
+        runtime_root: text(&container.root),
+        bundle: text(&container.bundle),
+        rootfs: text(&container.rootfs),
+        tools,
+    }
+}
+
+/// The rounds and the dump; how long the last call took.
+fn engine(container: &Container, request: &KeepRequest<'_>, directory: &Path) -> Result<u64, CheckpointError> {
+    let runtime = container.runtime();
+    let work = directory.join(LOGS);
+    for number in 1..=request.options.rounds {
+        let parent = (number > 1).then(|| format!("../{}", kept::round(number - 1)));
+        let images = directory.join(kept::round(number));
+        let place = DumpPlace { images: &images, work: &work, parent: parent.as_deref() };
+        dump(&runtime.pre_dump(&container.id, place, &request.options), &work, request.patience)?;
+    }
+    let parent = (request.options.rounds > 0).then(|| format!("../{}", kept::round(request.options.rounds)));
+    let images = directory.join(IMAGES);
+    let place = DumpPlace { images: &images, work: &work, parent: parent.as_deref() };
+    dump(&runtime.dump(&container.id, place, &request.options), &work, request.patience)
+}
+
+/// Writes what the runtime and the engine say of the container.
+fn describe(container: &Container, facts: &Facts, directory: &Path) -> Result<(), CheckpointError> {
+    let write = |name: &str, value: &serde_json::Value| {
+        let path = directory.join(name);
+        let text = serde_json::to_vec(value).map_err(std::io::Error::other);
+        text.and_then(|text| std::fs::write(&path, text)).map_err(|error| CheckpointError::host("write", &path, &error))
+    };
+    write(CONFIG, &container.config)?;
+    if let Some(inspected) = &facts.podman {
+        write(PODMAN, inspected.as_ref().map_err(Clone::clone)?)?;
+    }
+    container.docker.as_ref().map_or(Ok(()), |inspected| write(DOCKER, inspected))
+}
+
+/// Writes the layer, and the shared memory that an engine keeps outside of the container.
+fn write_layer(
+    container: &Container,
+    request: &KeepRequest<'_>,
+    directory: &Path,
+    since: Option<SystemTime>,
+) -> Result<(KeptLayer, LayerSummary), CheckpointError> {
+    let to = |name: &str, source: &Path, form: LayerForm, limits: &LayerLimits| {
+        let path = directory.join(name);
+        let file = File::create_new(&path).map_err(|error| CheckpointError::host("make", &path, &error))?;
+        let mut out = BufWriter::with_capacity(1 << 20, file);
+        let summary = layer::write(source, form, limits, since, &mut out)?;
+        out.into_inner().map_err(|error| CheckpointError::host("write", &path, error.error()))?;
+        Ok::<_, CheckpointError>(summary)
+    };
+    let shm_is_used = |path: &Path| std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
+    if let Some(shm) = container.shm.as_deref().filter(|shm| shm_is_used(shm)) {
+        to(SHM, shm, LayerForm::Whole, &LayerLimits::default())?;
+    }
+    let none = |why: &str| (KeptLayer { why: why.to_owned(), ..KeptLayer::default() }, LayerSummary::default());
+    if !request.layer {
+        return Ok(none("left out as asked: the restored container uses the root as it is then"));
+    }
+    let (form, path, why, limits) = match &container.layer {
+        LayerSource::None(why) => return Ok(none(why)),
+        LayerSource::Changes(upper) => {
+            (LayerForm::Changes, upper, "what differs from the image", LayerLimits::default())
+        }
+        LayerSource::Whole(root) => (LayerForm::Whole, root, "the root is a plain directory: all of it", request.whole),
+    };
+    let summary = to(LAYER, path, form, &limits)?;
+    let kept = KeptLayer { form, why: why.to_owned(), entries: summary.entries };
+    Ok((kept, summary))
+}

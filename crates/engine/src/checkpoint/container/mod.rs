@@ -1,0 +1,15 @@
+//! Containers that run already, whoever started them: found by name or id, kept, and brought back.
+
+mod docker;
+mod find;
+mod keep;
+mod mounts;
+mod podman;
+mod restore;
+mod runc;
+mod state;
+mod verify;
+
+pub use find::{Container, LayerSource, Where, find};
+pub use keep::{KeepRequest, Kept, keep};
+pub use restore::{RestoreRequest, Restored, restore};
