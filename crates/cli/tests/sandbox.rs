@@ -132,7 +132,7 @@ fn what_cannot_be_owned_is_refused() {
         (&["--on", "processes", "--name", "x"], 2),
         (&["--on", "qemu", "--name", "x", "--set", "memory=96"], 3),
         (&["--on", "qemu", "--name", "x", "--set", "machine=q35,microvm"], 2),
-        (&["--on", "qemu", "--name", "x", "--set", "app.image=x.tar"], 2),
+        (&["--on", "qemu", "--name", "x", "--set", "app.image=x.tar", "--set", "app.ready.tcp=80"], 2),
     ] {
         let run = stage.run(&[&["sandbox", "start"], words].concat());
         assert_eq!(run.code, code, "{words:?}: {}", run.stderr);

@@ -121,6 +121,24 @@ fn cloud_hypervisor_comes_back_from_a_snapshot() {
 }
 
 #[test]
+fn qemu_comes_back_on_kvm() {
+    let Some(bench) = bench(BackendName::Qemu) else { return };
+    for (kind, memory_file) in [(SnapshotKind::Full, false), (SnapshotKind::Template, true)] {
+        let stated = [("accel", says("kvm")), ("machine", says("microvm"))];
+        let file = memory_file.then_some(("memory_file", YES));
+        let launcher = bench.launcher(&stated.into_iter().chain(file).collect::<Vec<_>>());
+        let place = bench.place();
+        let mut sandbox = bench.live(launcher.as_ref(), &place);
+        assert_eq!(sandbox.agent().remember(NONCE, bench.lab().clock.after(PATIENCE)).unwrap().reply.recalls, 0);
+        let directory = bench.directory.path().join(format!("{kind:?}"));
+        snapshot(sandbox.as_mut(), &directory, kind, bench.lab());
+        bench.stops(sandbox, &place);
+        bench.goes_on(launcher.as_ref(), &directory, 1);
+        bench.goes_on(launcher.as_ref(), &directory, 1);
+    }
+}
+
+#[test]
 fn qemu_boots_on_kvm() {
     let Some(bench) = bench(BackendName::Qemu) else { return };
     for machine in ["q35", "microvm"] {

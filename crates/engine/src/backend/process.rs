@@ -322,6 +322,10 @@ impl Sandbox for ProcessSandbox {
         }
         stopped.survivors.extend(self.process.end_group().err());
         if let Some((mut cgroup, owned)) = self.cgroup.take() {
+            // An agent that was killed (on Ctrl-C, say) leaves what it was running to nobody.
+            if exit.is_some_and(|exit| exit.status.signal().is_some()) {
+                cgroup.kill(deadline);
+            }
             stopped.survivors.extend(cgroup.remove().err().map(|error| error.to_string()));
             owned.release();
         }

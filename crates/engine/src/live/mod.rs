@@ -16,7 +16,7 @@ pub use client::{Live, ask, live};
 pub use hex::Bytes;
 pub use owner::{About, Ended, serve};
 pub use place::{directory, is_name};
-pub use socket::ControlSocket;
+pub use socket::{ControlSocket, has_socket};
 pub use wire::{Description, ExecDone, KeptDone, Reply, Request};
 
 use std::io;

@@ -23,6 +23,11 @@ pub(super) fn path(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!("{name}.socket"))
 }
 
+/// Whether somebody listens on a sandbox's socket.
+pub fn has_socket(directory: &Path, name: &str) -> bool {
+    is_name(name) && UnixStream::connect(path(directory, name)).is_ok()
+}
+
 impl ControlSocket {
     /// Takes a name. What an owner that was killed has left is removed.
     ///

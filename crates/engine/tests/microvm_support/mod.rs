@@ -165,15 +165,37 @@ impl Bench {
         std::fs::remove_dir_all(&place.directory).unwrap();
     }
 
-    /// Restores from a directory, and proves that the memory is the one that was kept, `recalls` requests later.
+    /// Restores from a directory, and proves that the memory is the one that was kept, `recalls` requests later. The agent
+    /// says hello again, or goes on as if nothing had happened.
     pub fn comes_back(&self, launcher: &dyn Launcher, directory: &Path, memory: MemoryBackend, recalls: u64) {
+        self.comes_back_and(launcher, directory, memory, recalls, true);
+    }
+
+    /// As [`Bench::comes_back`], where the agent says no hello again.
+    pub fn goes_on(&self, launcher: &dyn Launcher, directory: &Path, recalls: u64) {
+        self.comes_back_and(launcher, directory, MemoryBackend::File, recalls, false);
+    }
+
+    fn comes_back_and(
+        &self,
+        launcher: &dyn Launcher,
+        directory: &Path,
+        memory: MemoryBackend,
+        recalls: u64,
+        hello_again: bool,
+    ) {
         let place = self.place();
         let restorer = launcher.restorer().unwrap();
         let sandbox = restorer.restore(directory, memory, &place, self.lab());
         let mut sandbox = sandbox.unwrap_or_else(|failure| panic!("{failure}\n{}", self.words(&place)));
-        self.greet(sandbox.as_mut(), &place);
+        if hello_again {
+            self.greet(sandbox.as_mut(), &place);
+        }
         let deadline = self.lab().clock.after(PATIENCE);
-        let recalled = sandbox.agent().recall(deadline).unwrap().reply;
+        let recalled = sandbox.agent().recall(deadline);
+        let recalled = recalled.unwrap_or_else(|failure| panic!("{}\n{}", sandbox.diagnose(failure), self.words(&place)));
+        eprintln!("{} back after {:.3} s", place.name, recalled.at.ns_since(sandbox.origin()) as f64 / 1e9);
+        let recalled = recalled.reply;
         assert_eq!((recalled.bytes.as_slice(), recalled.recalls), (NONCE, recalls));
         if memory == MemoryBackend::Userfault {
             let served = sandbox.usage().into_iter().find(|(name, _)| name == "faults_served").unwrap().1;

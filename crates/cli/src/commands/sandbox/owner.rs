@@ -1,13 +1,15 @@
 //! The owner of a sandbox: from its start to the leak check, in the foreground.
 
 use super::refused;
-use crate::commands::run::{fresh_run_id, open_lab};
+use crate::commands::run::{fresh_run_id, open_lab, resolve::fresh_random};
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use isodyne_core::cell::Cell;
-use isodyne_core::failure::Failure;
+use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::probe::Probe;
+use isodyne_core::unit::{HostInstant, display_metric};
 use isodyne_engine::backend::{self, Launcher, Place, PrepareError, Sandbox, Stopped};
+use isodyne_engine::channel::ExecRequest;
 use isodyne_engine::lab::Lab;
 use isodyne_engine::live::{About, ControlSocket, Ended, directory, serve};
 use isodyne_engine::ownership::name_prefix;
@@ -94,13 +96,14 @@ fn own_in(
         Err(_) if interrupt.is_asked() => return interrupted(),
         Err(failure) => return Err(failed(&failure)),
     };
-    if wanted.says_hello
-        && let Err(failure) = sandbox.agent().hello(lab.clock.after(wanted.timeout))
-    {
-        let failure = sandbox.diagnose(failure);
-        sandbox.stop(lab.clock.after(STOP_PATIENCE));
-        return if interrupt.is_asked() { interrupted() } else { Err(failed(&failure)) };
-    }
+    let ready_at = match first_exec(sandbox.as_mut(), wanted.says_hello, lab.clock.after(wanted.timeout)) {
+        Ok(ready_at) => ready_at,
+        Err(failure) => {
+            let failure = sandbox.diagnose(failure);
+            sandbox.stop(lab.clock.after(STOP_PATIENCE));
+            return if interrupt.is_asked() { interrupted() } else { Err(failed(&failure)) };
+        }
+    };
     let about = About {
         name: wanted.name.clone(),
         cell: wanted.cell.clone(),
@@ -108,13 +111,35 @@ fn own_in(
         restored_from: wanted.restored_from.clone(),
         tools: launcher.tools().into_iter().map(|tool| (tool.path, tool.version.unwrap_or_default())).collect(),
     };
-    ready(&about, sandbox.as_ref(), lab, socket, wanted.json, output)?;
+    ready(&about, ready_at.ns_since(sandbox.origin()), socket, wanted.json, output)?;
     let ended = serve(sandbox.as_mut(), socket, &about, lab.clock, || interrupt.is_asked());
     let stopped = sandbox.stop(lab.clock.after(STOP_PATIENCE));
     drop(sandbox);
     // What remains of the place goes with the lab's scratch directory.
     let ended = ended.map_err(Trouble::unexpected)?;
     conclude(&about.name, &ended, &stopped, output).map_err(|failure| failed(&failure))
+}
+
+/// It is ready when a program has run in it and said what it was to say; gives when that was known.
+fn first_exec(sandbox: &mut dyn Sandbox, says_hello: bool, deadline: HostInstant) -> Result<HostInstant, Failure> {
+    if says_hello {
+        sandbox.agent().hello(deadline)?;
+    }
+    let nonce = format!("{:016x}", fresh_random());
+    let request = ExecRequest {
+        id: 0,
+        argv: ["/proc/self/exe", "echo", &nonce].map(|word| word.as_bytes().to_vec()).to_vec(),
+        env: Vec::new(),
+        stdin: Vec::new(),
+        timeout_ms: 0,
+        output_limit: 4096,
+    };
+    let executed = sandbox.agent().exec(&request, deadline)?;
+    executed.succeeded()?;
+    if executed.reply.stdout.trim_ascii() != nonce.as_bytes() {
+        return Err(Failure::new(FailureClass::Integrity, "the first command inside did not say what it was to say"));
+    }
+    Ok(executed.at)
 }
 
 /// Resolves backend and factors on this host.
@@ -136,22 +161,23 @@ fn prepare(cell: &Cell, lab: &Lab) -> Result<Box<dyn Launcher>, Trouble> {
 
 fn ready(
     about: &About,
-    sandbox: &dyn Sandbox,
-    lab: &Lab,
+    first_exec_ns: u64,
     socket: &ControlSocket,
     as_json: bool,
     output: &Output,
 ) -> Result<(), Trouble> {
-    let took_ns = lab.clock.now().ns_since(sandbox.origin());
-    let seconds = took_ns as f64 / 1e9;
     output.say(&format!(
-        "{} runs on {} after {seconds:.2} s; Ctrl-C or `isodyne sandbox stop {}` ends it",
-        about.name, about.cell.backend, about.name,
+        "{} runs on {}: its first command had run after {}; Ctrl-C or `isodyne sandbox stop {}` ends it",
+        about.name,
+        about.cell.backend,
+        display_metric("total_ns", first_exec_ns as f64),
+        about.name,
     ));
     if as_json {
         let line = json!({
             "schema": SCHEMA, "version": VERSION, "name": about.name, "backend": about.cell.backend,
-            "cell": about.cell.id, "owner": std::process::id(), "socket": socket.path(), "ready_ns": took_ns,
+            "cell": about.cell.id, "restored_from": about.restored_from, "owner": std::process::id(),
+            "socket": socket.path(), "first_exec_ns": first_exec_ns,
         });
         output.data(&format!("{line}\n"))?;
     }
