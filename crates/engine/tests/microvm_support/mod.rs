@@ -193,7 +193,8 @@ impl Bench {
         }
         let deadline = self.lab().clock.after(PATIENCE);
         let recalled = sandbox.agent().recall(deadline);
-        let recalled = recalled.unwrap_or_else(|failure| panic!("{}\n{}", sandbox.diagnose(failure), self.words(&place)));
+        let recalled =
+            recalled.unwrap_or_else(|failure| panic!("{}\n{}", sandbox.diagnose(failure), self.words(&place)));
         eprintln!("{} back after {:.3} s", place.name, recalled.at.ns_since(sandbox.origin()) as f64 / 1e9);
         let recalled = recalled.reply;
         assert_eq!((recalled.bytes.as_slice(), recalled.recalls), (NONCE, recalls));
