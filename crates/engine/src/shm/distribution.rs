@@ -19,6 +19,10 @@ pub struct Distribution {
     stalls: [u64; STALLS_NS.len()],
     stalled_ns: u64,
     series: Vec<Window>,
+    /// How many records a window holds; the last may hold fewer.
+    per_window: u64,
+    /// How many the last one holds.
+    in_last: u64,
 }
 
 /// A part of the series.
@@ -38,7 +42,15 @@ impl Distribution {
     /// Of nothing yet. `None` never comes: the digits are in range.
     pub fn new() -> Option<Self> {
         let histogram = Histogram::new(DIGITS)?;
-        Some(Self { histogram, sum_ns: 0, stalls: [0; STALLS_NS.len()], stalled_ns: 0, series: Vec::new() })
+        Some(Self {
+            histogram,
+            sum_ns: 0,
+            stalls: [0; STALLS_NS.len()],
+            stalled_ns: 0,
+            series: Vec::new(),
+            per_window: 1,
+            in_last: 0,
+        })
     }
 
     /// Counts times that followed each other from this moment on.
@@ -61,13 +73,28 @@ impl Distribution {
         let Some(mut times) = Histogram::new(DIGITS) else { return };
         sorted.iter().for_each(|time| times.record(*time));
         let window = Window { at_ns, count: sorted.len() as u64, median_ns: *median_ns, max_ns: *max_ns, times };
-        self.series.push(window);
-        if self.series.len() > 2 * WINDOWS {
-            let mut windows = std::mem::take(&mut self.series).into_iter();
-            while let Some(first) = windows.next() {
-                self.series.push(first.joined(windows.next()));
-            }
+        self.extend(window);
+    }
+
+    /// Windows hold the same number of records each: where they would be too many, two become one, and later ones take as
+    /// many.
+    fn extend(&mut self, window: Window) {
+        if self.in_last < self.per_window
+            && let Some(last) = self.series.last_mut()
+        {
+            self.in_last += 1;
+            return last.join(&window);
         }
+        if self.series.len() == 2 * WINDOWS {
+            let mut windows = std::mem::take(&mut self.series).into_iter();
+            while let (Some(mut first), Some(second)) = (windows.next(), windows.next()) {
+                first.join(&second);
+                self.series.push(first);
+            }
+            self.per_window *= 2;
+        }
+        self.series.push(window);
+        self.in_last = 1;
     }
 
     /// How many there are.
@@ -135,15 +162,13 @@ impl Distribution {
 }
 
 impl Window {
-    /// This one and the next as one.
-    fn joined(mut self, next: Option<Self>) -> Self {
-        let Some(next) = next else { return self };
+    /// Takes the next one in.
+    fn join(&mut self, next: &Self) {
         // Both have the same digits.
         self.times.merge(&next.times);
         self.median_ns = self.times.quantile(0.5).unwrap_or(self.median_ns);
         self.max_ns = self.max_ns.max(next.max_ns);
         self.count += next.count;
-        self
     }
 }
 
@@ -175,7 +200,7 @@ mod tests {
         for at in 0..10_000_u64 {
             distribution.record(at, &[100, 300, if at == 7_777 { 9_999 } else { 200 }]);
         }
-        assert!((WINDOWS / 2..=2 * WINDOWS).contains(&distribution.series.len()));
+        assert!((WINDOWS..=2 * WINDOWS).contains(&distribution.series.len()));
         assert_eq!(distribution.series.iter().map(|window| window.count).sum::<u64>(), 30_000);
         assert_eq!(distribution.series.iter().map(|window| window.max_ns).max(), Some(9_999));
         let mut log = String::new();
