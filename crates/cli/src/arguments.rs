@@ -2,6 +2,7 @@
 
 mod exchange;
 mod host;
+mod inspect;
 mod judge;
 mod keep;
 mod measure;
@@ -10,6 +11,7 @@ mod shm;
 
 pub use exchange::{ExportOptions, ImportOptions};
 pub use host::{CalibrateOptions, DiskFormat, DoctorOptions, ImageOptions, SetupOptions};
+pub use inspect::{InspectFormat, InspectOptions};
 pub use judge::{CompareOptions, GateOptions, SelfcheckOptions};
 pub use keep::{HistoryAction, HistoryOptions, MergeOptions, TrendOptions};
 pub use measure::{CheckOptions, ListOptions, Listed, RunOptions};
@@ -94,6 +96,8 @@ pub enum Command {
     Merge(MergeOptions),
     /// Write a run in another tool's format
     Export(ExportOptions),
+    /// Look into a checkpoint: processes, files, sockets, mounts, memory, or a machine's state
+    Inspect(InspectOptions),
     /// Measure through shared memory between programs that run already
     Shm(ShmOptions),
     /// Print completions for a shell

@@ -127,8 +127,7 @@ impl Bench {
     }
 
     fn refuses(&self, launcher: &dyn Launcher, directory: &Path) -> (FailureClass, String) {
-        let restored =
-            launcher.restorer().unwrap().restore(directory, MemoryBackend::File, &self.place(), self.lab());
+        let restored = launcher.restorer().unwrap().restore(directory, MemoryBackend::File, &self.place(), self.lab());
         match restored {
             Ok(_) => panic!("it came back"),
             Err(failure) => (failure.class, failure.message),
@@ -218,8 +217,7 @@ fn five_machines_share_one_template_until_they_change_it() {
     bench.recalls(whole.as_mut(), 2);
     bench.stops(whole);
 
-    let mut machines: Vec<Box<dyn Sandbox>> =
-        (0..5).map(|_| bench.restored(launcher.as_ref(), &template)).collect();
+    let mut machines: Vec<Box<dyn Sandbox>> = (0..5).map(|_| bench.restored(launcher.as_ref(), &template)).collect();
     for machine in &mut machines {
         let seconds = bench.first_exec(machine.as_mut());
         eprintln!("first exec after {seconds:.3} s, cold {cold:.3} s");

@@ -79,7 +79,8 @@ impl KeptMachine {
     /// Class `integrity`, naming the file, if one is not there, not as long as it was, or has other content.
     pub fn read(directory: &Path) -> Result<Self, Failure> {
         let path = directory.join(DESCRIPTION);
-        let altered = |path: &Path, why: &str| Failure::new(FailureClass::Integrity, format!("{}: {why}", path.display()));
+        let altered =
+            |path: &Path, why: &str| Failure::new(FailureClass::Integrity, format!("{}: {why}", path.display()));
         let bytes = read_at_most(&path, LIMIT_BYTES).map_err(|error| altered(&path, &error.to_string()))?;
         let kept: Self = serde_json::from_slice(&bytes).map_err(|error| altered(&path, &error.to_string()))?;
         if (kept.schema.as_str(), kept.version) != (SCHEMA, VERSION) {
@@ -93,7 +94,10 @@ impl KeptMachine {
             let path = directory.join(&file.name);
             let found = describe(directory, &file.name).map_err(|error| altered(&path, &error.to_string()))?;
             if found.bytes != file.bytes {
-                return Err(altered(&path, &format!("it has {} B of the {} B that were kept", found.bytes, file.bytes)));
+                return Err(altered(
+                    &path,
+                    &format!("it has {} B of the {} B that were kept", found.bytes, file.bytes),
+                ));
             }
             if found.sha256 != file.sha256 {
                 return Err(altered(&path, "its content is not what was kept"));

@@ -4,9 +4,9 @@ use crate::backend::qemu::arguments::descriptor;
 use crate::backend::qemu::config::Config;
 use crate::backend::qemu::kept::KeptMachine;
 use crate::backend::qemu::memory::MemoryFile;
-use crate::backend::qemu::{migration, processors};
 use crate::backend::qemu::qmp::{QmpClient, QmpError};
 use crate::backend::qemu::sandbox::QemuSandbox;
+use crate::backend::qemu::{migration, processors};
 use crate::backend::vmm::console::{ConsoleLog, DebugPort};
 use crate::backend::vmm::diagnose::last_words;
 use crate::backend::vmm::disk;
@@ -80,8 +80,7 @@ pub(super) fn launch(
     lab: &Lab,
 ) -> Result<QemuSandbox, Failure> {
     let logs = Logs::under(&place.log_prefix, "qemu");
-    let needed =
-        |error: &io::Error| Failure::new(class_of(error), format!("failed to make what QEMU needs: {error}"));
+    let needed = |error: &io::Error| Failure::new(class_of(error), format!("failed to make what QEMU needs: {error}"));
     let (network, card) = make_network(config, passt, kept.as_ref(), place, lab)?;
     if let Some(disk) = &config.disk {
         disk.make(&disk::path(&place.directory))?;

@@ -66,7 +66,9 @@ pub(super) fn resume(qmp: &mut QmpClient, deadline: HostInstant) -> Result<HostI
                 return Ok(announced.map_or(answered, |event| event.at));
             }
             // There is no event for the end of a migration's thread, which comes right after the last one.
-            Err(QmpError::Refused { description, .. }) if description.contains(NOT_FINAL) && turns < TURNS => turns += 1,
+            Err(QmpError::Refused { description, .. }) if description.contains(NOT_FINAL) && turns < TURNS => {
+                turns += 1
+            }
             Err(error) => return Err(error),
         }
     }

@@ -155,9 +155,8 @@ impl QemuLauncher {
             return Ok(None);
         }
         let path = place.directory.join("kernel");
-        std::fs::write(&path, stub::pvh_kernel()).map_err(|error| {
-            Failure::new(class_of(&error), format!("failed to write {}: {error}", path.display()))
-        })?;
+        std::fs::write(&path, stub::pvh_kernel())
+            .map_err(|error| Failure::new(class_of(&error), format!("failed to write {}: {error}", path.display())))?;
         Ok(Some(path))
     }
 }
