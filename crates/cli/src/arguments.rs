@@ -3,6 +3,7 @@
 mod checkpoint;
 mod exchange;
 mod host;
+mod inspect;
 mod judge;
 mod keep;
 mod measure;
@@ -14,6 +15,7 @@ mod shm;
 pub use checkpoint::{CheckpointOptions, OwnerOptions, Packing, RestoreOptions, Runtime};
 pub use exchange::{ExportOptions, ImportOptions};
 pub use host::{CalibrateOptions, DiskFormat, DoctorOptions, ImageOptions, SetupOptions};
+pub use inspect::{InspectFormat, InspectOptions};
 pub use judge::{CompareOptions, GateOptions, SelfcheckOptions};
 pub use keep::{HistoryAction, HistoryOptions, MergeOptions, TrendOptions};
 pub use measure::{CheckOptions, ListOptions, Listed, RunOptions};
@@ -100,6 +102,8 @@ pub enum Command {
     Merge(MergeOptions),
     /// Write a run in another tool's format
     Export(ExportOptions),
+    /// Look into a checkpoint: processes, files, sockets, mounts, memory, or a machine's state
+    Inspect(InspectOptions),
     /// Measure through shared memory between programs that run already
     Shm(ShmOptions),
     /// Monitor processes or a cgroup: CPU time, memory, input and output, pressure, up to 1000 looks a second

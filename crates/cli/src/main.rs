@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Trend(options) => commands::trend::trend(&options, &output),
         Command::Merge(options) => commands::merge::merge(&options, &output),
         Command::Export(options) => commands::export::export(&options, &output),
+        Command::Inspect(options) => commands::inspect::inspect(&options, &output),
         Command::Shm(options) => commands::shm::shm(&options, &output),
         // The exit code of a command that it ran is passed on: it can be any.
         Command::Monitor(options) => match commands::monitor::monitor(&options, &output) {

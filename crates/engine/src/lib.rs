@@ -16,6 +16,7 @@ pub mod fuzzing;
 pub mod host;
 pub mod http;
 pub mod image;
+pub mod inspect;
 pub mod lab;
 pub mod live;
 pub mod monitor;

@@ -13,6 +13,7 @@ mod figure;
 mod findings;
 mod html;
 mod imported;
+mod inspection;
 mod json;
 mod junit;
 mod label;
@@ -31,13 +32,14 @@ pub use figure::{
     trend_figures,
 };
 pub use html::{comparison_html, html, trend_html};
+pub use inspection::{InspectionParts, InspectionView, inspection_json};
 pub use json::summary_json;
 pub use junit::junit;
 pub use markdown::{audit_markdown, markdown};
 pub use markdown_gate::{comparison_markdown, gate_markdown};
 pub use text::{
-    ListedRun, Style, audit_table, calibration_table, comparison_table, doctor_table, gate_table, list_table,
-    rules_table, run_table, runs_table, trend_markdown, trend_text,
+    ListedRun, Style, audit_table, calibration_table, comparison_table, doctor_table, gate_table, inspection_text,
+    inspection_tree, list_table, rules_table, run_table, runs_table, trend_markdown, trend_text,
 };
 
 use isodyne_core::columns::RunColumns;

@@ -12,6 +12,7 @@ pub mod guardian;
 pub mod history;
 pub mod image;
 pub mod import;
+pub mod inspect;
 pub mod list;
 pub mod manual;
 pub mod merge;

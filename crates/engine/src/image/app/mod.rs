@@ -21,10 +21,10 @@ mod overlay;
 mod path;
 mod reference;
 mod source;
-mod spool;
-mod store;
+pub(crate) mod spool;
+pub(crate) mod store;
 mod supply;
-mod tar;
+pub(crate) mod tar;
 mod tree;
 mod unpack;
 

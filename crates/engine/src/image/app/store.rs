@@ -108,6 +108,27 @@ pub(crate) const BLOCK: usize = 4096;
 const CHUNK: usize = 64 * BLOCK;
 
 impl Content {
+    /// All of a store.
+    pub(crate) fn whole(store: Store) -> Self {
+        let size = store.len();
+        let pieces = if size == 0 { Vec::new() } else { vec![Piece { offset: 0, length: size, at: 0 }] };
+        Self { store, size, pieces }
+    }
+
+    /// Fills the buffer from a place, which is zero where there is no piece, or fails with `UnexpectedEof`.
+    pub(crate) fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+        let end = at.checked_add(buffer.len() as u64).filter(|end| *end <= self.size);
+        let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        buffer.fill(0);
+        let first = self.pieces.partition_point(|piece| piece.offset + piece.length <= at);
+        for piece in self.pieces[first..].iter().take_while(|piece| piece.offset < end) {
+            let (from, to) = (piece.offset.max(at), (piece.offset + piece.length).min(end));
+            let into = &mut buffer[(from - at) as usize..(to - at) as usize];
+            self.store.read_at(into, piece.at + (from - piece.offset))?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn memory(bytes: &[u8]) -> Self {
         let length = bytes.len() as u64;
         let pieces = if length == 0 { Vec::new() } else { vec![Piece { offset: 0, length, at: 0 }] };
