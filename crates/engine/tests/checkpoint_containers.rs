@@ -67,9 +67,7 @@ fn make_bundle(bundle: &Path, volume: &Path, own_pids: bool) {
     config["root"]["readonly"] = false.into();
     config["linux"]["cgroupsPath"] = format!("/isodyne-test-{:08x}", fastrand::u32(..)).into();
     let mounts = config["mounts"].as_array_mut().expect("mounts");
-    let bind = |destination: &str, source: &Path, way: &str| {
-        json!({ "destination": destination, "type": "bind", "source": source, "options": ["rbind", way] })
-    };
+    let bind = |destination: &str, source: &Path, way: &str| json!({ "destination": destination, "type": "bind", "source": source, "options": ["rbind", way] });
     mounts.push(bind("/usr", Path::new("/usr"), "ro"));
     mounts.push(bind("/vol", volume, "rw"));
     if !own_pids {
@@ -119,7 +117,8 @@ impl Runc {
 impl Drop for Runc {
     fn drop(&mut self) {
         for name in std::fs::read_dir(self.root()).into_iter().flatten().flatten() {
-            let _ = Command::new("runc").args(["--root", self.root(), "delete", "--force"]).arg(name.file_name()).status();
+            let _ =
+                Command::new("runc").args(["--root", self.root(), "delete", "--force"]).arg(name.file_name()).status();
         }
     }
 }
@@ -196,7 +195,8 @@ fn a_container_of_runc_is_kept_whole_and_goes_on_counting() {
     assert_eq!(hidden, 1, "nothing but the checkpoint");
 
     let bundle = runc.path("bundle");
-    let back = restore(&RestoreRequest { bundle: Some(&bundle), ..request(&one.directory, &runc.place, Some("goes-on")) });
+    let back =
+        restore(&RestoreRequest { bundle: Some(&bundle), ..request(&one.directory, &runc.place, Some("goes-on")) });
     let back = back.expect("restored");
     assert_eq!((back.backend, back.name.as_str()), (BackendName::Runc, "goes-on"));
     assert!(back.verified_tasks.is_some_and(|tasks| tasks >= 1) && back.total_ns > 0);
@@ -257,14 +257,16 @@ fn every_way_to_fail_has_its_class_and_starts_nothing() {
     std::fs::write(&manifest, &text).expect("written");
     let podman = Where { backend: Some(BackendName::Podman), ..runc.place.clone() };
     assert_eq!(restore(&request(&one, &podman, None)).unwrap_err().class, CheckpointClass::OtherRuntime);
-    let interrupted = RestoreRequest { bundle: Some(&bundle), interrupted: &|| true, ..request(&one, &runc.place, None) };
+    let interrupted =
+        RestoreRequest { bundle: Some(&bundle), interrupted: &|| true, ..request(&one, &runc.place, None) };
     assert_eq!(restore(&interrupted).unwrap_err().class, CheckpointClass::Interrupted);
 
     let volume = runc.path("volume");
     std::fs::remove_dir(&volume).expect("removed");
     assert_eq!(class(&one), CheckpointClass::MissingMount);
     let skipped = ["/vol".to_owned()];
-    let skip = RestoreRequest { bundle: Some(&bundle), skip_mounts: &skipped, ..request(&one, &runc.place, Some("skips")) };
+    let skip =
+        RestoreRequest { bundle: Some(&bundle), skip_mounts: &skipped, ..request(&one, &runc.place, Some("skips")) };
     let back = restore(&skip).expect("restored without it");
     assert!(back.notes.iter().any(|note| note.contains("left out as asked")), "{:?}", back.notes);
     assert!(!volume.exists());
@@ -322,7 +324,8 @@ impl Podman {
         let config = directory.path().join("containers.conf");
         let text = "[engine]\nlock_type = \"file\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\n";
         std::fs::write(&config, text).expect("written");
-        let options = ["--root", &part("root"), "--runroot", &part("run"), "--tmpdir", &part("tmp"), "--runtime", "runc"];
+        let options =
+            ["--root", &part("root"), "--runroot", &part("run"), "--tmpdir", &part("tmp"), "--runtime", "runc"];
         let fixed = ["--cgroup-manager", "cgroupfs", "--events-backend", "none"];
         let environment = ["env".to_owned(), format!("CONTAINERS_CONF={}", config.display()), "podman".to_owned()];
         let options = options.into_iter().chain(fixed).map(str::to_owned);
@@ -407,7 +410,8 @@ fn a_container_of_docker_comes_back_as_dockers() {
     let daemon = Command::new("docker").args(["info", "--format", "{{.ExperimentalBuild}} {{.Driver}}"]).output();
     let said = daemon.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
     if said != "true overlay2" {
-        let reason = format!("it takes a daemon with --experimental and overlay2 (tests/with-dockerd.sh), not `{said}`");
+        let reason =
+            format!("it takes a daemon with --experimental and overlay2 (tests/with-dockerd.sh), not `{said}`");
         return skip(test, &reason);
     }
     let directory = tempfile::tempdir().expect("a directory");
@@ -427,7 +431,8 @@ fn a_container_of_docker_comes_back_as_dockers() {
     let stood_at = count(&container_layer(&container).join("data/counter"));
     let new_name = format!("{name}-back");
     let outcome = restore(&request(&one.directory, &place, Some(&new_name)));
-    let seen = outcome.as_ref().ok().map(|back| (wait_for_count(&counter_of(back), stood_at + 3), run("docker", &["ps"])));
+    let seen =
+        outcome.as_ref().ok().map(|back| (wait_for_count(&counter_of(back), stood_at + 3), run("docker", &["ps"])));
     for name in [&name, &new_name] {
         let _ = Command::new("docker").args(["rm", "--force", name]).output();
     }
