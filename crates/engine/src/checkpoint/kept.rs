@@ -26,6 +26,12 @@ pub(crate) const LAYER: &str = "layer.tar";
 pub(crate) struct Kept {
     /// The sandbox that was kept.
     pub(crate) name: String,
+    /// Its id at its runtime, where that is another.
+    #[serde(default)]
+    pub(crate) id: String,
+    /// Its root, as the host saw it, where an engine made it.
+    #[serde(default)]
+    pub(crate) rootfs: String,
     /// What its agent has not been told yet.
     pub(crate) announce: Option<u16>,
     /// How it was kept.

@@ -12,5 +12,6 @@ pub(crate) mod kept;
 pub mod layer;
 pub mod pack;
 pub mod runtime;
+pub(crate) mod sandbox;
 
 pub use error::CheckpointError;

@@ -7,6 +7,7 @@ use super::stream::AttachedStream;
 use crate::backend::oci::config;
 use crate::backend::oci::diagnose::{is_missing_program, log_path, name_in_run};
 use crate::backend::oci::launcher::open_log;
+use crate::backend::snapshot::Restorer;
 use crate::backend::{Description, Launcher, Place, Sandbox, Stamp, Step, text};
 use crate::channel::AgentChannel;
 use crate::http::{Client, HttpError, Request};
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long one call of a launch may take.
-const CALL: Duration = Duration::from_secs(30);
+pub(super) const CALL: Duration = Duration::from_secs(30);
 
 /// A cell on Docker, ready to be launched.
 pub(super) struct DockerLauncher {
@@ -37,7 +38,7 @@ pub(super) struct DockerLauncher {
 }
 
 impl DockerLauncher {
-    fn body(&self, name: &str, args: &[String], bridge: Option<&BridgeNetwork>) -> Value {
+    pub(super) fn body(&self, name: &str, args: &[String], bridge: Option<&BridgeNetwork>) -> Value {
         api::container(&Wanted {
             image: &self.image.tag,
             args,
@@ -50,7 +51,7 @@ impl DockerLauncher {
     }
 
     /// Makes the container's bridge. Before t0.
-    fn make_bridge(&self, name: &str, lab: &Lab) -> Result<Option<(BridgeNetwork, Owned)>, Failure> {
+    pub(super) fn make_bridge(&self, name: &str, lab: &Lab) -> Result<Option<(BridgeNetwork, Owned)>, Failure> {
         let Some(has_v6) = self.bridge else { return Ok(None) };
         let bridge = BridgeNetwork::choose(name, has_v6).map_err(network::refused)?;
         let socket = self.daemon.socket.clone();
@@ -63,13 +64,13 @@ impl DockerLauncher {
         Ok(Some((bridge, guard)))
     }
 
-    fn resource(&self, name: &str) -> Resource {
+    pub(super) fn resource(&self, name: &str) -> Resource {
         Resource::DockerContainer { socket: self.daemon.socket.clone(), name: name.to_owned() }
     }
 }
 
 /// What a call that failed means for the sample.
-fn failed(error: &HttpError) -> Failure {
+pub(super) fn failed(error: &HttpError) -> Failure {
     let text = match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
@@ -146,6 +147,7 @@ impl Launcher for DockerLauncher {
         let transport = AttachedStream::new(attached, lab.clock, log_file);
         Ok(Box::new(DockerSandbox::new(Parts {
             clock: lab.clock,
+            owner: lab.owner.clone(),
             socket: self.daemon.socket.clone(),
             name: place.name.clone(),
             memory_bytes: self.memory_bytes,
@@ -159,6 +161,10 @@ impl Launcher for DockerLauncher {
             bridge: bridge.map(Arc::new),
             bridge_guard,
         })))
+    }
+
+    fn restorer(&self) -> Option<&dyn Restorer> {
+        Some(self)
     }
 
     fn accuracy(&self) -> Accuracy {

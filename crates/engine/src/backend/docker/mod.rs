@@ -8,6 +8,7 @@ mod image;
 mod launcher;
 mod remove;
 mod sandbox;
+mod snapshot;
 pub(crate) mod stream;
 
 pub use remove::{list_networks, list_with_prefix, remove, remove_image, remove_network};

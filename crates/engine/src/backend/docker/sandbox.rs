@@ -4,13 +4,14 @@ use super::api;
 use super::remove::remove;
 use crate::backend::oci::diagnose::{Evidence, explain};
 use crate::backend::oci::group;
+use crate::backend::snapshot::Snapshots;
 use crate::backend::{Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
 use crate::host::cgroup::CgroupUsage;
 use crate::http::{Client, HttpError, Reply, Request};
 use crate::network::{BridgeNetwork, Network};
-use crate::ownership::Owned;
+use crate::ownership::{Owned, Owner};
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::SignalName;
 use isodyne_core::unit::HostInstant;
@@ -34,6 +35,7 @@ pub(super) struct Call {
 /// What a sandbox consists of.
 pub(super) struct Parts {
     pub(super) clock: Clock,
+    pub(super) owner: Owner,
     pub(super) socket: PathBuf,
     pub(super) name: String,
     pub(super) memory_bytes: Option<u64>,
@@ -51,12 +53,14 @@ pub(super) struct Parts {
 
 /// The sandbox. Dropped, its guard removes the container.
 pub(super) struct DockerSandbox {
-    parts: Parts,
+    pub(super) parts: Parts,
+    /// Whether its state was kept and it has ended by that: then it was the runtime that killed it.
+    pub(super) kept_and_ended: bool,
 }
 
 impl DockerSandbox {
     pub(super) fn new(parts: Parts) -> Self {
-        Self { parts }
+        Self { parts, kept_and_ended: false }
     }
 
     /// Asks to be told about the container's end, before it is made to end.
@@ -99,6 +103,10 @@ impl Sandbox for DockerSandbox {
         let calls = self.parts.calls.iter();
         let timed = calls.map(|call| (format!("docker_{}_ns", call.name), call.at.ns_since(call.asked) as f64));
         timed.chain(group::metrics(&self.group())).collect()
+    }
+
+    fn snapshots(&mut self) -> Option<&mut dyn Snapshots> {
+        Some(self)
     }
 
     fn diagnose(&mut self, failure: Failure) -> Failure {
@@ -145,7 +153,10 @@ impl Sandbox for DockerSandbox {
         }
         // The parent cgroup is ours, not Docker's.
         stopped.survivors.extend(group::remove(&self.parts.name, Duration::from_secs(2)));
-        if let Some(code) = ended.and_then(|reply| reply.json()["StatusCode"].as_i64()).filter(|code| *code != 0) {
+        if let Some(code) = ended
+            .and_then(|reply| reply.json()["StatusCode"].as_i64())
+            .filter(|code| *code != 0 && !self.kept_and_ended)
+        {
             stopped.complaint = Some(format!("the container ended with exit code {code}"));
         }
         if stopped.survivors.is_empty()

@@ -7,17 +7,18 @@
 use super::diagnose::log_path;
 use super::launcher::{OciLauncher, command, open_log, path_of, refused, spawned, state_root, stdio_transport};
 use super::sandbox::{OciSandbox, Parts};
-use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotKind, SnapshotOptions, Snapshots, Taken};
+use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotOptions, Snapshots, Taken};
 use crate::backend::{Place, Sandbox};
 use crate::channel::AgentChannel;
-use crate::checkpoint::kept::{self, IMAGES, Kept, LOGS};
+use crate::checkpoint::criu;
+use crate::checkpoint::kept::{self, Kept};
 use crate::checkpoint::runtime::{DumpPlace, RuntimeProgram};
-use crate::checkpoint::{CheckpointError, criu};
+use crate::checkpoint::sandbox::Keeper;
 use crate::lab::Lab;
 use crate::network::{NetworkKind, OwnNetwork};
-use crate::ownership::{ExitReport, OwnedProcess};
+use crate::ownership::OwnedProcess;
 use isodyne_core::cell::BackendName;
-use isodyne_core::checkpoint::{CheckpointClass, KeptOptions};
+use isodyne_core::checkpoint::KeptOptions;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
 use std::path::Path;
@@ -37,52 +38,12 @@ pub(super) fn is_possible(name: BackendName) -> bool {
     name == BackendName::Runc
 }
 
-/// Refuses what an engine of containers does not have.
-pub(crate) fn refuse_kind(options: &SnapshotOptions) -> Result<(), Failure> {
-    if options.kind != SnapshotKind::Full {
-        let message = "a container is kept whole: CRIU's differences are rounds before the freeze";
-        return Err(Failure::new(FailureClass::Launch, message));
-    }
-    if options.rounds > 0 {
-        criu::incremental().map_err(|reason| Failure::new(FailureClass::Launch, reason))?;
-    }
-    Ok(())
-}
-
-/// Waits for a call of the runtime; what CRIU said if it failed.
-pub(crate) fn finish(
-    process: &mut OwnedProcess,
-    log: &Path,
-    complaints: &Path,
-    deadline: HostInstant,
-) -> Result<ExitReport, CheckpointError> {
-    let Some(exit) = process.wait(deadline) else {
-        process.kill();
-        let message = "the runtime did not end in time and was killed";
-        return Err(CheckpointError::new(CheckpointClass::Timeout, message));
-    };
-    if exit.status.success() {
-        return Ok(exit);
-    }
-    let said = super::command::last_line(&super::diagnose::tail(complaints)).unwrap_or_else(|| exit.status.to_string());
-    Err(criu::explain(log, &said))
-}
-
 impl OciSandbox {
     fn program(&self) -> RuntimeProgram {
         let runtime = &self.parts.runtime;
         let mut program = RuntimeProgram::of(&runtime.tool.path, &state_root(&self.parts.place));
         program.argv.extend(runtime.options.iter().cloned());
         program
-    }
-
-    /// One call of the runtime that writes images.
-    fn dump(&self, argv: &[String], work: &Path, deadline: HostInstant) -> Result<(HostInstant, ExitReport), Failure> {
-        let mut dump = command(argv);
-        dump.stdin(Stdio::null()).stdout(Stdio::null()).stderr(open_log(&self.parts.log)?);
-        let mut process = self.parts.owner.spawn(dump).map_err(|error| refused("runc", &error))?;
-        let exit = finish(&mut process, &work.join(criu::DUMP_LOG), &self.parts.log, deadline)?;
-        Ok((process.forked_at, exit))
     }
 }
 
@@ -93,66 +54,33 @@ impl Snapshots for OciSandbox {
         options: &SnapshotOptions,
         deadline: HostInstant,
     ) -> Result<Taken, Failure> {
-        refuse_kind(options)?;
         if self.parts.init.is_some() {
-            let message = "with `lifecycle = \"split\"` the container writes into a log of the host's, which CRIU cannot keep: use \"run\"";
+            let message = "with `lifecycle = \"split\"` the container writes into a log of the host's, which CRIU cannot \
+                           keep: use \"run\"";
             return Err(Failure::new(FailureClass::Launch, message));
         }
-        let kept_options = kept::options_of(options);
-        kept::make_directories(directory, options.rounds)?;
-        let (program, name) = (self.program(), self.parts.place.name.clone());
-        let (images, work) = (directory.join(IMAGES), directory.join(LOGS));
-        let mut asked = None;
-        let mut engine = Vec::new();
-        for number in 1..=options.rounds {
-            let round = directory.join(kept::round(number));
-            let parent = (number > 1).then(|| format!("../{}", kept::round(number - 1)));
-            let place = DumpPlace { images: &round, work: &work, parent: parent.as_deref() };
-            let (at, exit) = self.dump(&program.pre_dump(&name, place, &kept_options), &work, deadline)?;
-            asked.get_or_insert(at);
-            engine.push((format!("round_{number}_ns"), exit.at.ns_since(at) as f64));
-        }
-        let parent = (options.rounds > 0).then(|| format!("../{}", kept::round(options.rounds)));
-        let place = DumpPlace { images: &images, work: &work, parent: parent.as_deref() };
-        let (at, exit) = self.dump(&program.dump(&name, place, &kept_options), &work, deadline)?;
-        engine.extend(told(&work, at, exit));
-        self.kept_and_ended = !options.resume;
+        let name = self.parts.place.name.clone();
+        let keeper = Keeper {
+            owner: &self.parts.owner,
+            clock: self.parts.clock,
+            program: self.program(),
+            id: &name,
+            log: &self.parts.log,
+            deadline,
+        };
+        let record = Kept { name: name.clone(), announce: self.parts.channel.unannounced(), ..Kept::default() };
+        let mut dumped = keeper.dump(directory, options, record)?;
         if !options.resume {
+            self.kept_and_ended = true;
             // The `run` that stood between ends with its container.
             self.parts.process.wait(self.parts.clock.after(AFTERMATH));
             note_network(&name, self.parts.network.as_ref());
         }
-        let mut record =
-            Kept { name, announce: self.parts.channel.unannounced(), options: kept_options, ..Kept::default() };
-        if let Some(packing) = record.options.compression {
-            let begin = self.parts.clock.now();
-            record.packed = kept::pack_images(&images, packing)?;
-            engine.push(("pack_ns".to_owned(), self.parts.clock.now().ns_since(begin) as f64));
-        }
         if let Some(root) = &self.parts.root {
-            let begin = self.parts.clock.now();
-            root.keep(&directory.join(kept::LAYER))?;
-            engine.push(("layer_ns".to_owned(), self.parts.clock.now().ns_since(begin) as f64));
+            keeper.layer(&mut dumped, || root.keep(&directory.join(kept::LAYER)))?;
         }
-        record.write(directory)?;
-        Ok(Taken {
-            asked: asked.unwrap_or(at),
-            paused: None,
-            written: self.parts.clock.now(),
-            resumed: None,
-            hello_again: false,
-            files: kept::files_below(directory),
-            engine,
-        })
+        keeper.taken(dumped, directory)
     }
-}
-
-/// What the runtime's call and CRIU itself tell of a dump.
-pub(crate) fn told(work: &Path, asked: HostInstant, exit: ExitReport) -> Vec<(String, f64)> {
-    let mut engine = vec![("runtime_ns".to_owned(), exit.at.ns_since(asked) as f64)];
-    engine.extend(criu::total_ns(&work.join(criu::DUMP_LOG)).map(|ns| ("criu_total_ns".to_owned(), ns as f64)));
-    engine.extend(criu::statistics(work));
-    engine
 }
 
 fn note_network(name: &str, network: Option<&Arc<OwnNetwork>>) {

@@ -8,6 +8,7 @@ use crate::backend::oci::config::CAPABILITIES;
 use crate::backend::oci::diagnose::log_path;
 use crate::backend::oci::launcher::{command, network_of, open_log, path_of, refused, spawned, stdio_channel};
 use crate::backend::oci::{command as call, config, group, rootfs, signals};
+use crate::backend::snapshot::Restorer;
 use crate::backend::{Description, Launcher, Place, PrepareError, Sandbox, Step, text};
 use crate::image::rootfs::AGENT_PATH;
 use crate::lab::Lab;
@@ -62,7 +63,7 @@ pub(super) fn files(place: &Place) -> PathBuf {
 
 impl PodmanLauncher {
     /// The exact call that runs some program in a container.
-    fn argv(&self, place: &Place, program: &[String], network: Option<&str>) -> Vec<String> {
+    pub(super) fn argv(&self, place: &Place, program: &[String], network: Option<&str>) -> Vec<String> {
         let file = |name: &str| text(&files(place).join(name));
         let mut argv = self.store.argv();
         let mut add = |parts: &[&str]| argv.extend(parts.iter().map(|part| (*part).to_owned()));
@@ -115,7 +116,7 @@ impl PodmanLauncher {
         argv
     }
 
-    fn resource(&self, place: &Place) -> Resource {
+    pub(super) fn resource(&self, place: &Place) -> Resource {
         Resource::PodmanContainer { command: self.store.portable_argv(), name: place.name.clone() }
     }
 }
@@ -172,18 +173,25 @@ impl Launcher for PodmanLauncher {
         let channel = stdio_channel(&mut process, lab)?;
         Ok(Box::new(PodmanSandbox::new(Parts {
             clock: lab.clock,
+            owner: lab.owner.clone(),
+            store: self.store.clone(),
+            origin: process.forked_at,
             command: self.store.portable_argv(),
             runtime_root: self.store.runtime_root(),
             place: place.clone(),
             memory_bytes: self.memory_bytes,
             log,
             spawned: first,
-            watcher,
+            watcher: Some(watcher),
             channel,
             process,
             network,
             guard: Some(guard),
         })))
+    }
+
+    fn restorer(&self) -> Option<&dyn Restorer> {
+        super::snapshot::is_possible(&self.store).then_some(self as &dyn Restorer)
     }
 
     fn accuracy(&self) -> Accuracy {

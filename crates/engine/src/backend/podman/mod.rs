@@ -8,6 +8,7 @@ mod image;
 mod launcher;
 mod remove;
 mod sandbox;
+mod snapshot;
 mod store;
 
 pub use remove::{list_with_prefix, remove, remove_image};

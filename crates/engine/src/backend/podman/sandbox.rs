@@ -2,15 +2,17 @@
 
 use super::launcher::files;
 use super::remove::remove;
+use super::store::Store;
 use crate::backend::oci::diagnose::{Evidence, explain};
 use crate::backend::oci::group;
 use crate::backend::oci::sandbox::{usage_of, wait_for_orphan};
+use crate::backend::snapshot::Snapshots;
 use crate::backend::{Place, Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
 use crate::host::cgroup::CgroupUsage;
 use crate::network::Network;
-use crate::ownership::{Owned, OwnedProcess};
+use crate::ownership::{Owned, OwnedProcess, Owner};
 use crate::watch::Watcher;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::{MilestoneName, SignalName};
@@ -27,6 +29,10 @@ const AFTERMATH: Duration = Duration::from_secs(1);
 /// What a sandbox consists of.
 pub(super) struct Parts {
     pub(super) clock: Clock,
+    pub(super) owner: Owner,
+    pub(super) store: Store,
+    /// t0: the fork of the first call.
+    pub(super) origin: HostInstant,
     /// podman with its options and environment, for the clean-up.
     pub(super) command: Vec<String>,
     pub(super) runtime_root: PathBuf,
@@ -34,7 +40,8 @@ pub(super) struct Parts {
     pub(super) memory_bytes: Option<u64>,
     pub(super) log: PathBuf,
     pub(super) spawned: Stamp,
-    pub(super) watcher: Watcher,
+    /// What sees the container begin; one that came back began long ago.
+    pub(super) watcher: Option<Watcher>,
     pub(super) channel: AgentChannel,
     pub(super) process: OwnedProcess,
     pub(super) network: Option<Arc<dyn Network>>,
@@ -43,16 +50,18 @@ pub(super) struct Parts {
 
 /// The sandbox. Dropped, its guard removes the container.
 pub(super) struct PodmanSandbox {
-    parts: Parts,
+    pub(super) parts: Parts,
     seen: CgroupUsage,
+    /// Whether its state was kept and it has ended by that: then it was the runtime that killed it.
+    pub(super) kept_and_ended: bool,
 }
 
 impl PodmanSandbox {
     pub(super) fn new(parts: Parts) -> Self {
-        Self { parts, seen: CgroupUsage::default() }
+        Self { parts, seen: CgroupUsage::default(), kept_and_ended: false }
     }
 
-    fn file(&self, name: &str) -> Option<String> {
+    pub(super) fn file(&self, name: &str) -> Option<String> {
         let text = std::fs::read_to_string(files(&self.parts.place).join(name)).ok()?;
         Some(text.trim().to_owned())
     }
@@ -73,11 +82,12 @@ impl PodmanSandbox {
 
 impl Sandbox for PodmanSandbox {
     fn origin(&self) -> HostInstant {
-        self.parts.process.forked_at
+        self.parts.origin
     }
 
     fn stamps(&self) -> Vec<Stamp> {
-        std::iter::once(self.parts.spawned).chain(self.parts.watcher.stamps()).collect()
+        let watched = self.parts.watcher.as_ref().map(Watcher::stamps).unwrap_or_default();
+        std::iter::once(self.parts.spawned).chain(watched).collect()
     }
 
     fn agent(&mut self) -> &mut AgentChannel {
@@ -91,6 +101,10 @@ impl Sandbox for PodmanSandbox {
     fn usage(&mut self) -> Vec<(String, f64)> {
         self.seen = group::usage(&self.parts.place.name);
         group::metrics(&self.seen)
+    }
+
+    fn snapshots(&mut self) -> Option<&mut dyn Snapshots> {
+        super::snapshot::is_possible(&self.parts.store).then_some(self as &mut dyn Snapshots)
     }
 
     fn diagnose(&mut self, failure: Failure) -> Failure {
@@ -135,7 +149,7 @@ impl Sandbox for PodmanSandbox {
         stopped.survivors.extend(group::remove(&self.parts.place.name, Duration::from_secs(2)));
         let own = self.parts.process.wait(self.parts.clock.now());
         stopped.usage = usage_of(own.as_slice(), self.seen, false);
-        if let Some(exit) = exit.filter(|exit| !exit.status.success() && !stopped.killed) {
+        if let Some(exit) = exit.filter(|exit| !exit.status.success() && !stopped.killed && !self.kept_and_ended) {
             stopped.complaint = Some(format!("podman ended with {}", exit.status));
         }
         stopped.survivors.extend(self.parts.process.end_group().err());

@@ -51,7 +51,7 @@ fn success(reply: Reply, call: &str) -> Result<Reply, CheckpointError> {
 }
 
 /// What Docker says of a container; `None` if it knows none of this name.
-pub(super) fn inspect(socket: &Path, name: &str) -> Result<Option<Value>, CheckpointError> {
+pub(crate) fn inspect(socket: &Path, name: &str) -> Result<Option<Value>, CheckpointError> {
     let target = api::inspect_target(name);
     let reply = call(socket, &Request::new("GET", &target), api::PATIENCE)?;
     if reply.status == 404 {
@@ -98,7 +98,7 @@ fn running(inspected: Value) -> Result<Match, CheckpointError> {
 }
 
 /// The runtime's program and state directory, from what the container's shim keeps in its working directory.
-fn runtime_of(pid: u32, id: &str) -> Option<(String, PathBuf)> {
+pub(crate) fn runtime_of(pid: u32, id: &str) -> Option<(String, PathBuf)> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let shim: u32 = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?;
     let bundle = std::fs::read_link(format!("/proc/{shim}/cwd")).ok()?;
@@ -111,7 +111,7 @@ fn runtime_of(pid: u32, id: &str) -> Option<(String, PathBuf)> {
 }
 
 /// Where the daemon keeps its data.
-pub(super) fn data_root(socket: &Path) -> Result<PathBuf, CheckpointError> {
+pub(crate) fn data_root(socket: &Path) -> Result<PathBuf, CheckpointError> {
     let reply = success(call(socket, &Request::new("GET", "/info"), api::PATIENCE)?, "to describe itself")?;
     let info = reply.json();
     if info["ExperimentalBuild"] != true {
@@ -164,7 +164,7 @@ pub(super) fn create(socket: &Path, name: &str, body: &Value) -> Result<String, 
 }
 
 /// Starts a container from the images in its directory of checkpoints.
-pub(super) fn start(socket: &Path, id: &str, checkpoint: &str) -> Result<(), CheckpointError> {
+pub(crate) fn start(socket: &Path, id: &str, checkpoint: &str) -> Result<(), CheckpointError> {
     let target = format!("/containers/{id}/start?checkpoint={checkpoint}");
     let once = || call(socket, &Request::new("POST", &target), START);
     let first = once()?;

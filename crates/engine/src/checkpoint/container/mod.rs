@@ -1,13 +1,13 @@
 //! Containers that run already, whoever started them: found by name or id, kept, and brought back.
 
-mod docker;
+pub(crate) mod docker;
 mod find;
 mod keep;
 mod mounts;
 mod podman;
 mod restore;
 mod runc;
-mod state;
+pub(crate) mod state;
 mod verify;
 
 pub use find::{Container, LayerSource, Where, find};

@@ -12,17 +12,17 @@ const LIMIT: u64 = 16 << 20;
 
 /// A container as its runtime knows it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct State {
-    pub(super) id: String,
-    pub(super) pid: u32,
-    pub(super) bundle: PathBuf,
-    pub(super) rootfs: PathBuf,
-    pub(super) readonly: bool,
-    pub(super) rootless: bool,
+pub(crate) struct State {
+    pub(crate) id: String,
+    pub(crate) pid: u32,
+    pub(crate) bundle: PathBuf,
+    pub(crate) rootfs: PathBuf,
+    pub(crate) readonly: bool,
+    pub(crate) rootless: bool,
 }
 
 /// A JSON file within its limit.
-pub(super) fn json(path: &Path) -> Result<Value, CheckpointError> {
+pub(crate) fn json(path: &Path) -> Result<Value, CheckpointError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(LIMIT).read_to_end(&mut bytes))
@@ -42,7 +42,7 @@ fn started(pid: u32) -> Option<u64> {
 ///
 /// # Errors
 /// Class `not_found` if it does not run.
-pub(super) fn read(root: &Path, id: &str) -> Result<State, CheckpointError> {
+pub(crate) fn read(root: &Path, id: &str) -> Result<State, CheckpointError> {
     let value = json(&root.join(id).join("state.json"))?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let labels = value["config"]["labels"].as_array().cloned().unwrap_or_default();
@@ -66,7 +66,7 @@ pub(super) fn read(root: &Path, id: &str) -> Result<State, CheckpointError> {
 }
 
 /// The ids of the containers below a runtime's root.
-pub(super) fn ids(root: &Path) -> Vec<String> {
+pub(crate) fn ids(root: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
     let mut ids: Vec<String> = entries
         .filter(|entry| entry.path().join("state.json").is_file())

@@ -1,0 +1,164 @@
+//! The state of a container of Docker: kept by the runtime under it, brought back by Docker in a second sandbox.
+//!
+//! Docker starts a container from images in the container's own directory of checkpoints, where they are put; its own
+//! `checkpoint create` is not used, since 20.10 cannot start what it has just made (`docs/checkpoints.md`).
+
+use super::api;
+use super::launcher::{CALL, DockerLauncher, failed};
+use super::sandbox::{Call, DockerSandbox, Parts};
+use super::stream::AttachedStream;
+use crate::backend::oci::config;
+use crate::backend::oci::diagnose::log_path;
+use crate::backend::oci::launcher::open_log;
+use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotOptions, Snapshots, Taken};
+use crate::backend::{Place, Sandbox, Stamp};
+use crate::channel::AgentChannel;
+use crate::checkpoint::CheckpointError;
+use crate::checkpoint::container::docker;
+use crate::checkpoint::kept::{self, Kept};
+use crate::checkpoint::layer::{self, LayerLimits, Whiteouts};
+use crate::checkpoint::runtime::RuntimeProgram;
+use crate::checkpoint::sandbox::Keeper;
+use crate::http::{Client, Request};
+use crate::lab::Lab;
+use isodyne_core::checkpoint::LayerForm;
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::ledger::{MilestoneName, SignalName};
+use isodyne_core::unit::HostInstant;
+use serde_json::Value;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The name of the images at Docker, for as long as a start takes.
+const NAME: &str = "isodyne";
+
+fn launch(message: impl Into<String>) -> Failure {
+    Failure::new(FailureClass::Launch, message)
+}
+
+/// The upper directory of a container, as Docker says.
+fn upper_of(inspected: &Value) -> Result<&str, Failure> {
+    inspected["GraphDriver"]["Data"]["UpperDir"]
+        .as_str()
+        .ok_or_else(|| launch("this Docker's storage keeps no layers as an overlay: use the driver `overlay2`"))
+}
+
+impl Snapshots for DockerSandbox {
+    fn snapshot(
+        &mut self,
+        directory: &Path,
+        options: &SnapshotOptions,
+        deadline: HostInstant,
+    ) -> Result<Taken, Failure> {
+        if options.rounds > 0 {
+            return Err(launch("Docker starts no container from images in rounds"));
+        }
+        let gone = || launch("Docker does not know the container any more");
+        let inspected = docker::inspect(&self.parts.socket, &self.parts.name)?.ok_or_else(gone)?;
+        let id = inspected["Id"].as_str().unwrap_or_default().to_owned();
+        let pid = inspected["State"]["Pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
+        let (program, root) = docker::runtime_of(pid, &id)
+            .ok_or_else(|| launch("Docker does not run the container by runc on this host"))?;
+        let keeper = Keeper {
+            owner: &self.parts.owner,
+            clock: self.parts.clock,
+            program: RuntimeProgram::of(&program, &root),
+            id: &id,
+            log: &self.parts.log,
+            deadline,
+        };
+        let announce = self.parts.channel.unannounced();
+        let record = Kept { name: self.parts.name.clone(), id: id.clone(), announce, ..Kept::default() };
+        let mut dumped = keeper.dump(directory, options, record)?;
+        self.kept_and_ended = self.kept_and_ended || !options.resume;
+        if inspected["HostConfig"]["ReadonlyRootfs"] != true {
+            let upper = upper_of(&inspected)?;
+            keeper.layer(&mut dumped, || keep_layer(Path::new(upper), &directory.join(kept::LAYER)))?;
+        }
+        keeper.taken(dumped, directory)
+    }
+}
+
+fn keep_layer(upper: &Path, tar: &Path) -> Result<(), CheckpointError> {
+    let file = File::create_new(tar).map_err(|error| CheckpointError::host("make", tar, &error))?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    layer::write(upper, LayerForm::Changes, &LayerLimits::default(), None, &mut out)?;
+    out.into_inner().map(|_| ()).map_err(|error| CheckpointError::host("write", tar, error.error()))
+}
+
+impl Restorer for DockerLauncher {
+    fn restore(
+        &self,
+        directory: &Path,
+        memory: MemoryBackend,
+        place: &Place,
+        lab: &Lab,
+    ) -> Result<Box<dyn Sandbox>, Failure> {
+        if memory != MemoryBackend::File {
+            return Err(launch("the runtime reads the memory of a container from files only"));
+        }
+        let kept = Kept::read(directory)?;
+        let images = kept.ready(directory, &place.directory)?;
+        let (name, socket) = (place.name.as_str(), self.daemon.socket.as_path());
+        let data = docker::data_root(socket)?;
+        let log = log_path(place, "docker");
+        let log_file = open_log(&log)?;
+        let (bridge, bridge_guard) = self.make_bridge(name, lab)?.unzip();
+        let guard = lab.owner.own(self.resource(name));
+        let body = self.body(name, &config::serve(place.agent_patience_s), bridge.as_ref()).to_string();
+        let deadline = lab.clock.after(CALL);
+        let (create, attach) = (api::create_target(name), api::attach_target(name));
+        let origin = lab.clock.now();
+        let mut client = Client::connect(socket, lab.clock).map_err(|error| failed(&error))?;
+        let request = Request::new("POST", &create).with_body("application/json", body.as_bytes());
+        let created = client.call(&request, deadline).and_then(|reply| api::success(reply, &request.call()));
+        let created = created.map_err(|error| failed(&error))?;
+        let id = created.json()["Id"].as_str().unwrap_or_default().to_owned();
+        if directory.join(kept::LAYER).is_file() {
+            let gone = || launch("Docker does not know the new container");
+            let inspected = docker::inspect(socket, &id)?.ok_or_else(gone)?;
+            let upper = Path::new(upper_of(&inspected)?);
+            layer::apply(&directory.join(kept::LAYER), upper, LayerForm::Changes, Whiteouts::Overlay)?;
+        }
+        let checkpoint = data.join("containers").join(&id).join("checkpoints").join(NAME);
+        std::fs::create_dir_all(&checkpoint).map_err(|error| CheckpointError::host("make", &checkpoint, &error))?;
+        kept::link_all(&images, &checkpoint)?;
+        let attached = Client::connect(socket, lab.clock)
+            .and_then(|client| client.upgrade(&Request::new("POST", &attach), deadline))
+            .map_err(|error| failed(&error))?;
+        let attach_call = Call { name: "attach", asked: attached.asked, at: attached.at };
+        let asked = lab.clock.now();
+        docker::start(socket, &id, NAME)?;
+        let started = lab.clock.now();
+        let stamp = |name, at, asked| Stamp { name, at, asked: Some(asked), signal: SignalName::Reply };
+        Ok(Box::new(DockerSandbox::new(Parts {
+            clock: lab.clock,
+            owner: lab.owner.clone(),
+            socket: self.daemon.socket.clone(),
+            name: place.name.clone(),
+            memory_bytes: self.memory_bytes,
+            origin,
+            stamps: vec![
+                stamp(MilestoneName::Created, created.at, origin),
+                stamp(MilestoneName::Started, started, asked),
+            ],
+            calls: vec![
+                Call { name: "create", asked: created.asked, at: created.at },
+                attach_call,
+                Call { name: "start", asked, at: started },
+            ],
+            client,
+            channel: AgentChannel::continued(
+                Box::new(AttachedStream::new(attached, lab.clock, log_file)),
+                lab.clock,
+                kept.announce,
+            ),
+            log,
+            guard: Some(guard),
+            bridge: bridge.map(Arc::new),
+            bridge_guard,
+        })))
+    }
+}

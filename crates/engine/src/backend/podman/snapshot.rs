@@ -1,0 +1,221 @@
+//! The state of a container of podman: kept by the runtime under it, brought back by podman in a second sandbox.
+//!
+//! podman's own export cannot be imported for a container without an image, as the agent's is. So the second container is
+//! made by the command that makes any other; the images and the runtime's configuration are put where podman's restore
+//! looks for them; podman brings it back, and `podman attach` stands between its streams and the lab's.
+
+use super::launcher::{Content, PodmanLauncher, files};
+use super::sandbox::{Parts, PodmanSandbox};
+use super::store::Store;
+use crate::backend::oci::config;
+use crate::backend::oci::diagnose::log_path;
+use crate::backend::oci::launcher::{command, network_of, open_log, path_of, refused, spawned, stdio_transport};
+use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotOptions, Snapshots, Taken};
+use crate::backend::{Place, Sandbox, text};
+use crate::channel::AgentChannel;
+use crate::checkpoint::CheckpointError;
+use crate::checkpoint::container::state;
+use crate::checkpoint::kept::{self, Kept};
+use crate::checkpoint::layer::{self, LayerLimits, Whiteouts};
+use crate::checkpoint::runtime::RuntimeProgram;
+use crate::checkpoint::sandbox::{Keeper, finish};
+use crate::lab::Lab;
+use crate::network::{Network, NetworkKind};
+use crate::ownership::OwnedProcess;
+use isodyne_core::checkpoint::LayerForm;
+use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::unit::HostInstant;
+use serde_json::Value;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long podman may take for one call.
+const CALL: Duration = Duration::from_secs(120);
+/// How long `podman run` may take to end after its container was kept and ended.
+const AFTERMATH: Duration = Duration::from_secs(10);
+/// The runtime's configuration, beside the images.
+const CONFIG: &str = "config.json";
+
+/// Whether the containers of a store can be kept: by root, and by the runtime that has CRIU.
+pub(super) fn is_possible(store: &Store) -> bool {
+    store.root && store.runtime.name == "runc"
+}
+
+fn launch(message: impl Into<String>) -> Failure {
+    Failure::new(FailureClass::Launch, message)
+}
+
+impl Snapshots for PodmanSandbox {
+    fn snapshot(
+        &mut self,
+        directory: &Path,
+        options: &SnapshotOptions,
+        deadline: HostInstant,
+    ) -> Result<Taken, Failure> {
+        let id = self.file("cid").filter(|id| !id.is_empty()).ok_or_else(|| launch("podman wrote no container id"))?;
+        let root = &self.parts.runtime_root;
+        let kept = state::read(root, &id)?;
+        let keeper = Keeper {
+            owner: &self.parts.owner,
+            clock: self.parts.clock,
+            program: RuntimeProgram::of(&self.parts.store.runtime.path, root),
+            id: &id,
+            log: &self.parts.log,
+            deadline,
+        };
+        let config = state::json(&kept.bundle.join(CONFIG))?;
+        let record = Kept {
+            name: self.parts.place.name.clone(),
+            id: id.clone(),
+            rootfs: text(&kept.rootfs),
+            announce: self.parts.channel.unannounced(),
+            ..Kept::default()
+        };
+        let mut dumped = keeper.dump(directory, options, record)?;
+        if !kept.readonly {
+            // The lab's store copies images as directories: there is no layer, only a root.
+            keeper.layer(&mut dumped, || keep_root(&kept.rootfs, &directory.join(kept::LAYER)))?;
+        }
+        if !options.resume {
+            self.kept_and_ended = true;
+            self.parts.process.wait(self.parts.clock.after(AFTERMATH));
+        }
+        let path = directory.join(CONFIG);
+        std::fs::write(&path, config.to_string()).map_err(|error| CheckpointError::host("write", &path, &error))?;
+        keeper.taken(dumped, directory)
+    }
+}
+
+fn keep_root(root: &Path, tar: &Path) -> Result<(), CheckpointError> {
+    let file = File::create_new(tar).map_err(|error| CheckpointError::host("make", tar, &error))?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    layer::write(root, LayerForm::Whole, &LayerLimits::default(), None, &mut out)?;
+    out.into_inner().map(|_| ()).map_err(|error| CheckpointError::host("write", tar, error.error()))
+}
+
+impl PodmanLauncher {
+    /// A call of podman that ends by itself.
+    fn call(&self, arguments: &[&str], log: &Path, lab: &Lab) -> Result<(OwnedProcess, String), Failure> {
+        use std::io::Read;
+        let mut argv = self.store.argv();
+        argv.extend(arguments.iter().map(|part| (*part).to_owned()));
+        let mut call = command(&argv);
+        self.store.configure(&mut call);
+        call.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(open_log(log)?);
+        let mut process = lab.owner.spawn(call).map_err(|error| refused("podman", &error))?;
+        let (_, stdout, _) = process.take_stdio();
+        finish(&mut process, Path::new(""), log, lab.clock.after(CALL))?;
+        let mut said = String::new();
+        // What podman prints here is an id or a description: far less than a pipe holds.
+        let read = stdout.map(|stdout| stdout.take(1 << 20).read_to_string(&mut said)).transpose();
+        read.map_err(|error| refused("podman's output", &error))?;
+        Ok((process, said.trim().to_owned()))
+    }
+
+    /// Puts everything where podman's restore looks for it.
+    fn fill(
+        &self,
+        directory: &Path,
+        kept: &Kept,
+        id: &str,
+        place: &Place,
+        log: &Path,
+        lab: &Lab,
+    ) -> Result<(), Failure> {
+        let (_, said) = self.call(&["inspect", "--type", "container", id], log, lab)?;
+        let created: Value = serde_json::from_str(&said).map_err(|error| refused("podman's description", &error))?;
+        let userdata = PathBuf::from(created[0]["StaticDir"].as_str().unwrap_or_default());
+        if !userdata.is_dir() {
+            return Err(launch("podman does not say where it keeps the container"));
+        }
+        let images = kept.ready(directory, &place.directory)?;
+        let target = userdata.join("checkpoint");
+        std::fs::create_dir(&target).map_err(|error| CheckpointError::host("make", &target, &error))?;
+        kept::link_all(&images, &target)?;
+        for number in 1..=kept.options.rounds {
+            let (from, to) = (directory.join(kept::round(number)), userdata.join(kept::round(number)));
+            std::fs::create_dir(&to).map_err(|error| CheckpointError::host("make", &to, &error))?;
+            kept::link_all(&from, &to)?;
+        }
+        let mut config = state::json(&directory.join(CONFIG))?.to_string();
+        config = config.replace(&kept.id, id).replace(&kept.name, &place.name);
+        if let Content::Image(_) = &self.content {
+            let (_, root) = self.call(&["mount", id], log, lab)?;
+            layer::apply(&directory.join(kept::LAYER), Path::new(&root), LayerForm::Whole, Whiteouts::Remove)?;
+            config = config.replace(&kept.rootfs, &root);
+        }
+        let path = userdata.join(CONFIG);
+        Ok(std::fs::write(&path, config).map_err(|error| CheckpointError::host("write", &path, &error))?)
+    }
+
+    /// The call that makes the container and does not start it.
+    fn create(&self, place: &Place, network: Option<&str>) -> Vec<String> {
+        let mut argv = self.argv(place, &config::serve(place.agent_patience_s), network);
+        let options = self.store.argv().len();
+        if let Some(verb) = argv.get_mut(options).filter(|verb| *verb == "run") {
+            "create".clone_into(verb);
+        }
+        argv
+    }
+}
+
+impl Restorer for PodmanLauncher {
+    fn restore(
+        &self,
+        directory: &Path,
+        memory: MemoryBackend,
+        place: &Place,
+        lab: &Lab,
+    ) -> Result<Box<dyn Sandbox>, Failure> {
+        if memory != MemoryBackend::File {
+            return Err(launch("the runtime reads the memory of a container from files only"));
+        }
+        if self.network == NetworkKind::User {
+            return Err(launch("a container with podman's own network is not brought back: use `network = \"own\"`"));
+        }
+        let kept = Kept::read(directory)?;
+        let own = files(place);
+        std::fs::create_dir_all(&own).map_err(|error| refused(&text(&own), &error))?;
+        let log = log_path(place, "podman");
+        let guard = lab.owner.own(self.resource(place));
+        let network = self.network.for_container(&place.name, lab)?;
+        let namespace = path_of(network.as_deref()).or_else(|| network_of(self.network).map(str::to_owned));
+        let create = self.create(place, namespace.as_deref());
+        let arguments: Vec<&str> = create[self.store.argv().len()..].iter().map(String::as_str).collect();
+        let (created, id) = self.call(&arguments, &log, lab)?;
+        self.fill(directory, &kept, &id, place, &log, lab)?;
+        let options = &kept.options;
+        let given = [("--tcp-established", options.tcp_established), ("--file-locks", options.file_locks)];
+        let flags = given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag);
+        let restore: Vec<&str> = ["container", "restore"].into_iter().chain(flags).chain([id.as_str()]).collect();
+        self.call(&restore, &log, lab)?;
+        let mut argv = self.store.argv();
+        argv.extend(["attach", "--sig-proxy=false", &id].map(str::to_owned));
+        let mut attach = command(&argv);
+        self.store.configure(&mut attach);
+        attach.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(open_log(&log)?);
+        let mut process = lab.owner.spawn(attach).map_err(|error| refused("podman", &error))?;
+        let transport = stdio_transport(&mut process, lab)?;
+        Ok(Box::new(PodmanSandbox::new(Parts {
+            clock: lab.clock,
+            owner: lab.owner.clone(),
+            store: self.store.clone(),
+            origin: created.forked_at,
+            command: self.store.portable_argv(),
+            runtime_root: self.store.runtime_root(),
+            place: place.clone(),
+            memory_bytes: self.memory_bytes,
+            log,
+            spawned: spawned(&created),
+            watcher: None,
+            channel: AgentChannel::continued(Box::new(transport), lab.clock, kept.announce),
+            process,
+            network: network.map(|network| network as Arc<dyn Network>),
+            guard: Some(guard),
+        })))
+    }
+}

@@ -1,0 +1,442 @@
+//! Containers that somebody else has started, kept and brought back: real runc always, podman and Docker where they are.
+//!
+//! The program inside is the host's shell, which counts into a file of the container's own root and into nothing else: what
+//! comes back goes on counting from where it stood.
+
+use isodyne_core::cell::BackendName;
+use isodyne_core::checkpoint::{CheckpointClass, Compressed, KeptOptions, LayerForm};
+use isodyne_engine::checkpoint::container::{
+    Container, KeepRequest, Kept, RestoreRequest, Restored, Where, find, keep, restore,
+};
+use isodyne_engine::checkpoint::criu::{self, CriuState};
+use isodyne_engine::checkpoint::layer::LayerLimits;
+use isodyne_engine::checkpoint::{CheckpointError, archive};
+use isodyne_engine::clock::Clock;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const COUNT: &str = "i=0; while :; do i=$((i+1)); echo $i > /data/counter; sleep 0.05; done";
+
+#[allow(clippy::print_stderr, reason = "a skipped test has to say so")]
+fn skip(test: &str, reason: &str) {
+    eprintln!("SKIPPED {test}: {reason}");
+}
+
+/// Whether CRIU works here and a program is here.
+fn is_possible(test: &str, program: &str) -> bool {
+    if let CriuState::Unusable { reason, .. } = criu::probe() {
+        skip(test, reason);
+        return false;
+    }
+    let here = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
+    if !here {
+        skip(test, &format!("there is no {program}"));
+    }
+    here
+}
+
+fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{program} {arguments:?}: {said}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// A root that has nothing of its own: programs come from the host's /usr, mounted from outside.
+fn make_root(root: &Path) {
+    for directory in ["usr", "proc", "dev", "sys", "tmp", "data", "vol", "etc", "run"] {
+        std::fs::create_dir_all(root.join(directory)).expect("a directory");
+    }
+    for name in ["bin", "sbin", "lib", "lib64"] {
+        std::os::unix::fs::symlink(format!("usr/{name}"), root.join(name)).expect("a link");
+    }
+}
+
+/// A bundle for runc that counts; its pid namespace is its own or the host's.
+fn make_bundle(bundle: &Path, volume: &Path, own_pids: bool) {
+    let root = bundle.join("rootfs");
+    make_root(&root);
+    std::fs::create_dir_all(volume).expect("a directory");
+    run("runc", &["spec", "--bundle", bundle.to_str().expect("a path")]);
+    let path = bundle.join("config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&path).expect("a file")).expect("JSON");
+    config["process"]["terminal"] = false.into();
+    config["process"]["args"] = json!(["/bin/sh", "-c", COUNT]);
+    config["root"]["readonly"] = false.into();
+    config["linux"]["cgroupsPath"] = format!("/isodyne-test-{:08x}", fastrand::u32(..)).into();
+    let mounts = config["mounts"].as_array_mut().expect("mounts");
+    let bind = |destination: &str, source: &Path, way: &str| json!({ "destination": destination, "type": "bind", "source": source, "options": ["rbind", way] });
+    mounts.push(bind("/usr", Path::new("/usr"), "ro"));
+    mounts.push(bind("/vol", volume, "rw"));
+    if !own_pids {
+        let namespaces = config["linux"]["namespaces"].as_array_mut().expect("namespaces");
+        namespaces.retain(|namespace| namespace["type"] != "pid");
+    }
+    std::fs::write(path, config.to_string()).expect("written");
+}
+
+/// One state directory of runc; what is left in it is removed.
+struct Runc {
+    directory: tempfile::TempDir,
+    place: Where,
+}
+
+impl Runc {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path().join("state");
+        Self { place: Where { backend: Some(BackendName::Runc), root: Some(root), podman: Vec::new() }, directory }
+    }
+
+    fn root(&self) -> &str {
+        self.place.root.as_deref().and_then(Path::to_str).expect("a path")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn start(&self, name: &str, own_pids: bool) -> Container {
+        let bundle = self.path(name);
+        make_bundle(&bundle, &self.path("volume"), own_pids);
+        let mut start = Command::new("runc");
+        start.args(["--root", self.root(), "run", "--detach", "--bundle"]).arg(&bundle).arg(name);
+        let status = start.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        assert!(status.expect("runc starts").success());
+        wait_for_count(&bundle.join("rootfs/data/counter"), 3);
+        find(name, &self.place).expect("it is found")
+    }
+
+    fn names(&self) -> Vec<String> {
+        run("runc", &["--root", self.root(), "list", "--quiet"]).lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Runc {
+    fn drop(&mut self) {
+        for name in std::fs::read_dir(self.root()).into_iter().flatten().flatten() {
+            let _ =
+                Command::new("runc").args(["--root", self.root(), "delete", "--force"]).arg(name.file_name()).status();
+        }
+    }
+}
+
+fn count(path: &Path) -> u64 {
+    std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Waits until the container has counted to `wanted`.
+fn wait_for_count(path: &Path, wanted: u64) -> u64 {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while count(path) < wanted {
+        assert!(Instant::now() < deadline, "{} stands at {}", path.display(), count(path));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    count(path)
+}
+
+fn kept(container: &Container, output: &Path, name: &str, options: KeptOptions) -> Result<Kept, CheckpointError> {
+    keep(
+        container,
+        &KeepRequest {
+            output,
+            name,
+            options,
+            layer: true,
+            whole: LayerLimits::default(),
+            patience: Duration::from_secs(60),
+            asked: Clock.now(),
+            interrupted: &|| false,
+        },
+    )
+}
+
+fn request<'a>(from: &'a Path, place: &'a Where, new_name: Option<&'a str>) -> RestoreRequest<'a> {
+    RestoreRequest {
+        from,
+        new_name,
+        fix_mounts: false,
+        skip_mounts: &[],
+        verify: true,
+        place,
+        bundle: None,
+        patience: Duration::from_secs(60),
+        asked: Clock.now(),
+        interrupted: &|| false,
+    }
+}
+
+/// The one root of a container of runc's that is back.
+fn counter_of(restored: &Restored) -> PathBuf {
+    PathBuf::from(format!("/proc/{}/root/data/counter", restored.pid))
+}
+
+#[test]
+fn a_container_of_runc_is_kept_whole_and_goes_on_counting() {
+    let test = "a_container_of_runc_is_kept_whole_and_goes_on_counting";
+    if !is_possible(test, "runc") {
+        return;
+    }
+    let runc = Runc::new();
+    let container = runc.start("counts", true);
+    let output = runc.path("kept");
+    let options = KeptOptions { compression: Some(Compressed::Lz4), ..KeptOptions::default() };
+    let one = kept(&container, &output, "one", options).expect("kept");
+    let stood_at = count(&runc.path("counts").join("rootfs/data/counter"));
+    assert!(one.total_ns > 0 && one.manifest.layer.form == LayerForm::Whole, "{:?}", one.manifest.layer);
+    assert!(one.manifest.mounts.iter().any(|mount| mount.destination == "/vol" && mount.external));
+    assert!(one.manifest.engine["criu_total_ns"] > 0.0);
+    assert!(one.manifest.files.iter().any(|file| file.path.ends_with(".lz4") && file.unpacked_bytes.is_some()));
+    assert_eq!(runc.names(), Vec::<String>::new(), "it has ended");
+    assert_eq!(kept(&container, &output, "one", KeptOptions::default()).unwrap_err().class, CheckpointClass::NameInUse);
+    let hidden = std::fs::read_dir(&output).expect("a directory").count();
+    assert_eq!(hidden, 1, "nothing but the checkpoint");
+
+    let bundle = runc.path("bundle");
+    let back =
+        restore(&RestoreRequest { bundle: Some(&bundle), ..request(&one.directory, &runc.place, Some("goes-on")) });
+    let back = back.expect("restored");
+    assert_eq!((back.backend, back.name.as_str()), (BackendName::Runc, "goes-on"));
+    assert!(back.verified_tasks.is_some_and(|tasks| tasks >= 1) && back.total_ns > 0);
+    assert_eq!(runc.names(), ["goes-on"]);
+    assert!(wait_for_count(&counter_of(&back), stood_at + 3) > stood_at);
+    // It has a root of its own: the first one stands still.
+    assert_eq!(count(&runc.path("counts").join("rootfs/data/counter")), stood_at);
+    let again = restore(&request(&one.directory, &runc.place, Some("goes-on"))).unwrap_err();
+    assert_eq!(again.class, CheckpointClass::NameInUse, "{again}");
+
+    // What came back can be found and kept like any other.
+    let again = find("goes-on", &runc.place).expect("it is found");
+    let two = kept(&again, &output, "two", KeptOptions { leave_running: true, ..KeptOptions::default() });
+    assert!(two.is_ok() || two.is_err_and(|error| error.class == CheckpointClass::Refused));
+}
+
+#[test]
+fn every_way_to_fail_has_its_class_and_starts_nothing() {
+    let test = "every_way_to_fail_has_its_class_and_starts_nothing";
+    if !is_possible(test, "runc") {
+        return;
+    }
+    let runc = Runc::new();
+    let container = runc.start("fails", true);
+    let output = runc.path("kept");
+    let one = kept(&container, &output, "one", KeptOptions::default()).expect("kept").directory;
+    let bundle = runc.path("bundle");
+    let class = |from: &Path| {
+        let error = restore(&RestoreRequest { bundle: Some(&bundle), ..request(from, &runc.place, None) });
+        let error = error.expect_err("nothing comes back");
+        assert_eq!(runc.names(), Vec::<String>::new(), "{error}");
+        assert!(!bundle.exists(), "{error}: the bundle stays");
+        error.class
+    };
+    assert_eq!(class(&output.join("another")), CheckpointClass::WrongPath);
+    assert_eq!(class(&runc.path("fails")), CheckpointClass::WrongPath);
+
+    let pages = one.join("images/pages-1.img");
+    let good = std::fs::read(&pages).expect("pages");
+    let mut bad = good.clone();
+    bad[good.len() / 2] ^= 1;
+    std::fs::write(&pages, &bad).expect("written");
+    assert_eq!(class(&one), CheckpointClass::Altered);
+    std::fs::write(&pages, &good[1..]).expect("written");
+    assert_eq!(class(&one), CheckpointClass::Altered);
+    std::fs::remove_file(&pages).expect("removed");
+    assert_eq!(class(&one), CheckpointClass::MissingFile);
+    std::fs::write(&pages, &good).expect("written");
+
+    let manifest = one.join(archive::MANIFEST);
+    let text = std::fs::read(&manifest).expect("a manifest");
+    let mut other: Value = serde_json::from_slice(&text).expect("JSON");
+    other["host"]["kernel"] = "99.0.0".into();
+    std::fs::write(&manifest, other.to_string()).expect("written");
+    assert_eq!(class(&one), CheckpointClass::OtherHost);
+    std::fs::remove_file(&manifest).expect("removed");
+    assert_eq!(class(&one), CheckpointClass::MissingFile);
+    std::fs::write(&manifest, &text).expect("written");
+    let podman = Where { backend: Some(BackendName::Podman), ..runc.place.clone() };
+    assert_eq!(restore(&request(&one, &podman, None)).unwrap_err().class, CheckpointClass::OtherRuntime);
+    let interrupted =
+        RestoreRequest { bundle: Some(&bundle), interrupted: &|| true, ..request(&one, &runc.place, None) };
+    assert_eq!(restore(&interrupted).unwrap_err().class, CheckpointClass::Interrupted);
+
+    let volume = runc.path("volume");
+    std::fs::remove_dir(&volume).expect("removed");
+    assert_eq!(class(&one), CheckpointClass::MissingMount);
+    let skipped = ["/vol".to_owned()];
+    let skip =
+        RestoreRequest { bundle: Some(&bundle), skip_mounts: &skipped, ..request(&one, &runc.place, Some("skips")) };
+    let back = restore(&skip).expect("restored without it");
+    assert!(back.notes.iter().any(|note| note.contains("left out as asked")), "{:?}", back.notes);
+    assert!(!volume.exists());
+    run("runc", &["--root", runc.root(), "delete", "--force", "skips"]);
+    let bundle = runc.path("bundle-2");
+    let fix = RestoreRequest { bundle: Some(&bundle), fix_mounts: true, ..request(&one, &runc.place, Some("fixes")) };
+    let back = restore(&fix).expect("restored with it");
+    assert!(volume.is_dir() && back.notes.iter().any(|note| note.contains("empty directory")), "{:?}", back.notes);
+    assert_eq!(runc.names(), ["fixes"]);
+}
+
+#[test]
+fn a_process_id_of_the_host_that_is_taken_is_told() {
+    let test = "a_process_id_of_the_host_that_is_taken_is_told";
+    if !is_possible(test, "runc") {
+        return;
+    }
+    let runc = Runc::new();
+    let container = runc.start("host-pids", false);
+    let output = runc.path("kept");
+    let one = kept(&container, &output, "one", KeptOptions { leave_running: true, ..KeptOptions::default() });
+    let one = one.expect("kept");
+    let bundle = runc.path("bundle");
+    let again = RestoreRequest { bundle: Some(&bundle), ..request(&one.directory, &runc.place, Some("second")) };
+    let error = restore(&again).expect_err("its process id is taken");
+    assert_eq!(error.class, CheckpointClass::PidInUse, "{error}");
+    assert_eq!(runc.names(), ["host-pids"], "the first one runs on");
+}
+
+#[test]
+fn names_that_nobody_has_are_refused_with_a_way_out() {
+    let runc = Runc::new();
+    let error = find("nobody-has-this-name", &runc.place).unwrap_err();
+    assert!(error.class == CheckpointClass::NotFound && error.hint.is_some_and(|hint| hint.contains("runc list")));
+    if !is_possible("names_that_nobody_has_are_refused_with_a_way_out", "runc") {
+        return;
+    }
+    runc.start("twin-1", true);
+    runc.start("twin-2", true);
+    let error = find("twin", &runc.place).unwrap_err();
+    assert!(error.class == CheckpointClass::Ambiguous && error.message.contains("twin-2"), "{error}");
+    assert_eq!(find("twin-1", &runc.place).expect("exact").name, "twin-1");
+}
+
+/// A store of podman's of its own.
+struct Podman {
+    directory: tempfile::TempDir,
+    place: Where,
+}
+
+impl Podman {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let part = |name: &str| directory.path().join(name).to_string_lossy().into_owned();
+        let config = directory.path().join("containers.conf");
+        let text = "[engine]\nlock_type = \"file\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\n";
+        std::fs::write(&config, text).expect("written");
+        let options =
+            ["--root", &part("root"), "--runroot", &part("run"), "--tmpdir", &part("tmp"), "--runtime", "runc"];
+        let fixed = ["--cgroup-manager", "cgroupfs", "--events-backend", "none"];
+        let environment = ["env".to_owned(), format!("CONTAINERS_CONF={}", config.display()), "podman".to_owned()];
+        let options = options.into_iter().chain(fixed).map(str::to_owned);
+        let podman = environment.into_iter().chain(options).collect();
+        Self { directory, place: Where { backend: Some(BackendName::Podman), root: None, podman } }
+    }
+
+    fn call(&self, arguments: &[&str]) -> String {
+        let (program, options) = self.place.podman.split_first().expect("a command");
+        let all: Vec<&str> = options.iter().map(String::as_str).chain(arguments.iter().copied()).collect();
+        run(program, &all)
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        let (program, options) = self.place.podman.split_first().expect("a command");
+        for rest in [["rm", "--all", "--force", "--time=0"], ["rmi", "--all", "--force", "--log-level=fatal"]] {
+            let _ = Command::new(program).args(options).args(rest).stdout(Stdio::null()).status();
+        }
+    }
+}
+
+/// The image of a root that has nothing of its own, as a tar.
+fn image(directory: &Path) -> PathBuf {
+    let (root, tar) = (directory.join("image"), directory.join("image.tar"));
+    make_root(&root);
+    run("tar", &["-C", root.to_str().expect("a path"), "-cf", tar.to_str().expect("a path"), "."]);
+    tar
+}
+
+#[test]
+fn a_container_of_podman_comes_back_as_podmans() {
+    let test = "a_container_of_podman_comes_back_as_podmans";
+    if !is_possible(test, "runc") || !is_possible(test, "podman") || !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let podman = Podman::new();
+    podman.call(&["import", image(podman.directory.path()).to_str().expect("a path"), "localhost/counts:1"]);
+    let limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
+    let script = format!("echo shared > /dev/shm/word; rm -r /tmp; {COUNT}");
+    let start: Vec<&str> = ["run", "--detach", "--name", "counts", "--network", "none", "--volume", "/usr:/usr:ro"]
+        .into_iter()
+        .chain(limits)
+        .chain(["localhost/counts:1", "/bin/sh", "-c", &script])
+        .collect();
+    podman.call(&start);
+    let container = match find("counts", &podman.place) {
+        Ok(container) => container,
+        Err(error) => panic!("{error} {:?}", error.hint),
+    };
+    wait_for_count(&PathBuf::from(format!("/proc/{}/root/data/counter", container.pid)), 3);
+    let output = podman.directory.path().join("kept");
+    let one = kept(&container, &output, "one", KeptOptions::default()).expect("kept");
+    if one.manifest.layer.form != LayerForm::Changes {
+        return skip(test, "podman's storage here is no overlay, whose layers could be brought back");
+    }
+    let stood_at = count(&container_layer(&container).join("data/counter"));
+    let back = restore(&request(&one.directory, &podman.place, Some("goes-on"))).expect("restored");
+    assert!(podman.call(&["ps", "--format", "{{.Names}}"]).contains("goes-on"));
+    assert!(wait_for_count(&counter_of(&back), stood_at + 3) > stood_at);
+    let inside = PathBuf::from(format!("/proc/{}/root", back.pid));
+    assert_eq!(std::fs::read_to_string(inside.join("dev/shm/word")).expect("shared memory"), "shared\n");
+    assert!(!inside.join("tmp").exists(), "a whiteout hides what the image has");
+    let again = restore(&request(&one.directory, &podman.place, Some("goes-on"))).unwrap_err();
+    assert_eq!(again.class, CheckpointClass::NameInUse, "{again}");
+}
+
+fn container_layer(container: &Container) -> PathBuf {
+    match &container.layer {
+        isodyne_engine::checkpoint::container::LayerSource::Changes(upper) => upper.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_container_of_docker_comes_back_as_dockers() {
+    let test = "a_container_of_docker_comes_back_as_dockers";
+    if !is_possible(test, "runc") || !is_possible(test, "docker") {
+        return;
+    }
+    let daemon = Command::new("docker").args(["info", "--format", "{{.ExperimentalBuild}} {{.Driver}}"]).output();
+    let said = daemon.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    if said != "true overlay2" {
+        let reason =
+            format!("it takes a daemon with --experimental and overlay2 (tests/with-dockerd.sh), not `{said}`");
+        return skip(test, &reason);
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let name = format!("isodyne-test-{:08x}", fastrand::u32(..));
+    run("docker", &["import", image(directory.path()).to_str().expect("a path"), "isodyne-counts:1"]);
+    let volume = ["--volume", "/usr:/usr:ro"];
+    let start: Vec<&str> = ["run", "--detach", "--name", &name, "--network", "none"]
+        .into_iter()
+        .chain(volume)
+        .chain(["isodyne-counts:1", "/bin/sh", "-c", COUNT])
+        .collect();
+    run("docker", &start);
+    let place = Where { backend: Some(BackendName::Docker), ..Where::default() };
+    let container = find(&name, &place).expect("it is found");
+    wait_for_count(&PathBuf::from(format!("/proc/{}/root/data/counter", container.pid)), 3);
+    let one = kept(&container, &directory.path().join("kept"), "one", KeptOptions::default()).expect("kept");
+    let stood_at = count(&container_layer(&container).join("data/counter"));
+    let new_name = format!("{name}-back");
+    let outcome = restore(&request(&one.directory, &place, Some(&new_name)));
+    let seen =
+        outcome.as_ref().ok().map(|back| (wait_for_count(&counter_of(back), stood_at + 3), run("docker", &["ps"])));
+    for name in [&name, &new_name] {
+        let _ = Command::new("docker").args(["rm", "--force", name]).output();
+    }
+    let _ = Command::new("docker").args(["rmi", "isodyne-counts:1"]).output();
+    let (counted, list) = outcome.map(|_| seen.expect("seen")).unwrap_or_else(|error| panic!("{error}"));
+    assert!(counted > stood_at && list.contains(&new_name), "{list}");
+}
