@@ -1,5 +1,7 @@
 //! Sandboxes that stay: their owner in the foreground, commands from elsewhere, and nothing left at the end.
 
+#![allow(clippy::print_stderr, reason = "a test that is skipped says why, and what was measured is shown")]
+
 mod support;
 
 use serde_json::Value;
@@ -36,7 +38,11 @@ impl Stage {
 
     /// Starts an owner and waits for its line; gives what it says.
     fn own(&self, arguments: &[&str]) -> (Child, Value) {
-        let mut command = self.isodyne(&[&["sandbox", "start", "--json"], arguments].concat());
+        self.owner(&[&["sandbox", "start", "--json"], arguments].concat())
+    }
+
+    fn owner(&self, arguments: &[&str]) -> (Child, Value) {
+        let mut command = self.isodyne(arguments);
         let mut owner = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(owner.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -121,6 +127,53 @@ fn a_signal_ends_an_owner_even_at_work_and_nothing_is_left() {
     assert!(!error.contains("survived"), "{error}");
     let exec = Finished::of(&exec.wait_with_output().unwrap());
     assert!(exec.code == 5 || exec.code == 1, "{}", exec.stderr);
+    assert_eq!(stage.left(), Vec::<String>::new());
+}
+
+#[test]
+fn a_machine_is_kept_and_restored_from_the_command_line() {
+    let stage = Stage::new();
+    if !support::runs_here(&stage.bench, "qemu") || stage.bench.run(&["setup"]).code != 0 {
+        eprintln!("skipped: there is no QEMU or no guest");
+        return;
+    }
+    let (mut owner, said) =
+        stage.own(&["--on", "qemu", "--name", "m", "--set", "machine=microvm", "--set", "memory_file=true"]);
+    let cold = said["first_exec_ns"].as_f64().unwrap();
+    let facts = ["sandbox", "exec", "m", "--", "/proc/self/exe", "identity"];
+    let boot_id = |text: &str| text.lines().find(|line| line.starts_with("boot_id ")).map(str::to_owned);
+    let before = boot_id(&stage.run(&facts).stdout);
+    assert!(before.is_some());
+    let kept = stage.run(&["checkpoint", "m", "-o", "kept", "--name", "one", "--leave-running", "--json"]);
+    assert_eq!(kept.code, 0, "{}", kept.stderr);
+    let kept: Value = serde_json::from_str(&kept.stdout).unwrap();
+    assert_eq!((&kept["status"], &kept["source"]["backend"]), (&"kept".into(), &"qemu".into()));
+    // The name is still taken by the one that runs on.
+    let taken = stage.run(&["restore", "--from", "kept/one"]);
+    assert!(taken.code == 2 && taken.stderr.contains("already"), "{}", taken.stderr);
+    let (mut second, said) = stage.owner(&["restore", "--from", "kept/one", "--new-name", "m2", "--json"]);
+    let restored = said["first_exec_ns"].as_f64().unwrap();
+    eprintln!("cold {:.3} s, restored {:.3} s", cold / 1e9, restored / 1e9);
+    assert_eq!(boot_id(&stage.run(&[&["sandbox", "exec", "m2"], &facts[3..]].concat()).stdout), before);
+    let listed = stage.run(&["sandbox", "list"]).stdout;
+    assert!(listed.contains("m2") && listed.lines().count() == 3, "{listed}");
+    for (name, owner) in [("m", &mut owner), ("m2", &mut second)] {
+        assert_eq!(stage.run(&["sandbox", "stop", name]).code, 0);
+        assert_eq!(owner.wait().unwrap().code(), Some(0));
+    }
+    assert_eq!(stage.left(), Vec::<String>::new());
+
+    let memory = stage.bench.path("kept/one/images/memory");
+    let mut bytes = std::fs::read(&memory).unwrap();
+    bytes[20 << 20] ^= 1;
+    std::fs::write(&memory, bytes).unwrap();
+    let altered = stage.run(&["restore", "--from", "kept/one", "--json"]);
+    assert!(altered.code == 5 && altered.stderr.contains("altered: "), "{}", altered.stderr);
+    let said: Value = serde_json::from_str(&altered.stdout).unwrap();
+    assert_eq!((&said["status"], &said["class"]), (&"failed".into(), &"altered".into()));
+    std::fs::remove_file(&memory).unwrap();
+    let missing = stage.run(&["restore", "--from", "kept/one"]);
+    assert!(missing.code == 5 && missing.stderr.contains("missing_file: "), "{}", missing.stderr);
     assert_eq!(stage.left(), Vec::<String>::new());
 }
 

@@ -29,6 +29,9 @@ macro_rules! pinned {
 
 pinned! {
     help: ["--help"];
+    help_of_sandbox: ["sandbox", "--help"];
+    help_of_sandbox_start: ["sandbox", "start", "--help"];
+    help_of_sandbox_exec: ["sandbox", "exec", "--help"];
     help_of_doctor: ["doctor", "--help"];
     help_of_setup: ["setup", "--help"];
     help_of_image: ["image", "--help"];

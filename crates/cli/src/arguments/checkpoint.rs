@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Options of `checkpoint`.
 #[derive(Debug, Args)]
 pub struct CheckpointOptions {
-    /// The container, by its name or the beginning of its id
+    /// A sandbox of `isodyne sandbox`, or a container, by its name or the beginning of its id
     pub container: String,
     /// Where checkpoints are kept; made if it is not there
     #[arg(short, long, value_name = "DIR")]
@@ -15,7 +15,7 @@ pub struct CheckpointOptions {
     /// The checkpoint's name: it becomes DIR/NAME
     #[arg(long, value_name = "NAME")]
     pub name: String,
-    /// Let the container run on afterwards
+    /// Let it run on afterwards
     #[arg(long)]
     pub leave_running: bool,
     /// Keep established TCP connections

@@ -1,5 +1,6 @@
 //! `isodyne checkpoint`: a running container, kept.
 
+use super::sandbox;
 use crate::arguments::{CheckpointOptions, OwnerOptions, Packing, Runtime};
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
@@ -14,8 +15,8 @@ use isodyne_engine::schedule::Interrupt;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const SCHEMA: &str = "isodyne-checkpoint";
-const VERSION: u32 = 1;
+pub const SCHEMA: &str = "isodyne-checkpoint";
+pub const VERSION: u32 = 1;
 
 /// Where containers are looked for.
 pub fn place(owner: &OwnerOptions) -> Where {
@@ -51,6 +52,10 @@ pub fn trouble(error: &CheckpointError, schema: &str, json: bool, output: &Outpu
 /// Keeps a container.
 pub fn checkpoint(options: &CheckpointOptions, output: &Output) -> Result<Exit, Trouble> {
     let asked = Clock.now();
+    // A sandbox that has an owner is found before any container of its name.
+    if options.owner.runtime.is_none() && sandbox::keep::is_owned(&options.container) {
+        return sandbox::keep::keep(options, asked, output);
+    }
     let interrupt = Interrupt::listen().map_err(Trouble::unexpected)?;
     let failed = |error: CheckpointError| trouble(&error, SCHEMA, options.json, output);
     let container = find(&options.container, &place(&options.owner)).map_err(failed)?;

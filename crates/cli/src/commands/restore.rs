@@ -1,23 +1,30 @@
 //! `isodyne restore`: a kept container, back at its runtime.
 
 use super::checkpoint::{phases, place, trouble};
+use super::sandbox;
 use crate::arguments::RestoreOptions;
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use isodyne_core::cell::BackendName;
 use isodyne_core::unit::display_metric;
+use isodyne_engine::checkpoint::archive::open;
 use isodyne_engine::checkpoint::container::{RestoreRequest, Restored, restore as bring_back};
+use isodyne_engine::checkpoint::machine::is_ours;
 use isodyne_engine::clock::Clock;
 use isodyne_engine::schedule::Interrupt;
 use serde_json::json;
 use std::time::Duration;
 
-const SCHEMA: &str = "isodyne-restore";
+pub const SCHEMA: &str = "isodyne-restore";
 const VERSION: u32 = 1;
 
 /// Brings a container back.
 pub fn restore(options: &RestoreOptions, output: &Output) -> Result<Exit, Trouble> {
     let asked = Clock.now();
+    let archive = open(&options.from).map_err(|error| trouble(&error, SCHEMA, options.json, output))?;
+    if is_ours(&archive) {
+        return sandbox::restore::restore(&archive, options, output);
+    }
     let interrupt = Interrupt::listen().map_err(Trouble::unexpected)?;
     let place = place(&options.owner);
     let bundle = options.bundle.as_deref().map(std::path::absolute).transpose().map_err(Trouble::unexpected)?;

@@ -10,6 +10,7 @@ mod error;
 pub(crate) mod host;
 pub(crate) mod kept;
 pub mod layer;
+pub mod machine;
 pub mod pack;
 pub mod runtime;
 pub(crate) mod sandbox;

@@ -1,8 +1,10 @@
 //! `isodyne sandbox`: sandboxes that stay, each owned by a program in the foreground.
 
 mod exec;
+pub mod keep;
 mod list;
-pub mod owner;
+mod owner;
+pub mod restore;
 mod start;
 
 use crate::arguments::{SandboxAction, SandboxOptions};
