@@ -234,9 +234,8 @@ impl Cycle<'_> {
         let Carried { before, network, outside } = carried;
         let (restored, origin, first_reply) =
             restore(self.launcher, storage, &place, lab, options, &self.subject, &before, taken.hello_again)?;
-        let returned = life.succeed(restored);
-        life.stamp(MilestoneName::Restored, Some(origin), returned.min(first_reply), SignalName::Reply);
-        life.stamp(MilestoneName::FirstReply, None, first_reply, SignalName::Frame);
+        life.succeed(restored);
+        life.stamp(MilestoneName::FirstReply, Some(origin), first_reply, SignalName::Frame);
         life.total();
         let deadline = self.deadline(lab);
         let ticks = self.subject.ask(life.sandbox.agent(), "ticks", deadline).map_err(after_restore)?.reply;
@@ -318,3 +317,6 @@ fn restore(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,6 +85,14 @@ impl CheckpointOptions {
             port: if outside { AGENT_PORT.into() } else { 0 },
         };
         let directory = directory(cell, app.is_some(), &spec)?;
+        if word("network") == "none" && spec.connections > 0 && is_container(cell.backend) {
+            return Err(PrepareError::Unavailable {
+                reason: "a container without a network comes back with its loopback interface down, and CRIU cannot \
+                         connect the connections on it again"
+                    .to_owned(),
+                hint: format!("add `network = \"own\"` to [backend.{}], or leave `connections` out", cell.backend),
+            });
+        }
         let kind = if word("form") == "template" { SnapshotKind::Template } else { SnapshotKind::Full };
         let compression = match word("pack") {
             "zstd" => Compression::Zstd,
@@ -112,6 +120,10 @@ impl CheckpointOptions {
             app: app.map(Box::new),
         })
     }
+}
+
+fn is_container(backend: BackendName) -> bool {
+    matches!(backend, BackendName::Runc | BackendName::Crun | BackendName::Podman | BackendName::Docker)
 }
 
 /// Where the subject's files lie inside.
