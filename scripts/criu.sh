@@ -1,28 +1,37 @@
 #!/bin/sh
-# Installs a CRIU that works with this kernel, if none does: the distribution's own, or else the files of Debian 13's, unpacked
-# beside the system with the libraries they need and run through their own loader.
+# Installs a CRIU that works with this kernel, if none does: the distribution's own, or else the files of a newer Debian's,
+# unpacked beside the system with the libraries they need and run through their own loader.
 #
-# Debian 12's CRIU 3.17 cannot read the vDSO of kernels from 6.x on; Debian 13's 4.1 can. Does nothing when a CRIU of 4.0 or
-# newer is on PATH. Needs root, as CRIU does.
+# Debian 12's CRIU 3.17 cannot read the vDSO of kernels from 6.x on; Debian 13's 4.1 can. Since 6.16 the kernel refuses
+# SO_PASSCRED on TCP sockets, and only CRIU 4.2 knows that: an older one cannot dump a process with any TCP socket open.
+# Does nothing when a CRIU that is new enough is on PATH. Needs root, as CRIU does.
 set -eu
 
 prefix="${ISODYNE_CRIU_PREFIX:-/opt/isodyne-criu}"
 link="${ISODYNE_CRIU_LINK:-/usr/local/sbin/criu}"
 
+# Whether the first version is not older than the second.
+at_least() {
+    [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
+}
+
+least=4.0
+at_least "$(uname -r)" 6.16 && least=4.2
+
 works() {
     command -v criu >/dev/null 2>&1 || return 1
-    major=$(criu --version 2>/dev/null | sed -n 's/^Version: \([0-9]*\).*/\1/p')
-    [ "${major:-0}" -ge 4 ]
+    version=$(criu --version 2>/dev/null | sed -n 's/^Version: //p')
+    at_least "${version:-0}" "$least"
 }
 
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 works && exit 0
 if [ "$(id -u)" != 0 ]; then
-    echo "note: no CRIU 4.0 or newer, and only root may install it: checkpoints of containers will be skipped" >&2
+    echo "note: no CRIU $least or newer, and only root may install it: checkpoints of containers will be skipped" >&2
     exit 0
 fi
-candidate=$(apt-cache policy criu 2>/dev/null | sed -n 's/^ *Candidate: \([0-9]*\).*/\1/p')
-if [ "${candidate:-0}" -ge 4 ]; then
+candidate=$(apt-cache policy criu 2>/dev/null | sed -n 's/^ *Candidate: //p')
+if at_least "${candidate:-0}" "$least"; then
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends criu
     exit 0
 fi
@@ -31,8 +40,8 @@ fi
 mirror=$(apt-get indextargets --format '$(SITE) $(CODENAME) $(ORIGIN)' 'Created-By: Packages' 2>/dev/null |
     awk '$3 == "Debian" && $2 !~ /security/ { print $1; exit }')
 if [ -z "$mirror" ]; then
-    echo "note: this distribution has no CRIU 4.0 or newer: checkpoints of containers will be skipped" >&2
-    echo "  hint: build CRIU 4.1 or newer and put it on PATH" >&2
+    echo "note: this distribution has no CRIU $least or newer: checkpoints of containers will be skipped" >&2
+    echo "  hint: build CRIU $least or newer and put it on PATH" >&2
     exit 0
 fi
 
@@ -40,13 +49,16 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/criu.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/parts"
 : >"$work/status"
-echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" >"$work/sources.list"
+# Debian 13 has 4.1, the one after it 4.2.
+suite=trixie
+[ "$least" = 4.0 ] || suite=forky
+echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >"$work/sources.list"
 apt_of_13() {
     apt-get -q -o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts="$work/parts" \
         -o Dir::State::Lists="$work/lists" -o Dir::State::status="$work/status" -o Dir::Cache="$work/cache" \
         -o APT::Sandbox::User=root -o APT::Install-Recommends=false -o Acquire::Languages=none "$@"
 }
-echo "installing CRIU of Debian 13 into $prefix" >&2
+echo "installing CRIU of Debian $suite into $prefix" >&2
 apt_of_13 update >/dev/null
 # With nothing installed, apt wants the whole closure: what criu depends on, and what that depends on.
 apt_of_13 install -y --download-only criu iproute2 >/dev/null
@@ -59,13 +71,13 @@ done
 libraries="$prefix/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || echo "$(uname -m)-linux-gnu")"
 loader=$(find "$prefix/usr/lib" "$prefix/lib" "$prefix/lib64" "$prefix/usr/lib64" -name 'ld-linux*.so.*' 2>/dev/null | head -n 1)
 [ -n "$loader" ] && [ -x "$prefix/usr/sbin/criu" ] || {
-    echo "error: the packages of Debian 13 do not hold what was expected (no loader or no criu under $prefix)" >&2
+    echo "error: the packages of Debian $suite do not hold what was expected (no loader or no criu under $prefix)" >&2
     exit 1
 }
 mkdir -p "$(dirname "$link")"
 cat >"$link" <<SCRIPT
 #!/bin/sh
-# Made by isodyne's scripts/criu.sh: CRIU of Debian 13 with its own libraries.
+# Made by isodyne's scripts/criu.sh: CRIU of Debian $suite with its own libraries.
 exec $loader --library-path $libraries $prefix/usr/sbin/criu "\$@"
 SCRIPT
 chmod 755 "$link"

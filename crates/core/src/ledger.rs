@@ -46,8 +46,6 @@ named! {
         Durable = "durable",
         /// The sandbox whose state was kept is gone.
         Ended = "ended",
-        /// The engine says that the state is back and runs.
-        Restored = "restored",
         /// The restored subject answered for the first time, and right.
         FirstReply = "first_reply",
         /// The lab asked the sandbox to stop.
@@ -229,7 +227,6 @@ impl MilestoneName {
                 | Self::Written
                 | Self::Durable
                 | Self::Ended
-                | Self::Restored
                 | Self::FirstReply
                 | Self::StopRequested
                 | Self::Gone
@@ -260,8 +257,7 @@ pub fn phase_name(from: Option<MilestoneName>, until: MilestoneName) -> &'static
         (_, M::Written) => "dump",
         (_, M::Durable) => "sync",
         (_, M::Ended) => "end",
-        (_, M::Restored) => "restore",
-        (_, M::FirstReply) => "reply",
+        (_, M::FirstReply) => "restore",
         (_, M::StopRequested) => "idle",
         (_, M::Gone) => "stop",
     }

@@ -89,6 +89,11 @@ impl Member {
         self.began_ns = Moment::now().ns();
     }
 
+    /// Loses a thread: a lie that must be found.
+    pub(super) fn lose_a_thread(&self) {
+        self.sleepers.lose_one();
+    }
+
     fn answer(&self, task: Task) -> Report {
         let mut report = Report { processes: 1, ..Report::default() };
         match task {

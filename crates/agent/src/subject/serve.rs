@@ -238,6 +238,7 @@ impl State {
             "layer" => self.files.change_layer(),
             "pipe" => self.pipes.lose(),
             "connection" => self.connections.lose(),
+            "thread" => self.family.own.lose_a_thread(),
             "identity" => self.family.own.begin_anew(),
             other => return Err(format!("`{other}` is no lie")),
         }

@@ -68,18 +68,28 @@ pub(super) struct Sleepers {
     call: AtomicU32,
     heard: Vec<AtomicU32>,
     taken: AtomicU32,
+    deaf: AtomicU32,
 }
 
 impl Sleepers {
     pub(super) fn start(count: u64) -> Result<&'static Self> {
         let heard = (0..count).map(|_| AtomicU32::new(0)).collect();
-        let sleepers: &'static Self =
-            Box::leak(Box::new(Self { call: AtomicU32::new(0), heard, taken: AtomicU32::new(0) }));
+        let sleepers: &'static Self = Box::leak(Box::new(Self {
+            call: AtomicU32::new(0),
+            heard,
+            taken: AtomicU32::new(0),
+            deaf: AtomicU32::new(0),
+        }));
         for _ in 0..count {
             // SAFETY: as for the ticks; the list does not change any more.
             unsafe { thread::spawn(sleep, core::ptr::from_ref(sleepers).expose_provenance()) }?;
         }
         Ok(sleepers)
+    }
+
+    /// Has one of them hear nothing any more: a lie that must be found.
+    pub(super) fn lose_one(&self) {
+        self.deaf.store(1, SeqCst);
     }
 
     /// Calls them all and counts those that answer.
@@ -101,7 +111,8 @@ extern "C" fn sleep(sleepers: usize) -> ! {
     let sleepers: &Sleepers = unsafe { &*core::ptr::with_exposed_provenance(sleepers) };
     let own = sleepers.taken.fetch_add(1, SeqCst) as usize;
     loop {
-        if let Some(heard) = sleepers.heard.get(own) {
+        let is_deaf = own == 0 && sleepers.deaf.load(SeqCst) == 1;
+        if let Some(heard) = sleepers.heard.get(own).filter(|_| !is_deaf) {
             heard.store(sleepers.call.load(SeqCst), SeqCst);
         }
         shared::sleep_ns(LOOK_NS);

@@ -122,12 +122,11 @@ impl<'a> Life<'a> {
         self.retired
     }
 
-    /// Goes on with another sandbox; when that was.
-    pub(super) fn succeed(&mut self, sandbox: Box<dyn Sandbox>) -> HostInstant {
+    /// Goes on with another sandbox.
+    pub(super) fn succeed(&mut self, sandbox: Box<dyn Sandbox>) {
         self.sandbox = sandbox;
         self.retired = false;
         self.successor = true;
-        self.lab.clock.now()
     }
 
     /// Adds a milestone that the agent's answer to a question is.

@@ -85,6 +85,7 @@ impl CheckpointOptions {
             port: if outside { AGENT_PORT.into() } else { 0 },
         };
         let directory = directory(cell, app.is_some(), &spec)?;
+        fits_a_container(cell, &spec, outside, count("clones"))?;
         let kind = if word("form") == "template" { SnapshotKind::Template } else { SnapshotKind::Full };
         let compression = match word("pack") {
             "zstd" => Compression::Zstd,
@@ -112,6 +113,35 @@ impl CheckpointOptions {
             app: app.map(Box::new),
         })
     }
+}
+
+/// What containers cannot have together.
+fn fits_a_container(cell: &Cell, spec: &Spec, outside: bool, clones: u64) -> Result<(), PrepareError> {
+    let backend = cell.backend;
+    if !is_container(backend) {
+        return Ok(());
+    }
+    if !outside && spec.connections > 0 {
+        return Err(PrepareError::Unavailable {
+            reason:
+                "a container without a network comes back with its loopback interface down, and CRIU cannot connect \
+                     the connections on it again"
+                    .to_owned(),
+            hint: format!("add `network = \"own\"` to [backend.{backend}], or leave `connections` out"),
+        });
+    }
+    if outside && clones > 0 {
+        return Err(PrepareError::Unavailable {
+            reason: "a clone comes back in a network of its own, where the addresses of the kept connections are not"
+                .to_owned(),
+            hint: format!("leave `network` of [backend.{backend}] at \"none\", or leave `clones` out"),
+        });
+    }
+    Ok(())
+}
+
+fn is_container(backend: BackendName) -> bool {
+    matches!(backend, BackendName::Runc | BackendName::Crun | BackendName::Podman | BackendName::Docker)
 }
 
 /// Where the subject's files lie inside.

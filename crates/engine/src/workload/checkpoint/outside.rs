@@ -20,7 +20,7 @@ const MOST: usize = 4_000_000;
 /// A client that asks until it is ended.
 pub(super) struct Outside {
     end: Arc<AtomicBool>,
-    thread: JoinHandle<Seen>,
+    thread: Option<JoinHandle<Seen>>,
 }
 
 /// What the client saw.
@@ -43,13 +43,21 @@ impl Outside {
         let told = Arc::clone(&end);
         let name = "isodyne-outside".to_owned();
         let thread = std::thread::Builder::new().name(name).spawn(move || ask(stream, nonce, clock, &told))?;
-        Ok(Self { end, thread })
+        Ok(Self { end, thread: Some(thread) })
     }
 
     /// Ends it; what it saw.
-    pub(super) fn end(self) -> Seen {
+    pub(super) fn end(mut self) -> Seen {
         self.end.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap_or_else(|_| Seen { broken: Some("the client died".to_owned()), ..Seen::default() })
+        let seen = self.thread.take().and_then(|thread| thread.join().ok());
+        seen.unwrap_or_else(|| Seen { broken: Some("the client died".to_owned()), ..Seen::default() })
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::Relaxed);
+        self.thread.take().map(JoinHandle::join);
     }
 }
 
@@ -169,14 +177,14 @@ mod tests {
     #[test]
     fn right_answers_are_counted_and_a_wrong_one_is_told() {
         let right = Outside::start(serve([1, 2]), [1, 2], Clock).unwrap();
-        while !right.thread.is_finished() {
+        while !right.thread.as_ref().unwrap().is_finished() {
             std::thread::yield_now();
         }
         let seen = right.end();
         assert_eq!((seen.count(), seen.wrong.is_none()), (5, true));
         assert!(seen.broken.is_some(), "it ended after five");
         let wrong = Outside::start(serve([1, 3]), [1, 2], Clock).unwrap();
-        while !wrong.thread.is_finished() {
+        while !wrong.thread.as_ref().unwrap().is_finished() {
             std::thread::yield_now();
         }
         assert!(wrong.end().wrong.is_some());

@@ -29,14 +29,7 @@ pub(super) struct Storage {
 impl Storage {
     /// An empty directory on a disk or on tmpfs, whichever was asked for; which it is, is looked at.
     pub(super) fn make(tmpfs: bool, place: &Place, lab: &Lab) -> Result<Self, Failure> {
-        let beside_logs = place.log_prefix.parent().and_then(Path::parent).map(Path::to_owned);
-        let candidates = if tmpfs {
-            vec![PathBuf::from("/dev/shm"), std::env::temp_dir()]
-        } else {
-            let mut disks = vec![place.directory.clone(), PathBuf::from("/var/tmp")];
-            disks.extend(beside_logs);
-            disks
-        };
+        let candidates = candidates(tmpfs, place);
         let fits = |path: &PathBuf| is_tmpfs(path).is_ok_and(|found| found == tmpfs);
         let Some(parent) = candidates.iter().find(|path| fits(path)) else {
             let kind = if tmpfs { "a tmpfs" } else { "a disk" };
@@ -87,6 +80,22 @@ impl Storage {
     pub(super) fn remove(self) -> Result<(), Failure> {
         self.guard.remove().map_err(|survivor| Failure::new(FailureClass::Leak, survivor))
     }
+}
+
+/// Where a state can be kept, the best place first.
+fn candidates(tmpfs: bool, place: &Place) -> Vec<PathBuf> {
+    if tmpfs {
+        return vec![PathBuf::from("/dev/shm"), std::env::temp_dir()];
+    }
+    let mut disks = vec![place.directory.clone(), PathBuf::from("/var/tmp")];
+    disks.extend(place.log_prefix.parent().and_then(Path::parent).map(Path::to_owned));
+    disks
+}
+
+/// Whether a state can be kept on a disk here.
+#[cfg(test)]
+pub(super) fn has_disk(place: &Place) -> bool {
+    candidates(false, place).iter().any(|path| is_tmpfs(path).is_ok_and(|found| !found))
 }
 
 /// What a kept state takes.

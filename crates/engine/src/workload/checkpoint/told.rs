@@ -29,21 +29,15 @@ pub(super) fn kept(taken: &Taken, sync_asked: HostInstant, durable: HostInstant,
     }
 }
 
-/// What a client outside saw of it.
-pub(super) fn outside(
-    seen: &Seen,
-    taken: &Taken,
-    first_reply: HostInstant,
-    ran_on: bool,
-    life: &mut Life<'_>,
-) -> Result<(), Failure> {
+/// What a client outside saw of it, until the sandbox ran again: the one that was kept, or the one that came back.
+pub(super) fn outside(seen: &Seen, taken: &Taken, back: HostInstant, life: &mut Life<'_>) -> Result<(), Failure> {
     if let Some(wrong) = &seen.wrong {
         return Err(super::proof::mismatch(format!("a client outside: {wrong}")));
     }
-    let to = if ran_on { taken.resumed.unwrap_or(taken.written) } else { first_reply };
+    let ran_on = back == taken.written;
     let proofs = &mut life.attempt.proofs;
-    let after = seen.count_after(if ran_on { taken.written } else { first_reply });
-    match (&seen.broken, seen.longest_gap_ns(taken.asked, to)) {
+    let after = seen.count_after(back);
+    match (&seen.broken, seen.longest_gap_ns(taken.asked, back)) {
         (None, Some(gap_ns)) => {
             proofs.push(format!(
                 "one TCP connection from outside carried {} right answers, {after} of them after the gap",
