@@ -8,11 +8,11 @@ use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use isodyne_core::checkpoint::CheckpointClass;
 use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_engine::backend::snapshot::MemoryBackend;
 use isodyne_engine::checkpoint::CheckpointError;
 use isodyne_engine::checkpoint::archive::Archive;
 use isodyne_engine::checkpoint::machine::restorable;
 use std::fs::DirBuilder;
-use isodyne_engine::backend::snapshot::MemoryBackend;
 use std::os::unix::fs::DirBuilderExt;
 use std::time::Duration;
 

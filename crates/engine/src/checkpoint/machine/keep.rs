@@ -90,11 +90,8 @@ pub fn keep(request: &KeepMachine<'_>) -> Result<KeptMachine, CheckpointError> {
         Some(packing) => pack_all(&directory, packing)?,
         None => BTreeMap::new(),
     };
-    let kept = KeptSandbox {
-        name: description.name.clone(),
-        cell: description.cell.clone(),
-        hello_again: done.hello_again,
-    };
+    let kept =
+        KeptSandbox { name: description.name.clone(), cell: description.cell.clone(), hello_again: done.hello_again };
     let path = partial.path().join(SANDBOX);
     let text = serde_json::to_vec_pretty(&kept).map_err(std::io::Error::other);
     text.and_then(|text| std::fs::write(&path, text)).map_err(|error| CheckpointError::host("write", &path, &error))?;

@@ -73,8 +73,7 @@ fn fits(archive: &Archive, cell: &Cell) -> Result<(), CheckpointError> {
         if is_translated || kept.processor == here.processor || !Path::new("/dev/kvm").exists() {
             return Ok(());
         }
-        let message =
-            format!("it was made on {}, and this processor is {}", kept.processor, here.processor);
+        let message = format!("it was made on {}, and this processor is {}", kept.processor, here.processor);
         return Err(CheckpointError::new(CheckpointClass::OtherHost, message));
     }
     host::check(kept, &here).map(drop)
