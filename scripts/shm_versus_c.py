@@ -5,8 +5,8 @@ The C program passes one word back and forth between two pinned processes and co
 nothing. Needs a C compiler (cc) and two processors.
 
 Each round also has a quick calibration, whose copy of a frame of the same size is the best of the C library's memcpy, the
-processor's string instruction and stores past the caches: the copy into the shared memory is held against that, hot and
-cold.
+processor's string instruction and stores past the caches, with the caches as frames through a ring leave them, and cold:
+the copy into the shared memory is held against that.
 
     scripts/shm_versus_c.py [--isodyne PROGRAM] [--rounds N] [--trips N] [--cpus A,B] [--json]
 """
@@ -120,7 +120,7 @@ def calibrated(program, directory):
         [program, "calibrate", "--quick", "--json"], check=True, capture_output=True, text=True, timeout=300, env=environment
     )
     limits = {limit["name"]: limit for limit in json.loads(done.stdout)["limits"]}
-    names = {"hot": "memcpy_4k_frame_bytes_per_s", "cold": "memcpy_4k_frame_cold_bytes_per_s"}
+    names = {"hot": "memcpy_4k_ring_bytes_per_s", "cold": "memcpy_4k_frame_cold_bytes_per_s"}
     return {f"{key}_{of}": limits[name][of] for key, name in names.items() for of in ("typical", "best")}
 
 
@@ -166,7 +166,7 @@ def main():
             steps = [lambda: floor.append(c_floor(program, cpus, options.trips))]
             steps.append(lambda: ours.append(isodyne(options.isodyne, cpus, options.trips, directory, "hot")))
             steps.append(lambda: ceilings.append(calibrated(options.isodyne, directory)))
-            steps.append(lambda: cold.append(isodyne(options.isodyne, cpus, 1000, directory, "cold")))
+            steps.append(lambda: cold.append(isodyne(options.isodyne, cpus, 10_000, directory, "cold")))
             # Neither is always the first.
             for step in steps if number % 2 == 0 else reversed(steps):
                 step()

@@ -46,11 +46,17 @@ pub(super) fn copies(lab: &Lab, window: Window) -> Found {
 /// Copies of one frame of 4K video with 24 bits a pixel, as the benchmark `shm` makes them.
 pub(super) fn frames(lab: &Lab, window: Window) -> Found {
     const FRAME_BYTES: u64 = 3840 * 2160 * 3;
-    const KINDS: [(&str, Before, &str); 2] = [
+    const KINDS: [(&str, Before, &str); 3] = [
         (
             "memcpy_4k_frame_bytes_per_s",
             Before::Read,
             "whose source has just been read, the target as the copy before left it",
+        ),
+        (
+            "memcpy_4k_ring_bytes_per_s",
+            Before::Passed,
+            "one of two that were just read in turn, to one of two places, after the frame before was copied out and checked, as \
+             frames go through a ring",
         ),
         ("memcpy_4k_frame_cold_bytes_per_s", Before::Evicted, "which was taken out of all caches, as its place was"),
     ];

@@ -52,7 +52,7 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { what: "clock", share: 2, measure: clock },
     Step { what: "memory copy", share: 24, measure: memory::copies },
-    Step { what: "memory copy of a frame", share: 8, measure: memory::frames },
+    Step { what: "memory copy of a frame", share: 12, measure: memory::frames },
     Step { what: "SHA-256", share: 6, measure: digest::sha256 },
     Step { what: "cache line between cores", share: 10, measure: line::round_trip },
     Step { what: "fsync", share: 12, measure: storage::fsync },

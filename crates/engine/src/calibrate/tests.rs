@@ -23,6 +23,7 @@ const CREDIBLE: &[(&str, f64, f64)] = &[
     ("memcpy_l3_bytes_per_s", 1e7, 1e12),
     ("memcpy_dram_bytes_per_s", 1e7, 1e12),
     ("memcpy_4k_frame_bytes_per_s", 1e7, 1e12),
+    ("memcpy_4k_ring_bytes_per_s", 1e7, 1e12),
     ("memcpy_4k_frame_cold_bytes_per_s", 1e7, 1e12),
     ("sha256_bytes_per_s", 1e6, 1e10),
     ("cache_line_round_trip_ns", 20.0, 1e7),

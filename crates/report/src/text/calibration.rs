@@ -15,6 +15,7 @@ const BOUNDS: &[(&str, &str)] = &[
     ("memcpy_l3_bytes_per_s", "one thread copying what the third cache holds"),
     ("memcpy_dram_bytes_per_s", "one thread moving more than the caches hold: upload, checkpoint, restore"),
     ("memcpy_4k_frame_bytes_per_s", "one thread copying a 4K frame that it has just read"),
+    ("memcpy_4k_ring_bytes_per_s", "one thread copying 4K frames as they go through a ring"),
     ("memcpy_4k_frame_cold_bytes_per_s", "one thread copying a 4K frame that is in no cache"),
     ("sha256_bytes_per_s", "data that one thread of the lab has proved by its hash"),
     ("cache_line_round_trip_ns", "two sides answering each other through shared memory"),
