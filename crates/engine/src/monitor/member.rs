@@ -48,6 +48,8 @@ pub(super) struct Member {
     pub due: bool,
     /// It ran since its memory was read.
     pub moved: bool,
+    /// The look in which it was last seen to have run.
+    pub ran_at: u64,
     /// The look in which counters were read last.
     pub read_at: u64,
     /// The look in which memory was read last.
@@ -87,6 +89,7 @@ impl Member {
             uss_bytes: None,
             due: false,
             moved: false,
+            ran_at: look,
             read_at: look,
             memory_at: look,
         };
@@ -99,7 +102,7 @@ impl Member {
     }
 
     /// Reads its CPU clock; true if it has run since the last time.
-    pub fn read_clock(&mut self) -> Result<bool, Gone> {
+    pub fn read_clock(&mut self, look: u64) -> Result<bool, Gone> {
         let now = self.clock.now_ns().ok_or(Gone)?;
         if now < self.cpu_ns {
             // Somebody else has its id.
@@ -109,6 +112,9 @@ impl Member {
         self.cpu_ns = now;
         self.due |= has_run;
         self.moved |= has_run;
+        if has_run {
+            self.ran_at = look;
+        }
         Ok(has_run)
     }
 
@@ -192,11 +198,11 @@ mod tests {
                 .unwrap();
         let mut fds = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
         rustix::event::poll(&mut fds, None).unwrap();
-        assert_eq!(member.read_clock(), Ok(true));
+        assert_eq!(member.read_clock(2), Ok(true));
         member.read_counters(2).unwrap();
         assert!(member.ended && member.threads == 0);
         child.wait().unwrap();
-        assert_eq!(member.read_clock(), Err(Gone));
+        assert_eq!(member.read_clock(3), Err(Gone));
         assert_eq!(member.read_memory(3, page), Err(Gone));
         assert_eq!(Member::open(child.id(), true, true, 4, page).unwrap_err(), Gone);
     }
@@ -206,7 +212,7 @@ mod tests {
         let mut own = Member::open(std::process::id(), false, false, 1, 4096).unwrap();
         assert_eq!((own.rss_bytes, own.io_now, own.is_unreadable()), (None, None, true));
         while own.cpu_ns == own.base_cpu_ns {
-            own.read_clock().unwrap();
+            own.read_clock(2).unwrap();
         }
     }
 }

@@ -44,14 +44,25 @@ const KEPT_MOST: usize = 20_000;
 pub struct MonitorOptions {
     /// Looks per second, 1 to [`RATE_MOST`].
     pub rate_hz: u32,
-    /// How often shares of memory (PSS, USS) are read; `None` for never. The kernel walks page tables for them and stops
-    /// the process's own changes of its mappings meanwhile.
-    pub shares_every: Option<Duration>,
+    /// When shares of memory (PSS, USS) are read.
+    pub shares: Shares,
+}
+
+/// When shares of memory are read. The kernel walks page tables for them, and holds up the process's own changes of its
+/// mappings meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shares {
+    /// Not at all.
+    Never,
+    /// With this period.
+    Every(Duration),
+    /// Every second, or as much less often as keeps them below 0.2 % of a processor.
+    Cheaply,
 }
 
 impl Default for MonitorOptions {
     fn default() -> Self {
-        Self { rate_hz: 100, shares_every: Some(Duration::from_secs(1)) }
+        Self { rate_hz: 100, shares: Shares::Cheaply }
     }
 }
 

@@ -7,7 +7,10 @@ use crate::host::accounting::text::Stat;
 use crate::host::contamination::text::tasks_and_newest;
 use crate::host::live::{BUFFER_BYTES, LiveFile};
 use crate::host::root::HostRoot;
+use std::path::Path;
 
+/// The first namespace of ids. In any other one the count of tasks is not that of the ids.
+const FIRST_NAMESPACE: &str = "pid:[4026531836]";
 /// With more new ids than this at once, the trees are walked instead.
 const MOST_IDS: u32 = 4096;
 /// Ids that were given and are not there yet, at most: a fork is seen in the counter before it is done.
@@ -29,7 +32,11 @@ pub(super) struct Newcomers {
     root: HostRoot,
     load: Option<LiveFile>,
     newest: Option<u32>,
+    /// The count of tasks at the last look, if it is that of the ids: it is always the whole host's.
     tasks: u32,
+    counts_tasks: bool,
+    /// New ids whose tasks have not been seen in the count yet. Some never will: they ended before the next look.
+    credit: u32,
     most_id: u32,
     /// Ids not there yet, and until when they are looked for.
     pending: Vec<(u32, u64)>,
@@ -51,7 +58,10 @@ impl Newcomers {
         let most_id = root.value("/proc/sys/kernel/pid_max").and_then(|value| value.parse().ok());
         let most_id = most_id.unwrap_or(32_768);
         let pending = Vec::with_capacity(MOST_PENDING);
-        let mut new = Self { root, load, newest: None, tasks: 0, most_id, pending, found: Vec::with_capacity(64) };
+        let namespace = std::fs::read_link(root.path("/proc/self/ns/pid"));
+        let counts_tasks = namespace.map_or(true, |link| link == Path::new(FIRST_NAMESPACE));
+        let found = Vec::with_capacity(64);
+        let mut new = Self { root, load, newest: None, tasks: 0, counts_tasks, credit: 0, most_id, pending, found };
         if let Some((tasks, newest)) = new.read() {
             (new.tasks, new.newest) = (tasks, Some(newest));
         }
@@ -69,10 +79,10 @@ impl Newcomers {
         let Some(((tasks, newest), last)) = self.read().zip(self.newest) else {
             return Moved { began: true, incomplete: true };
         };
-        // A restored process can have an id of its own choice, which does not move the newest one.
-        let mut incomplete = newest == last && tasks > self.tasks;
+        let count =
+            if newest >= last { newest - last } else { newest.saturating_add(self.most_id.saturating_sub(last)) };
+        let mut incomplete = self.is_unexplained(tasks, count);
         let began = newest != last || incomplete || !self.pending.is_empty();
-        self.tasks = tasks;
         self.newest = Some(newest);
         for index in (0..self.pending.len()).rev() {
             let (pid, until_ns) = self.pending[index];
@@ -100,6 +110,22 @@ impl Newcomers {
         Moved { began, incomplete }
     }
 
+    /// Whether there are more tasks than new ids explain: a restored process can have an id of its own choice, which does
+    /// not move the newest one. An id is given a moment before its task is counted.
+    fn is_unexplained(&mut self, tasks: u32, given: u32) -> bool {
+        let more = tasks.saturating_sub(self.tasks);
+        self.tasks = tasks;
+        self.credit = self.credit.saturating_add(given);
+        let explained = more <= self.credit;
+        self.credit = self.credit.saturating_sub(more);
+        self.counts_tasks && !explained
+    }
+
+    /// The trees have been walked: what was not explained before is forgotten.
+    pub fn walked(&mut self) {
+        self.credit = 0;
+    }
+
     fn read(&self) -> Option<(u32, u32)> {
         let mut buffer = [0; 256];
         tasks_and_newest(self.load.as_ref()?.text(&mut buffer)?)
@@ -120,7 +146,6 @@ impl Newcomers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn load(root: &Path, tasks: u32, newest: u32) {
         std::fs::create_dir_all(root.join("proc/sys/kernel")).unwrap();
@@ -185,6 +210,13 @@ mod tests {
         let mut newcomers = Newcomers::new(HostRoot::under(root));
         load(root, 11, 100);
         assert_eq!(newcomers.look(0), Moved { began: true, incomplete: true });
+        // An id comes before its task is counted.
+        load(root, 11, 101);
+        assert!(!newcomers.look(1).incomplete);
+        load(root, 12, 101);
+        assert!(!newcomers.look(2).incomplete);
+        load(root, 13, 101);
+        assert!(newcomers.look(3).incomplete);
         std::fs::remove_file(root.join("proc/loadavg")).unwrap();
         let mut blind = Newcomers::new(HostRoot::under(root));
         assert!(blind.look(0).incomplete);

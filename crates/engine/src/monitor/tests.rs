@@ -5,7 +5,7 @@ use crate::host::HostFacts;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 
-const FAST: MonitorOptions = MonitorOptions { rate_hz: 200, shares_every: Some(Duration::from_millis(50)) };
+const FAST: MonitorOptions = MonitorOptions { rate_hz: 200, shares: Shares::Every(Duration::from_millis(50)) };
 
 fn shell(script: &str) -> Child {
     Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()

@@ -5,7 +5,7 @@ use super::newcomers::{Moved, Newcomers};
 use super::reading::Reading;
 use super::ticker::{Ticker, Woken};
 use super::watched::{Look, Watched};
-use super::{Command, Cost, MonitorOptions, Observed, ObservedSubject, Shared};
+use super::{Command, Cost, MonitorOptions, Observed, ObservedSubject, Shared, Shares};
 use crate::clock::{Clock, thread_cpu_ns};
 use crate::host::cgroup::CgroupLayout;
 use crate::host::pressure::{Pressure, PressureReading};
@@ -21,9 +21,14 @@ const MEMORY_A_SECOND: u32 = 5_000;
 /// And at one look at least.
 const COUNTERS_A_LOOK: u32 = 8;
 const MEMORY_A_LOOK: u32 = 16;
+/// Where there are many, one in so many of those that have not run for a while is looked at.
+const QUIET_EVERY: u64 = 4;
 /// How often the trees are walked although nothing seems to have been missed, and how often at most.
 const WALK_NS: u64 = 5_000_000_000;
 const WALK_LEAST_NS: u64 = 100_000_000;
+/// Shares of memory that are read cheaply: how often at most, and how many times what they cost lies in between.
+const CHEAP_NS: u64 = 1_000_000_000;
+const CHEAP_TIMES: u64 = 500;
 /// Descriptors where the host does not tell how many there may be.
 const FILES_USUAL: u64 = 1024;
 
@@ -79,8 +84,10 @@ struct Watch {
     pace: Pace,
     begun: HostInstant,
     cpu_base_ns: u64,
-    shares_every_ns: Option<u64>,
+    shares: Shares,
     shares_at_ns: u64,
+    /// CPU time of the last look that read shares.
+    shares_cost_ns: u64,
     walked_at_ns: u64,
     /// Somebody may have been missed since the trees were walked last.
     incomplete: bool,
@@ -100,15 +107,17 @@ impl Watch {
             pressure_base: pressure.read(),
             pressure,
             pace: Pace {
+                quiet_every: QUIET_EVERY,
                 counters: (COUNTERS_A_SECOND / options.rate_hz).max(COUNTERS_A_LOOK) as usize,
                 memory: (MEMORY_A_SECOND / options.rate_hz).max(MEMORY_A_LOOK) as usize,
-                memory_after: (rate / 10).max(1),
+                memory_after: (rate / 4).max(1),
                 counters_after: rate,
             },
             begun,
             cpu_base_ns: thread_cpu_ns(),
-            shares_every_ns: options.shares_every.map(|every| u64::try_from(every.as_nanos()).unwrap_or(u64::MAX)),
+            shares: options.shares,
             shares_at_ns: begun.0,
+            shares_cost_ns: 0,
             walked_at_ns: begun.0,
             incomplete: false,
             number: 0,
@@ -133,18 +142,25 @@ impl Watch {
         let walk = since >= WALK_NS || (self.incomplete && since >= WALK_LEAST_NS);
         if walk && first == 0 {
             (self.walked_at_ns, self.incomplete) = (now_ns, false);
+            self.newcomers.walked();
         }
-        let due = self.shares_every_ns.is_some_and(|every| now_ns.saturating_sub(self.shares_at_ns) >= every);
-        if due {
-            self.shares_at_ns = now_ns;
-        }
+        let since = now_ns.saturating_sub(self.shares_at_ns);
+        let shares = match self.shares {
+            Shares::Never => false,
+            Shares::Every(period) => shares || u128::from(since) >= period.as_nanos(),
+            Shares::Cheaply => {
+                (shares && self.shares_cost_ns == 0)
+                    || since >= CHEAP_NS.max(self.shares_cost_ns.saturating_mul(CHEAP_TIMES))
+            }
+        };
+        let cpu_before_ns = thread_cpu_ns();
         let look = Look {
             number: self.number,
             pace,
             newcomers: if first == 0 { self.newcomers.found() } else { &[] },
             moved: moved.began,
             walk: walk && first == 0,
-            shares: due || (shares && self.shares_every_ns.is_some()),
+            shares,
             missed,
         };
         let pressure = self.pressure.read().since(self.pressure_base);
@@ -154,6 +170,9 @@ impl Watch {
             reading.monitor_cpu_ns = thread_cpu_ns().saturating_sub(self.cpu_base_ns);
             watched.totals.add(&reading);
             keep(shared, index, reading);
+        }
+        if shares {
+            (self.shares_at_ns, self.shares_cost_ns) = (now_ns, thread_cpu_ns().saturating_sub(cpu_before_ns));
         }
     }
 

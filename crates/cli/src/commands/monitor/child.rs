@@ -3,7 +3,7 @@
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use crate::paths;
-use isodyne_core::unit::HostInstant;
+use isodyne_core::unit::{DisplayBytes, DisplayNs, HostInstant};
 use isodyne_engine::clock::Clock;
 use isodyne_engine::lab::{Lab, LabOptions};
 use isodyne_engine::ownership::{ExitReport, OwnedProcess};
@@ -98,6 +98,15 @@ impl Child {
 }
 
 impl Ended {
+    /// For people: how it ended, and what the kernel says that it and all that were waited for have used.
+    pub fn words(&self) -> String {
+        let Some(report) = self.report else { return "its end was not seen".to_owned() };
+        let peak =
+            report.peak_rss_bytes.map(|bytes| format!(", at most {} in one process", DisplayBytes(bytes as f64)));
+        let used = DisplayNs((report.user_ns + report.system_ns) as f64);
+        format!("{}; with those waited for it used {used}{}", report.status, peak.unwrap_or_default())
+    }
+
     /// Its exit code, as a shell tells it.
     pub fn code(&self) -> u8 {
         let status = self.report.map(|report| report.status);

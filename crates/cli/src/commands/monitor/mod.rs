@@ -14,7 +14,7 @@ use isodyne_core::unit::HostInstant;
 use isodyne_engine::clock::Clock;
 use isodyne_engine::host::cgroup::{CgroupLayout, exists};
 use isodyne_engine::host::root::HostRoot;
-use isodyne_engine::monitor::{self, Monitor, MonitorError, Subject, SubjectError};
+use isodyne_engine::monitor::{self, Monitor, MonitorError, Shares, Subject, SubjectError};
 use isodyne_engine::schedule::Interrupt;
 use live::Live;
 use series::SeriesFile;
@@ -34,11 +34,12 @@ pub fn monitor(options: &MonitorOptions, output: &Output) -> Result<u8, Trouble>
     }
     let mut file = options.output.as_deref().map(|path| SeriesFile::begin(path, options.format)).transpose()?;
     let mut child = if options.command.is_empty() { None } else { Some(Child::prepare(&options.command, &interrupt)?) };
-    let shares_every = match options.pss_every {
-        Every::Ns(ns) => Some(Duration::from_nanos(ns)),
-        Every::Never => None,
+    let shares = match options.pss_every {
+        Every::Ns(ns) => Shares::Every(Duration::from_nanos(ns)),
+        Every::Cheaply => Shares::Cheaply,
+        Every::Never => Shares::Never,
     };
-    let how = monitor::MonitorOptions { rate_hz: options.rate, shares_every };
+    let how = monitor::MonitorOptions { rate_hz: options.rate, shares };
     let monitor = Monitor::start(&layout, subjects(options), how).map_err(refused)?;
     let started_at = jiff::Timestamp::now();
     if let Some(child) = &mut child {

@@ -25,6 +25,9 @@ pub struct Summary {
     monitor: Own,
     #[serde(skip_serializing_if = "Option::is_none")]
     command: Option<Value>,
+    /// For people: how the command ended.
+    #[serde(skip)]
+    ended: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -65,6 +68,7 @@ impl Summary {
             subjects: observed.subjects.iter().map(SummarisedSubject::of).collect(),
             monitor: Own { cpu_ns: cost.cpu_ns, cpu_ratio: cost.share(), looks: cost.looks, missed: cost.missed },
             command: ended.map(command),
+            ended: ended.map(Ended::words),
         }
     }
 
@@ -75,6 +79,9 @@ impl Summary {
         let width = names.max().unwrap_or(0).max("monitored".len());
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{:width$}  {}", "monitored", DisplayNs(self.wall_ns as f64));
+        if let Some(ended) = &self.ended {
+            let _ = writeln!(text, "{:width$}  {ended}", "ended");
+        }
         for subject in &self.subjects {
             for (name, value) in &subject.values {
                 let _ = writeln!(text, "{name:width$}  {}", display_metric(name, *value));
