@@ -36,6 +36,13 @@ pinned! {
     help_of_setup: ["setup", "--help"];
     help_of_image: ["image", "--help"];
     image_that_is_none: ["image", "no-such-image.tar"];
+    help_of_inspect: ["inspect", "--help"];
+    inspect_what_is_none: ["inspect", "docs"];
+    inspect_images: ["inspect", "crates/criu/tests/images/process"];
+    inspect_everything:
+        ["inspect", "crates/criu/tests/images/process", "--env", "--files", "--sockets", "--mounts", "--memory"];
+    inspect_as_a_tree:
+        ["inspect", "crates/criu/tests/images/process", "--format", "tree", "--process-tree", "--env", "--sockets"];
     help_of_list: ["list", "--help"];
     help_of_calibrate: ["calibrate", "--help"];
     help_of_check: ["check", "--help"];

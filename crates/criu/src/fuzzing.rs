@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn what_must_hold_holds_for_every_image_and_small_changes_of_it() {
         single(b"");
-        for (_, image) in crate::checkpoint::tests::IMAGES {
+        for (_, image) in crate::checkpoint::tests::IMAGES.iter().chain(crate::checkpoint::tests::CONTAINER) {
             single(image);
             let config = Config { cases: 100, failure_persistence: None, ..Config::default() };
             let changes = proptest::collection::vec(any::<Change>(), 1..4);

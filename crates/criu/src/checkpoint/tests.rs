@@ -21,6 +21,16 @@ pub(crate) const IMAGES: &[(&str, &[u8])] = images! {
     "tcp-stream-6c5d01.img" "tcp-stream-6c5d02.img"
 };
 
+/// Of a container.
+pub(crate) const CONTAINER: &[(&str, &[u8])] = &[
+    ("core-1.img", include_bytes!("../../tests/images/container/core-1.img")),
+    ("ids-1.img", include_bytes!("../../tests/images/container/ids-1.img")),
+    ("inventory.img", include_bytes!("../../tests/images/container/inventory.img")),
+    ("mountpoints-13.img", include_bytes!("../../tests/images/container/mountpoints-13.img")),
+    ("pstree.img", include_bytes!("../../tests/images/container/pstree.img")),
+    ("utsns-12.img", include_bytes!("../../tests/images/container/utsns-12.img")),
+];
+
 pub(crate) fn fixture() -> InMemory {
     let files = IMAGES.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect();
     InMemory { files, parent: None }
@@ -259,4 +269,24 @@ fn what_is_missing_or_damaged_is_said_and_the_rest_is_read() {
     let mut images = fixture();
     images.files.insert("inventory.img".to_owned(), images.files["pstree.img"].clone());
     assert!(Checkpoint::read(&images).unwrap_err().reason.contains("no INVENTORY image"));
+}
+
+#[test]
+fn mounts_and_names_of_a_container_are_read() {
+    let files = CONTAINER.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect();
+    let checkpoint = Checkpoint::read(&InMemory { files, parent: None }).unwrap();
+    assert_eq!(checkpoint.host_names, ["runc"]);
+    assert_eq!((checkpoint.mounts.len(), checkpoint.mounts[0].id), (1, 13));
+    assert_eq!(checkpoint.processes[0].mount_namespace, Some(13));
+    let mounts = &checkpoint.mounts[0].mounts;
+    assert_eq!(mounts.len(), 25);
+    let at = |place: &str| mounts.iter().find(|mount| mount.place == place).unwrap();
+    assert_eq!((at("/proc").kind.as_str(), at("/dev/shm").source.as_str()), ("proc", "shm"));
+    assert_eq!(at("/sys").flags, ["ro", "nosuid", "nodev", "noexec", "relatime"]);
+    assert_eq!((at("/proc/keys").external, at("/proc/keys").external_key.as_deref()), (true, Some("/dev/null")));
+    // CRIU does not keep the type of a root that it does not know.
+    assert_eq!((at("/").kind.as_str(), at("/").root.as_str()), ("unknown", "/srv/app/bundle/rootfs"));
+    // The images of the other two processes have been left out of the fixture.
+    let missing: Vec<&str> = checkpoint.unreadable.iter().map(|unreadable| unreadable.file.as_str()).collect();
+    assert_eq!(missing, ["core-6.img", "core-7.img"]);
 }

@@ -62,3 +62,34 @@ pub struct Device {
 
 /// The most parts and devices of a machine that are read.
 const LIST_LIMIT: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const STATE: &[u8] = include_bytes!("../../../tests/machine/qemu-7.2.state");
+
+    proptest! {
+        #[test]
+        fn foreign_bytes_are_read_or_refused(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            at in 0..STATE.len(),
+            head in 0..3_usize,
+        ) {
+            let heads = [&b"QEVM\0\0\0\x03"[..], &[0, 0, 0x64, 0x86, 0x84, 0x19, 0x10, 0x07], b""];
+            let foreign = [heads[head], &bytes].concat();
+            let mut changed = STATE.to_vec();
+            changed.splice(at..at, bytes.iter().copied().take(4));
+            for bytes in [&foreign, &changed] {
+                let read = [beginning(bytes), firecracker(bytes), config(bytes).ok()];
+                for mut machine in read.into_iter().flatten() {
+                    end(&mut machine, bytes);
+                    let sum = machine.blocks.iter().fold(0_u64, |sum, block| sum.saturating_add(block.bytes));
+                    prop_assert!(machine.memory_bytes.is_none_or(|bytes| bytes <= sum) || machine.blocks.is_empty());
+                }
+                let _ = devices(bytes);
+            }
+        }
+    }
+}
