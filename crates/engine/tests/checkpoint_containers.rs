@@ -199,7 +199,7 @@ fn a_container_of_runc_is_kept_whole_and_goes_on_counting() {
         restore(&RestoreRequest { bundle: Some(&bundle), ..request(&one.directory, &runc.place, Some("goes-on")) });
     let back = back.expect("restored");
     assert_eq!((back.backend, back.name.as_str()), (BackendName::Runc, "goes-on"));
-    assert!(back.verified_tasks.is_some_and(|tasks| tasks >= 1) && back.total_ns > 0);
+    assert!(back.verified.as_ref().is_some_and(|seen| seen.running >= 1 && seen.descriptors >= 3) && back.total_ns > 0);
     assert_eq!(runc.names(), ["goes-on"]);
     assert!(wait_for_count(&counter_of(&back), stood_at + 3) > stood_at);
     // It has a root of its own: the first one stands still.

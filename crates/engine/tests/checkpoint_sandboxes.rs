@@ -120,14 +120,14 @@ fn what_is_packed_comes_back() {
     let launcher = bench.prepare(&[]).expect("prepared");
     for (compression, suffix) in [(Compression::Zstd, "zst"), (Compression::Lz4, "lz4")] {
         // Something worth packing.
-        let mut sandbox = remembering(&bench, launcher.as_ref(), &"x".repeat(60_000));
+        let mut sandbox = remembering(&bench, launcher.as_ref(), &"x".repeat(2_000));
         let kept = directory(&bench, suffix);
         let taken = keep(&bench, sandbox.as_mut(), &kept, SnapshotOptions { compression, ..full(false) });
         let packed = taken.files.iter().filter(|(path, _)| path.extension().is_some_and(|end| end == suffix)).count();
         assert!(packed > 0, "{taken:?}");
         assert!(taken.engine.iter().any(|(name, ns)| name == "pack_ns" && *ns > 0.0));
         stop(&bench, sandbox);
-        stop(&bench, comes_back(&bench, launcher.as_ref(), &kept, &"x".repeat(60_000)));
+        stop(&bench, comes_back(&bench, launcher.as_ref(), &kept, &"x".repeat(2_000)));
     }
     bench.finish();
 }

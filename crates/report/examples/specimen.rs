@@ -43,8 +43,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     for width in [80, 120] {
         let style = Style { color: false, width };
         put(&format!("run-{width}.txt"), run_table(view, style).as_bytes())?;
-        let doctor =
-            doctor_table("0.1.0", &specimen::probed(), &specimen::fingerprint(), "calibrated 2 days ago", style);
+        let doctor = doctor_table(
+            "0.1.0",
+            &specimen::probed(),
+            &specimen::fingerprint(),
+            &[("limits", "calibrated 2 days ago")],
+            style,
+        );
         put(&format!("doctor-{width}.txt"), doctor.as_bytes())?;
     }
     let mut figures = figure_files(view)?;

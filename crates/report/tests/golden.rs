@@ -79,7 +79,13 @@ fn an_unfinished_run_says_so() {
 
 #[test]
 fn doctor_in_80_columns() {
-    let text = doctor_table("0.1.0", &specimen::probed(), &specimen::fingerprint(), "calibrated 2 days ago", NARROW);
+    let text = doctor_table(
+        "0.1.0",
+        &specimen::probed(),
+        &specimen::fingerprint(),
+        &[("limits", "calibrated 2 days ago")],
+        NARROW,
+    );
     assert!(widest(&text) <= 80, "{text}");
     insta::assert_snapshot!(text);
 }
@@ -90,7 +96,7 @@ fn doctor_in_120_columns() {
         "0.1.0",
         &specimen::probed(),
         &specimen::fingerprint(),
-        "calibrated 2 days ago",
+        &[("limits", "calibrated 2 days ago")],
         WIDE
     ));
 }

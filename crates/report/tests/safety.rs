@@ -116,7 +116,7 @@ fn hostile_text_is_no_markup_and_no_escape_sequence() {
     }
     let style = Style { color: false, width: 100 };
     all.push(show(&record, &samples, |view| run_table(view, style)));
-    all.push(doctor_table(ATTACK, &specimen::probed(), &record.fingerprint, ATTACK, style));
+    all.push(doctor_table(ATTACK, &specimen::probed(), &record.fingerprint, &[("limits", ATTACK)], style));
     all.push(csv(&record, &samples));
     for text in &all {
         let bad = text.chars().find(|found| (found.is_control() && !"\n\r".contains(*found)) || *found == '\u{202e}');

@@ -7,6 +7,7 @@ use crate::paths;
 use isodyne_core::cell::BackendName;
 use isodyne_core::probe::ProbedBackend;
 use isodyne_engine::backend;
+use isodyne_engine::checkpoint::criu;
 use isodyne_engine::lab::{Lab, LabOptions};
 use isodyne_report::{Style, doctor_table};
 use serde_json::json;
@@ -32,11 +33,13 @@ pub fn doctor(options: &DoctorOptions, output: &Output) -> Result<Exit, Trouble>
     for survivor in lab.close() {
         output.warn(&format!("a probe left something behind: {survivor}"));
     }
+    let checkpoint = criu::probe();
     let limits = super::calibrate::state(&host);
     let version = env!("CARGO_PKG_VERSION");
     if options.json {
         let found = json!({
             "schema": "isodyne-doctor", "version": 1, "isodyne_version": version, "host": host, "backends": backends,
+            "checkpoint": checkpoint,
             "calibrated_at": limits.as_ref().ok().map(|calibration| &calibration.measured_at),
         });
         return output.json(&found);
@@ -47,11 +50,13 @@ pub fn doctor(options: &DoctorOptions, output: &Output) -> Result<Exit, Trouble>
         }
         Err(reason) => reason.clone(),
     };
+    let hint = checkpoint.hint().map_or_else(String::new, |hint| format!(" · {hint}"));
+    let checkpoint = checkpoint.line() + &hint;
     output.data(&doctor_table(
         version,
         &backends,
         &host,
-        &limits,
+        &[("limits", &limits), ("checkpoint", &checkpoint)],
         Style { color: output.color(), width: output.width() },
     ))
 }

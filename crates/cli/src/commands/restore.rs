@@ -8,7 +8,7 @@ use crate::output::Output;
 use isodyne_core::cell::BackendName;
 use isodyne_core::unit::display_metric;
 use isodyne_engine::checkpoint::archive::open;
-use isodyne_engine::checkpoint::container::{RestoreRequest, Restored, restore as bring_back};
+use isodyne_engine::checkpoint::container::{RestoreRequest, Restored, Verified, restore as bring_back};
 use isodyne_engine::checkpoint::machine::is_ours;
 use isodyne_engine::clock::Clock;
 use isodyne_engine::schedule::Interrupt;
@@ -49,7 +49,7 @@ pub fn restore(options: &RestoreOptions, output: &Output) -> Result<Exit, Troubl
             "schema": SCHEMA, "version": VERSION, "status": "restored",
             "backend": restored.backend, "name": restored.name, "id": restored.id, "pid": restored.pid,
             "bundle": restored.bundle, "total_ns": restored.total_ns, "timing": restored.timing,
-            "engine": restored.engine, "verified_tasks": restored.verified_tasks, "notes": restored.notes,
+            "engine": restored.engine, "verified": restored.verified, "notes": restored.notes,
         }));
     }
     output.data(&table(&restored))
@@ -71,8 +71,13 @@ fn table(restored: &Restored) -> String {
             text += &format!("  {label:<24} {:>12}\n", display_metric(metric, *value));
         }
     }
-    if let Some(tasks) = restored.verified_tasks {
-        text += &format!("  {:<24} {tasks} tasks of the checkpoint run\n", "verified");
+    if let Some(verified) = &restored.verified {
+        let Verified { running, ended_since, descriptors } = verified;
+        let ended = if *ended_since > 0 { format!(", {ended_since} have ended since") } else { String::new() };
+        text += &format!(
+            "  {:<24} {running} tasks of the checkpoint run{ended}; the first has its {descriptors} descriptors\n",
+            "verified"
+        );
     }
     if let Some(bundle) = &restored.bundle {
         text += &format!("  {:<24} {}, to be removed with the container\n", "bundle", bundle.display());

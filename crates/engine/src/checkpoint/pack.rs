@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Files below this size are left as they are: CRIU reads many small ones, and packing them gains nothing.
-pub const WORTH_PACKING: u64 = 64 << 10;
+pub const WORTH_PACKING: u64 = 16 << 10;
 /// The block that is read and written at once.
 const BLOCK: usize = 1 << 20;
 

@@ -8,13 +8,13 @@ use isodyne_core::fingerprint::{Fingerprint, KvmState};
 use isodyne_core::probe::{Probe, ProbedBackend};
 use isodyne_core::summary::host_line;
 
-/// The table of `isodyne doctor`, with the host above it and what would fix things below it. `limits` says whether the
-/// host has been calibrated.
+/// The table of `isodyne doctor`, with the host above it and what would fix things below it. `facts` are
+/// lines with a label: whether the host has been calibrated, whether checkpoints work.
 pub fn doctor_table(
     version: &str,
     backends: &[ProbedBackend],
     host: &Fingerprint,
-    limits: &str,
+    facts: &[(&str, &str)],
     style: Style,
 ) -> String {
     let width = style.columns();
@@ -34,7 +34,9 @@ pub fn doctor_table(
     lines.extend(paragraph("  clock:  ", &clock(host), width));
     lines.extend(paragraph("  noise:  ", &noise(host), width));
     lines.extend(paragraph("  cgroup: ", &plain(host.cgroup_layout.as_deref().unwrap_or("unknown")), width));
-    lines.extend(paragraph("  limits: ", &plain(limits), width));
+    for (label, text) in facts {
+        lines.extend(paragraph(&format!("  {:<7} ", format!("{label}:")), &plain(text), width));
+    }
     let hints: Vec<(String, &String)> = backends
         .iter()
         .filter_map(|found| match &found.probe {

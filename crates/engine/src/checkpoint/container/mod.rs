@@ -13,3 +13,4 @@ mod verify;
 pub use find::{Container, LayerSource, Where, find};
 pub use keep::{KeepRequest, Kept, keep};
 pub use restore::{RestoreRequest, Restored, restore};
+pub use verify::Verified;

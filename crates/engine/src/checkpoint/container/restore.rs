@@ -2,7 +2,8 @@
 
 use super::find::Where;
 use super::mounts::{self, Mended};
-use super::{docker, podman, runc, state, verify};
+use super::verify::{self, Verified};
+use super::{docker, podman, runc, state};
 use crate::checkpoint::archive::{self, Archive, CONFIG, DOCKER, IMAGES, LAYER, PODMAN, SHM};
 use crate::checkpoint::criu::{self, CriuState};
 use crate::checkpoint::layer::{self, Whiteouts};
@@ -59,8 +60,8 @@ pub struct Restored {
     pub total_ns: u64,
     /// What the engine says of its own phases, by metric name.
     pub engine: BTreeMap<String, f64>,
-    /// How many tasks were held to the images, if they were.
-    pub verified_tasks: Option<usize>,
+    /// What was held to the images, if that was asked for.
+    pub verified: Option<Verified>,
     /// What is worth a remark.
     pub notes: Vec<String>,
 }
@@ -118,8 +119,8 @@ pub fn restore(request: &RestoreRequest<'_>) -> Result<Restored, CheckpointError
     let backend = check(&archive, request)?;
     archive.verify()?;
     let mut notes = host::check(&archive.manifest.host, &host::this())?;
-    let verified = Clock.now();
-    let mut timing = vec![phase("verify", request.asked, verified)];
+    let checked = Clock.now();
+    let mut timing = vec![phase("check", request.asked, checked)];
     let scratch = Scratch::make(&archive.directory)?;
     let images = unpacked(&archive, &scratch.0)?;
     let stand_ins = stand_ins(&archive, request)?;
@@ -127,7 +128,7 @@ pub fn restore(request: &RestoreRequest<'_>) -> Result<Restored, CheckpointError
     notes.extend(mended.notes.iter().cloned());
     let name = request.new_name.unwrap_or(&archive.manifest.source.name).to_owned();
     let prepared = Clock.now();
-    timing.push(phase("prepare", verified, prepared));
+    timing.push(phase("prepare", checked, prepared));
     let work = Work { archive: &archive, request, name, images, mended };
     let result = work.check_interrupt().and_then(|()| match backend {
         BackendName::Podman => work.into_podman(),
@@ -140,7 +141,12 @@ pub fn restore(request: &RestoreRequest<'_>) -> Result<Restored, CheckpointError
     })?;
     let runs = Clock.now();
     timing.push(phase("engine", prepared, runs));
-    let verified_tasks = if request.verify { Some(verify::tasks(&work.images, back.pid)?) } else { None };
+    let verified = if request.verify {
+        // What is not what it should be does not stay.
+        Some(verify::verify(&work.images, back.pid).inspect_err(|_| work.remove(backend, &back))?)
+    } else {
+        None
+    };
     Ok(Restored {
         backend,
         name: work.name.clone(),
@@ -150,7 +156,7 @@ pub fn restore(request: &RestoreRequest<'_>) -> Result<Restored, CheckpointError
         timing,
         total_ns: runs.ns_since(request.asked),
         engine: back.engine,
-        verified_tasks,
+        verified,
         notes,
     })
 }
@@ -218,6 +224,29 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Ends and removes what has come back.
+    fn remove(&self, backend: BackendName, back: &Back) {
+        match backend {
+            BackendName::Podman => podman::remove(&self.podman(), &back.id),
+            BackendName::Docker => {
+                if let Ok(socket) = docker::daemon() {
+                    docker::remove(&socket, &back.id);
+                }
+            }
+            _ => {
+                if let Some(bundle) = &back.bundle {
+                    runc::remove(self.archive, self.request.place.root.as_deref(), bundle, &back.id);
+                }
+            }
+        }
+        self.mended.undo();
+    }
+
+    fn podman(&self) -> Vec<String> {
+        let place = &self.request.place.podman;
+        if place.is_empty() { vec!["podman".to_owned()] } else { place.clone() }
+    }
+
     fn json(&self, name: &str) -> Result<Value, CheckpointError> {
         state::json(&self.archive.directory.join(name))
     }
@@ -282,8 +311,7 @@ impl Work<'_> {
     }
 
     fn into_podman(&self) -> Result<Back, CheckpointError> {
-        let place = &self.request.place.podman;
-        let call = if place.is_empty() { vec!["podman".to_owned()] } else { place.clone() };
+        let call = self.podman();
         if podman::knows(&call, &self.name)? {
             let message = format!("podman has a container `{}` already", self.name);
             return Err(

@@ -36,6 +36,14 @@ pub(super) fn default_bundles() -> PathBuf {
     PathBuf::from("/var/lib/isodyne/bundles")
 }
 
+/// Ends and removes a container that was brought back, with its bundle.
+pub(super) fn remove(archive: &Archive, root: Option<&Path>, bundle: &Path, name: &str) {
+    let root = root.map_or_else(default_root, Path::to_owned);
+    let runtime = RuntimeProgram::of(&program_of(archive), &root);
+    // Dropped, it removes itself.
+    Bundle { path: bundle.to_owned(), runtime, root, kept: false }.delete(name);
+}
+
 fn program_of(archive: &Archive) -> String {
     archive
         .manifest

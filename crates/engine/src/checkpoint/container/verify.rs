@@ -1,23 +1,58 @@
-//! Looking after a restore whether what came back is what was kept: the processes, by their numbers inside.
+//! Looking after a restore whether what came back is what was kept: the tasks, by their numbers and names inside, and the
+//! first process's descriptors.
+//!
+//! What came back runs: a child that was about to end has ended by now, and one that was about to run another program has
+//! another name. So only the first process must be there under its name with its descriptors; of the others it is counted
+//! how many run and how many have ended since.
 
 use crate::checkpoint::CheckpointError;
 use isodyne_core::checkpoint::CheckpointClass;
-use std::collections::BTreeSet;
-use std::path::Path;
+use isodyne_criu::{Checkpoint, Images};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
-/// The numbers of the tasks in the images, as their own pid namespace has them: each has a file `core-N.img`.
-pub(super) fn tasks_in(images: &Path) -> BTreeSet<u32> {
-    let entries = std::fs::read_dir(images).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("core-")?.strip_suffix(".img")?.parse().ok())
-        .collect()
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// Tasks of the checkpoint that run.
+    pub running: usize,
+    /// Tasks of the checkpoint that have ended since.
+    pub ended_since: usize,
+    /// Descriptors of the first process that are there as they were.
+    pub descriptors: usize,
 }
 
-/// The tasks in the pid namespace of a process, by their numbers in it.
-fn tasks_of(pid: u32) -> BTreeSet<u32> {
+/// A directory of images.
+struct Directory(PathBuf);
+
+impl Images for Directory {
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    fn length(&self, name: &str) -> Result<Option<u64>, String> {
+        match self.0.join(name).metadata() {
+            Ok(status) => Ok(Some(status.len())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> Result<(), String> {
+        let file = File::open(self.0.join(name));
+        file.and_then(|file| file.read_exact_at(buffer, offset)).map_err(|error| error.to_string())
+    }
+}
+
+/// The tasks in the pid namespace of a process, by their numbers in it, with their names.
+fn tasks_of(pid: u32) -> BTreeMap<u32, String> {
     let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-    let Some(own) = namespace(&pid.to_string()) else { return BTreeSet::new() };
-    let mut tasks = BTreeSet::new();
+    let Some(own) = namespace(&pid.to_string()) else { return BTreeMap::new() };
+    let mut tasks = BTreeMap::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
         if !name.bytes().all(|byte| byte.is_ascii_digit()) || namespace(&name).as_ref() != Some(&own) {
@@ -25,27 +60,52 @@ fn tasks_of(pid: u32) -> BTreeSet<u32> {
         }
         for task in std::fs::read_dir(entry.path().join("task")).into_iter().flatten().flatten() {
             let status = std::fs::read_to_string(task.path().join("status")).unwrap_or_default();
-            let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-            tasks.extend(line.and_then(|line| line.split_whitespace().last()?.parse::<u32>().ok()));
+            let line = |key: &str| status.lines().find_map(|line| line.strip_prefix(key));
+            let number = line("NSpid:").and_then(|line| line.split_whitespace().last()?.parse::<u32>().ok());
+            tasks.extend(number.map(|number| (number, line("Name:").unwrap_or_default().trim().to_owned())));
         }
     }
     tasks
 }
 
-/// Holds the tasks that run to those in the images; how many there are. Tasks that the container has made since are none
-/// of the checkpoint's.
+fn descriptors_of(pid: u32) -> BTreeSet<u32> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Holds what runs to the images.
 ///
 /// # Errors
-/// Class `mismatch` if one is missing.
-pub(super) fn tasks(images: &Path, pid: u32) -> Result<usize, CheckpointError> {
-    let (kept, here) = (tasks_in(images), tasks_of(pid));
-    let missing: Vec<String> = kept.difference(&here).map(u32::to_string).collect();
-    if kept.is_empty() || !missing.is_empty() {
-        let what = if kept.is_empty() { "the images name no task".to_owned() } else { missing.join(", ") };
-        let message = format!("what came back is not what was kept: of {} tasks these are missing: {what}", kept.len());
-        return Err(CheckpointError::new(CheckpointClass::Mismatch, message));
+/// Class `mismatch`.
+pub(super) fn verify(images: &Path, pid: u32) -> Result<Verified, CheckpointError> {
+    let mismatch = |why: String| {
+        CheckpointError::new(CheckpointClass::Mismatch, format!("what came back is not what was kept: {why}"))
+    };
+    let kept = Checkpoint::read(&Directory(images.to_owned()))
+        .map_err(|error| mismatch(format!("`{}` cannot be read: {}", error.file, error.reason)))?;
+    let first = kept.processes.first().ok_or_else(|| mismatch("the images hold no process".to_owned()))?;
+    let here = tasks_of(pid);
+    let Some(name) = here.get(&first.pid) else {
+        return Err(mismatch(format!("the first process, {} inside, does not run", first.pid)));
+    };
+    if let Some(was) = first.name.as_ref().filter(|was| *was != name) {
+        return Err(mismatch(format!("the first process was `{was}`, and is `{name}`")));
     }
-    Ok(kept.len())
+    let open = descriptors_of(pid);
+    let missing: Vec<String> = first
+        .descriptors
+        .iter()
+        .map(|descriptor| descriptor.number)
+        .filter(|number| !open.contains(number))
+        .map(|number| number.to_string())
+        .collect();
+    if !missing.is_empty() {
+        return Err(mismatch(format!("the first process has no descriptor {}", missing.join(", "))));
+    }
+    let tasks: BTreeSet<u32> =
+        kept.processes.iter().flat_map(|process| process.threads.iter().map(|thread| thread.id)).collect();
+    let running = tasks.iter().filter(|task| here.contains_key(task)).count();
+    Ok(Verified { running, ended_since: tasks.len() - running, descriptors: first.descriptors.len() })
 }
 
 #[cfg(test)]
@@ -53,14 +113,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tasks_are_read_from_names_and_held_to_the_namespace() {
+    fn images_that_are_none_are_a_mismatch() {
         let images = tempfile::tempdir().unwrap();
-        assert_eq!(tasks(images.path(), std::process::id()).unwrap_err().class, CheckpointClass::Mismatch);
-        let own = tasks_of(std::process::id()).into_iter().next().unwrap();
-        std::fs::write(images.path().join(format!("core-{own}.img")), "").unwrap();
-        std::fs::write(images.path().join("core-x.img"), "").unwrap();
-        assert_eq!(tasks(images.path(), std::process::id()).unwrap(), 1);
-        std::fs::write(images.path().join("core-4194304.img"), "").unwrap();
-        assert!(tasks(images.path(), std::process::id()).unwrap_err().message.contains("4194304"));
+        assert_eq!(verify(images.path(), std::process::id()).unwrap_err().class, CheckpointClass::Mismatch);
+    }
+
+    #[test]
+    fn tasks_and_descriptors_of_a_process_are_found() {
+        let own = tasks_of(std::process::id());
+        assert!(!own.is_empty() && own.values().all(|name| !name.is_empty()));
+        assert!(descriptors_of(std::process::id()).len() >= 3);
+        assert!(tasks_of(0).is_empty());
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::backend::oci::command;
 use crate::host::find_tool;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -10,8 +11,33 @@ use std::time::Duration;
 /// How long a question may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+impl CriuState {
+    /// In one line: `CRIU 4.1.1 works · no incremental dumps (kernel lacks soft-dirty)`.
+    pub fn line(&self) -> String {
+        match self {
+            Self::Works { version, features, .. } => {
+                let missing = features.iter().filter(|feature| !feature.here);
+                let missing = missing.map(|feature| format!(" · no {} ({})", feature.means, feature.without));
+                format!("CRIU {version} works{}", missing.collect::<String>())
+            }
+            Self::Unusable { version, reason, .. } => {
+                let version = version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
+                format!("CRIU{version} does not work: {reason}")
+            }
+        }
+    }
+
+    /// What would help, if something would.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Works { .. } => None,
+            Self::Unusable { hint, .. } => Some(hint),
+        }
+    }
+}
+
 /// Something that a kernel has or has not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Feature {
     /// As CRIU names it.
     pub name: &'static str,
@@ -24,7 +50,8 @@ pub struct Feature {
 }
 
 /// What CRIU is on this host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
 pub enum CriuState {
     /// It works.
     Works {
@@ -123,6 +150,18 @@ pub fn incremental() -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_line_says_it() {
+        let feature =
+            |here| Feature { name: "x", here, means: "incremental dumps", without: "kernel lacks soft-dirty" };
+        let works =
+            |here| CriuState::Works { path: "/c".into(), version: "4.1.1".into(), features: vec![feature(here)] };
+        assert_eq!(works(false).line(), "CRIU 4.1.1 works · no incremental dumps (kernel lacks soft-dirty)");
+        assert_eq!(works(true).line(), "CRIU 4.1.1 works");
+        let none = CriuState::Unusable { version: None, reason: "no program".into(), hint: "install it".into() };
+        assert_eq!((none.line().as_str(), none.hint()), ("CRIU does not work: no program", Some("install it")));
+    }
 
     #[test]
     fn the_version_is_read_from_what_criu_prints() {
