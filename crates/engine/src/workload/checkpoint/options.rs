@@ -34,6 +34,8 @@ pub struct CheckpointOptions {
     pub touch_percent: u64,
     /// Whether a client outside goes on asking.
     pub outside: bool,
+    /// Whether established connections must come back: a container's do, a machine's card may get another address.
+    pub connections_come_back: bool,
     /// The subject's directory inside.
     pub directory: String,
     /// A user's own application, whose state is kept together with the subject's.
@@ -109,6 +111,7 @@ impl CheckpointOptions {
             clones: count("clones"),
             touch_percent: count("touch_percent"),
             outside,
+            connections_come_back: is_container(cell.backend),
             directory,
             app: app.map(Box::new),
         })
@@ -146,13 +149,13 @@ fn is_container(backend: BackendName) -> bool {
 
 /// Where the subject's files lie inside.
 fn directory(cell: &Cell, has_app: bool, spec: &Spec) -> Result<String, PrepareError> {
-    let own_image = matches!(cell.backend, BackendName::Runc | BackendName::Crun | BackendName::Runsc) && !has_app;
-    if own_image && spec.layer_files > 0 {
+    // The lab's own image is read-only in every container, but for what lies in memory.
+    let read_only = !has_app && (is_container(cell.backend) || cell.backend == BackendName::Runsc);
+    if read_only && spec.layer_files > 0 {
         return Err(PrepareError::Unavailable {
-            reason: "the lab's own image is read-only for an OCI runtime, so that there is no layer to write to"
-                .to_owned(),
+            reason: "the lab's own image is read-only in a container, so that there is no layer to write to".to_owned(),
             hint: "add [app] with an image: each sample has a layer of its own over it".to_owned(),
         });
     }
-    Ok(if own_image { "/tmp" } else { "/var" }.to_owned())
+    Ok(if read_only { "/tmp" } else { "/" }.to_owned())
 }
