@@ -67,7 +67,9 @@ impl CheckpointOptions {
             });
         }
         let app = Application::of(cell, lab)?;
-        let outside = !matches!(word("network"), "" | "none");
+        let has_network = !matches!(word("network"), "" | "none");
+        // podman and Docker make a network with other addresses for what they bring back.
+        let outside = has_network && !matches!(cell.backend, BackendName::Podman | BackendName::Docker);
         let pages = bytes("resident").div_ceil(PAGE_BYTES as u64).max(1);
         let spec = Spec {
             nonce: [0; 2],
@@ -87,7 +89,7 @@ impl CheckpointOptions {
             port: if outside { AGENT_PORT.into() } else { 0 },
         };
         let directory = directory(cell, app.is_some(), &spec)?;
-        fits_a_container(cell, &spec, outside, count("clones"))?;
+        fits_a_container(cell, &spec, has_network, count("clones"))?;
         let kind = if word("form") == "template" { SnapshotKind::Template } else { SnapshotKind::Full };
         let compression = match word("pack") {
             "zstd" => Compression::Zstd,
@@ -119,12 +121,12 @@ impl CheckpointOptions {
 }
 
 /// What containers cannot have together.
-fn fits_a_container(cell: &Cell, spec: &Spec, outside: bool, clones: u64) -> Result<(), PrepareError> {
+fn fits_a_container(cell: &Cell, spec: &Spec, has_network: bool, clones: u64) -> Result<(), PrepareError> {
     let backend = cell.backend;
     if !is_container(backend) {
         return Ok(());
     }
-    if !outside && spec.connections > 0 {
+    if !has_network && spec.connections > 0 {
         return Err(PrepareError::Unavailable {
             reason:
                 "a container without a network comes back with its loopback interface down, and CRIU cannot connect \
@@ -133,7 +135,7 @@ fn fits_a_container(cell: &Cell, spec: &Spec, outside: bool, clones: u64) -> Res
             hint: format!("add `network = \"own\"` to [backend.{backend}], or leave `connections` out"),
         });
     }
-    if outside && clones > 0 {
+    if has_network && clones > 0 {
         return Err(PrepareError::Unavailable {
             reason: "a clone comes back in a network of its own, where the addresses of the kept connections are not"
                 .to_owned(),
