@@ -7,23 +7,23 @@ use super::memory::Restless;
 use super::pipes::Pipes;
 use super::signs::{Ticks, Writer};
 use super::{QUESTION_BYTES, trips, trying};
+use crate::sys::Errno;
 use crate::sys::file::{self, Fd};
-use crate::sys::poll::{Moment, READABLE, interest, realtime_ns, wait};
+use crate::sys::poll::{Moment, READABLE, interest, wait};
 use crate::sys::process::{self, Fork};
 use crate::sys::socket::{self, Address};
-use crate::sys::{Errno, machine};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write;
 use core::sync::atomic::Ordering::Relaxed;
+use isodyne_subject::mix;
 use isodyne_subject::spec::Spec;
-use isodyne_subject::{digest, mix};
 
 /// How long whoever asks may take for the question.
 const PATIENCE_MS: u64 = 5_000;
 /// Descriptors that are there beside those that the state takes.
-const OTHER_DESCRIPTORS: u64 = 32;
+const OTHER_DESCRIPTORS: u64 = 16;
 
 /// Answers until it is ended.
 pub(super) fn run(address: &Address, directory: &[u8]) -> Result<(), String> {
@@ -143,7 +143,6 @@ fn reply(state: &mut Option<State>, question: &str, directory: &[u8]) -> Result<
             say(&mut out, "minor_faults", touched.minor_faults);
             say(&mut out, "major_faults", touched.major_faults);
         }
-        "facts" => facts(&mut out),
         "lie" => state.lie(rest)?,
         other => return Err(format!("`{other}` is no question")),
     }
@@ -153,24 +152,6 @@ fn reply(state: &mut Option<State>, question: &str, directory: &[u8]) -> Result<
 fn say(out: &mut String, name: &str, value: u64) {
     // Writing to a string cannot fail.
     let _ = writeln!(out, "{name} {value}");
-}
-
-/// What must not be the same in two sandboxes that came from one state, and what may be.
-fn facts(out: &mut String) {
-    let mut word = [0; 8];
-    if machine::random(&mut word).is_ok() {
-        say(out, "random", u64::from_ne_bytes(word));
-    }
-    say(out, "realtime", realtime_ns());
-    for (name, path) in [
-        ("boot_id", b"/proc/sys/kernel/random/boot_id".as_slice()),
-        ("host_name", b"/proc/sys/kernel/hostname"),
-        ("machine_id", b"/etc/machine-id"),
-    ] {
-        if let Ok(text) = file::read_small(path, 128) {
-            say(out, name, digest::bytes(0, text.trim_ascii()));
-        }
-    }
 }
 
 impl State {

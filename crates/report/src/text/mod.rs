@@ -8,6 +8,7 @@ pub(crate) mod gate;
 mod grid;
 mod imported;
 mod inspection;
+mod kept;
 mod list;
 pub(crate) mod notes;
 mod open_loop;

@@ -2,6 +2,7 @@
 
 use super::grid::{Heading, grid, natural_width};
 use super::imported::imported_lines;
+use super::kept::kept_lines;
 use super::notes::notes;
 use super::open_loop::open_loop_lines;
 use super::phases::phase_lines;
@@ -38,6 +39,7 @@ pub fn run_table(view: RunView<'_>, style: Style) -> String {
         lines.extend(table(&run, &cells, style));
         lines.extend(phase_lines(&cells, run.step(), style));
         lines.extend(open_loop_lines(&cells, run.step(), style));
+        lines.extend(kept_lines(&cells, run.step(), style));
     }
     lines.extend(imported_lines(&run, style));
     lines.extend(notes(&run, style));

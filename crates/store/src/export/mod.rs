@@ -6,6 +6,7 @@
 
 mod bmf;
 mod csv;
+mod docker_cr;
 mod github;
 mod hdr;
 mod hyperfine;
@@ -145,6 +146,12 @@ pub const EXPORTERS: &[Exporter] = &[
         summary: "a histogram of each cell and metric, as a log of HdrHistogram",
         text: true,
         writer: Writer::Columns(hdr::write),
+    },
+    Exporter {
+        name: "docker-cr",
+        summary: "states kept by `checkpoint`, in the columns of docker-cr's performance data",
+        text: true,
+        writer: Writer::Columns(docker_cr::write),
     },
     Exporter {
         name: "ivshmem-latency",

@@ -110,4 +110,9 @@ fn the_ready_plans_are_good() {
     assert!(network.cells().iter().all(|cell| cell.factors["network"].as_text() != Some("none")));
     let shared = plan(include_str!("../../../../../plans/ivshmem.toml"), &[]);
     assert_eq!((shared.cells().len(), shared.variants.len()), (24, 5));
+    let kept = plan(include_str!("../../../../../plans/checkpoint.toml"), &[]);
+    assert_eq!(kept.cells().len(), 8);
+    let docker_cr = plan(include_str!("../../../../../plans/docker-cr.toml"), &[]);
+    assert_eq!(docker_cr.variants.len(), 10);
+    assert!(docker_cr.cells().iter().any(|cell| cell.factors["resident"] == FactorValue::Bytes(1_000_000_000)));
 }

@@ -1,15 +1,15 @@
 //! Restores at once, from one kept state.
 
-use super::proof::{self, Before, after_restore, fact};
+use super::proof::{self, Before, after_restore};
 use super::storage::Storage;
-use super::subject::{Facts, Subject};
+use super::subject::Subject;
 use super::{CheckpointOptions, STOP_PATIENCE};
 use crate::backend::{Launcher, Place, Sandbox};
+use crate::clones::{CloneFacts, CloneReport, Told, clone_facts};
 use crate::lab::Lab;
 use crate::workload::Attempt;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
-use std::collections::BTreeSet;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Barrier;
@@ -20,7 +20,7 @@ struct Clone {
     restore_ns: u64,
     origin: HostInstant,
     first_reply: HostInstant,
-    facts: Facts,
+    facts: Option<CloneFacts>,
     usage: Vec<(String, f64)>,
 }
 
@@ -100,15 +100,14 @@ impl Cloning<'_> {
             self.hello_again,
         )?;
         let restore_ns = first_reply.ns_since(origin);
-        let clone = Clone { restore_ns, origin, first_reply, facts: Facts::new(), usage: Vec::new() };
+        let clone = Clone { restore_ns, origin, first_reply, facts: None, usage: Vec::new() };
         Ok((sandbox, clone))
     }
 
     fn prove(&self, sandbox: &mut dyn Sandbox, clone: &mut Clone) -> Result<(), Failure> {
         let deadline = self.lab.clock.after(self.options.timeout);
         // What is random must be drawn before anything else tells the clones apart.
-        clone.facts = self.subject.ask(sandbox.agent(), "facts", deadline).map_err(after_restore)?.reply;
-        let _ = fact(&clone.facts, "random")?;
+        clone.facts = Some(clone_facts(sandbox.agent(), deadline).map_err(after_restore)?);
         proof::whole(self.subject, sandbox.agent(), &self.before, deadline).map(drop).map_err(after_restore)
     }
 
@@ -134,33 +133,25 @@ impl Cloning<'_> {
             }
         }
         attempt.proofs.push(format!("{} clones at once, each with the whole state", clones.len()));
-        attempt.proofs.extend(differences(&clones.iter().map(|clone| &clone.facts).collect::<Vec<_>>()));
+        let facts: Vec<CloneFacts> = clones.iter().filter_map(|clone| clone.facts.clone()).collect();
+        let report = CloneReport::of(&facts);
+        metrics.insert("clone_clock_lag_max_ns".to_owned(), report.clock_lag_most_ns as f64);
+        attempt.proofs.push(differences(&report));
     }
 }
 
-/// Whether the clones differ in what must differ, in words.
-fn differences(all: &[&Facts]) -> Vec<String> {
-    let words = [
-        ("random", "random numbers of the kernel inside", true),
-        ("boot_id", "identity of the boot", false),
-        ("machine_id", "identity of the machine", false),
-        ("host_name", "host name", false),
-    ];
-    let mut told = Vec::new();
-    for (name, what, must) in words {
-        let values: Vec<u64> = all.iter().filter_map(|facts| facts.get(name).copied()).collect();
-        let distinct: BTreeSet<u64> = values.iter().copied().collect();
-        if values.len() < all.len() || values.is_empty() {
-            continue;
-        }
-        told.push(match distinct.len() {
-            count if count == values.len() => format!("clones: the {what} differs in each"),
-            1 if must => format!("clones: the {what} is THE SAME in all: they do not diverge"),
-            1 => format!("clones: the {what} is the same in all"),
-            count => format!("clones: the {what} has {count} values in {} clones", values.len()),
-        });
-    }
-    told
+/// Whether the clones differ in what must differ, in words: said, never taken for granted.
+fn differences(report: &CloneReport) -> String {
+    let random = match report.random {
+        Told::Same => "is THE SAME in two of them: keys made in them would be the same".to_owned(),
+        told => told.as_str().to_owned(),
+    };
+    format!(
+        "clones: the kernel's randomness {random}; boot id: {}; machine id: {}; host name: {}",
+        report.boot_id.as_str(),
+        report.machine_id.as_str(),
+        report.hostname.as_str()
+    )
 }
 
 #[cfg(test)]
@@ -169,12 +160,15 @@ mod tests {
 
     #[test]
     fn clones_that_do_not_diverge_are_said_not_to() {
-        let facts = |random, boot| -> Facts { [("random".to_owned(), random), ("boot_id".to_owned(), boot)].into() };
-        let (one, other, third) = (facts(1, 9), facts(2, 9), facts(1, 8));
-        let told = differences(&[&one, &other]).join("\n");
-        assert!(told.contains("kernel inside differs in each") && told.contains("boot is the same in all"), "{told}");
-        assert!(differences(&[&one, &one]).join("\n").contains("THE SAME in all"));
-        assert!(differences(&[&one, &other, &third])[0].contains("2 values in 3 clones"));
-        assert_eq!(differences(&[&Facts::new()]), [""; 0]);
+        let report = CloneReport {
+            random: Told::Differs,
+            boot_id: Told::Same,
+            machine_id: Told::Unknown,
+            hostname: Told::Same,
+            clock_lag_most_ns: 0,
+        };
+        let told = differences(&report);
+        assert!(told.contains("randomness differs") && told.contains("boot id: same"), "{told}");
+        assert!(differences(&CloneReport { random: Told::Same, ..report }).contains("THE SAME"));
     }
 }

@@ -27,9 +27,10 @@ use clones::Cloning;
 use isodyne_core::cell::BenchmarkName;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::{MilestoneName, SignalName};
+use isodyne_core::ready::Ready;
 use isodyne_core::unit::HostInstant;
 use isodyne_subject::spec::Spec;
-use outside::Outside;
+use outside::{Outside, Question};
 use proof::{Before, after_restore, fact};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -88,7 +89,8 @@ struct Carried {
     before: Before,
     /// Keeps the network's addresses alive between the two.
     network: Option<Arc<dyn Network>>,
-    outside: Option<Outside>,
+    /// Clients outside that go on asking, each with the name that its values begin with.
+    outside: Vec<(&'static str, Outside)>,
 }
 
 impl Cycle<'_> {
@@ -150,21 +152,29 @@ impl Cycle<'_> {
         let before = proof::look(&self.subject, life.sandbox.agent(), self.deadline(lab))?;
         let touched = self.touch(life)?;
         life.attempt.metrics.insert("touch_before_ns".to_owned(), touched.0);
-        let outside = match &network {
-            None => None,
-            Some(network) => {
-                let unreached = |error: std::io::Error| {
-                    Failure::new(FailureClass::Crash, format!("no connection to the subject from outside: {error}"))
-                };
-                let stream = network.connect(AGENT_PORT, Family::V4, self.deadline(lab)).map_err(unreached)?;
-                Some(Outside::start(stream, self.subject.spec.nonce, lab.clock).map_err(unreached)?)
-            }
-        };
+        let mut outside = Vec::new();
+        for (name, port, question) in self.questions().into_iter().filter(|_| network.is_some()) {
+            let unreached = |error: std::io::Error| {
+                Failure::new(FailureClass::Crash, format!("no connection to port {port} from outside: {error}"))
+            };
+            let Some(network) = &network else { continue };
+            let stream = network.connect(port, Family::V4, self.deadline(lab)).map_err(unreached)?;
+            outside.push((name, Outside::start(stream, question, lab.clock).map_err(unreached)?));
+        }
         self.subject.ask(life.sandbox.agent(), "ticks forget", self.deadline(lab))?;
         std::thread::sleep(QUIET);
         let quiet = self.subject.ask(life.sandbox.agent(), "ticks forget", self.deadline(lab))?.reply;
         life.metric("quiet_gap_inside_ns", fact(&quiet, "largest_gap")?);
         Ok(Carried { before, network, outside })
+    }
+
+    /// What clients outside ask: the subject, and the user's own application if it speaks HTTP.
+    fn questions(&self) -> Vec<(&'static str, u16, Question)> {
+        let mut questions = vec![("outside", AGENT_PORT, Question::Nonce(self.subject.spec.nonce))];
+        if let Some(Ready::Http { port, path, status }) = self.options.app.as_ref().map(|app| &app.ready) {
+            questions.push(("http", *port, Question::Http { path: path.clone(), status: *status }));
+        }
+        questions
     }
 
     /// How long it takes to touch the memory, and how many faults it takes: time, minor, major.
@@ -216,11 +226,7 @@ impl Cycle<'_> {
         }
         let ticks = self.subject.ask(life.sandbox.agent(), "ticks", deadline)?.reply;
         life.metric("freeze_inside_ns", fact(&ticks, "largest_gap")?);
-        if let Some(outside) = carried.outside.take() {
-            // It has asked on through the freeze; a moment more, so that an answer behind it has come.
-            std::thread::sleep(QUIET);
-            told::outside(&outside.end(), taken, taken.written, life)?;
-        }
+        hear(std::mem::take(&mut carried.outside), taken, taken.written, true, life)?;
         let shown = proof::whole(&self.subject, life.sandbox.agent(), &carried.before, deadline)?;
         life.attempt.proofs.push(format!("the sandbox that ran on holds its state ({} proofs)", shown.len()));
         Ok(())
@@ -247,10 +253,7 @@ impl Cycle<'_> {
         if !options.snapshot.resume {
             life.metric("outage_inside_ns", fact(&ticks, "largest_gap")?);
         }
-        if let Some(outside) = outside {
-            std::thread::sleep(QUIET);
-            told::outside(&outside.end(), taken, first_reply, life)?;
-        }
+        hear(outside, taken, first_reply, options.connections_come_back, life)?;
         drop(network);
         let (time, minor, major) = self.touch(life).map_err(after_restore)?;
         let shown = proof::whole(&self.subject, life.sandbox.agent(), &before, deadline).map_err(after_restore)?;
@@ -288,6 +291,23 @@ impl Cycle<'_> {
         })?;
         Ok(place)
     }
+}
+
+/// Lets the clients outside ask a moment longer, so that answers behind the gap have come, and hears what they saw.
+fn hear(
+    clients: Vec<(&'static str, Outside)>,
+    taken: &Taken,
+    back: HostInstant,
+    must_survive: bool,
+    life: &mut Life<'_>,
+) -> Result<(), Failure> {
+    if !clients.is_empty() {
+        std::thread::sleep(QUIET);
+    }
+    for (name, client) in clients {
+        told::outside(name, &client.end(), taken, back, must_survive, life)?;
+    }
+    Ok(())
 }
 
 /// Brings a state back, and waits for the first answer that shows that it is the one: the sandbox, its t0, and the answer.

@@ -34,6 +34,8 @@ pub struct CheckpointOptions {
     pub touch_percent: u64,
     /// Whether a client outside goes on asking.
     pub outside: bool,
+    /// Whether established connections must come back: a container's do, a machine's card may get another address.
+    pub connections_come_back: bool,
     /// The subject's directory inside.
     pub directory: String,
     /// A user's own application, whose state is kept together with the subject's.
@@ -65,7 +67,9 @@ impl CheckpointOptions {
             });
         }
         let app = Application::of(cell, lab)?;
-        let outside = !matches!(word("network"), "" | "none");
+        let has_network = !matches!(word("network"), "" | "none");
+        // podman and Docker make a network with other addresses for what they bring back.
+        let outside = has_network && !matches!(cell.backend, BackendName::Podman | BackendName::Docker);
         let pages = bytes("resident").div_ceil(PAGE_BYTES as u64).max(1);
         let spec = Spec {
             nonce: [0; 2],
@@ -85,7 +89,7 @@ impl CheckpointOptions {
             port: if outside { AGENT_PORT.into() } else { 0 },
         };
         let directory = directory(cell, app.is_some(), &spec)?;
-        fits_a_container(cell, &spec, outside, count("clones"))?;
+        fits_a_container(cell, &spec, has_network, count("clones"))?;
         let kind = if word("form") == "template" { SnapshotKind::Template } else { SnapshotKind::Full };
         let compression = match word("pack") {
             "zstd" => Compression::Zstd,
@@ -109,6 +113,7 @@ impl CheckpointOptions {
             clones: count("clones"),
             touch_percent: count("touch_percent"),
             outside,
+            connections_come_back: is_container(cell.backend),
             directory,
             app: app.map(Box::new),
         })
@@ -116,12 +121,12 @@ impl CheckpointOptions {
 }
 
 /// What containers cannot have together.
-fn fits_a_container(cell: &Cell, spec: &Spec, outside: bool, clones: u64) -> Result<(), PrepareError> {
+fn fits_a_container(cell: &Cell, spec: &Spec, has_network: bool, clones: u64) -> Result<(), PrepareError> {
     let backend = cell.backend;
     if !is_container(backend) {
         return Ok(());
     }
-    if !outside && spec.connections > 0 {
+    if !has_network && spec.connections > 0 {
         return Err(PrepareError::Unavailable {
             reason:
                 "a container without a network comes back with its loopback interface down, and CRIU cannot connect \
@@ -130,7 +135,7 @@ fn fits_a_container(cell: &Cell, spec: &Spec, outside: bool, clones: u64) -> Res
             hint: format!("add `network = \"own\"` to [backend.{backend}], or leave `connections` out"),
         });
     }
-    if outside && clones > 0 {
+    if has_network && clones > 0 {
         return Err(PrepareError::Unavailable {
             reason: "a clone comes back in a network of its own, where the addresses of the kept connections are not"
                 .to_owned(),
@@ -146,13 +151,13 @@ fn is_container(backend: BackendName) -> bool {
 
 /// Where the subject's files lie inside.
 fn directory(cell: &Cell, has_app: bool, spec: &Spec) -> Result<String, PrepareError> {
-    let own_image = matches!(cell.backend, BackendName::Runc | BackendName::Crun | BackendName::Runsc) && !has_app;
-    if own_image && spec.layer_files > 0 {
+    // The lab's own image is read-only in every container, but for what lies in memory.
+    let read_only = !has_app && (is_container(cell.backend) || cell.backend == BackendName::Runsc);
+    if read_only && spec.layer_files > 0 {
         return Err(PrepareError::Unavailable {
-            reason: "the lab's own image is read-only for an OCI runtime, so that there is no layer to write to"
-                .to_owned(),
+            reason: "the lab's own image is read-only in a container, so that there is no layer to write to".to_owned(),
             hint: "add [app] with an image: each sample has a layer of its own over it".to_owned(),
         });
     }
-    Ok(if own_image { "/tmp" } else { "/var" }.to_owned())
+    Ok(if read_only { "/tmp" } else { "/" }.to_owned())
 }

@@ -1,4 +1,4 @@
-//! The freeze as a client outside sees it: one TCP connection that asks the subject again and again.
+//! The freeze as a client outside sees it: one TCP connection that asks again and again.
 
 use crate::clock::Clock;
 use isodyne_core::unit::HostInstant;
@@ -16,6 +16,18 @@ const PACE: Duration = Duration::from_millis(1);
 const LOOK: Duration = Duration::from_millis(50);
 /// What was answered at most: an hour of it.
 const MOST: usize = 4_000_000;
+
+/// The most of an HTTP answer that is read.
+const HTTP_BYTES: usize = 16 << 20;
+
+/// What is asked, and what makes an answer right.
+#[derive(Clone, Debug)]
+pub(super) enum Question {
+    /// The subject: it must know the nonce.
+    Nonce([u64; 2]),
+    /// A server of HTTP: this status, and the same body every time.
+    Http { path: String, status: u16 },
+}
 
 /// A client that asks until it is ended.
 pub(super) struct Outside {
@@ -36,13 +48,13 @@ pub(super) struct Seen {
 
 impl Outside {
     /// Starts to ask.
-    pub(super) fn start(stream: TcpStream, nonce: [u64; 2], clock: Clock) -> io::Result<Self> {
+    pub(super) fn start(stream: TcpStream, question: Question, clock: Clock) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(LOOK))?;
         let end = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&end);
         let name = "isodyne-outside".to_owned();
-        let thread = std::thread::Builder::new().name(name).spawn(move || ask(stream, nonce, clock, &told))?;
+        let thread = std::thread::Builder::new().name(name).spawn(move || ask(stream, &question, clock, &told))?;
         Ok(Self { end, thread: Some(thread) })
     }
 
@@ -61,21 +73,22 @@ impl Drop for Outside {
     }
 }
 
-fn ask(mut stream: TcpStream, nonce: [u64; 2], clock: Clock, end: &AtomicBool) -> Seen {
+fn ask(mut stream: TcpStream, question: &Question, clock: Clock, end: &AtomicBool) -> Seen {
     let mut seen = Seen::default();
+    let mut first_body = None;
     for number in 0.. {
         if end.load(Ordering::Relaxed) || seen.answers.len() >= MOST {
             break;
         }
-        let challenge = fastrand::u64(..);
-        match trip(&mut stream, number, challenge, end) {
-            Ok(Some([answered, _, answer])) => {
-                let at = clock.now();
-                if answered != number || answer != mix::answer(nonce, challenge) {
-                    seen.wrong = Some(format!("question {number} was answered wrongly"));
-                    break;
-                }
-                seen.answers.push(at);
+        let answered = match question {
+            Question::Nonce(nonce) => nonce_trip(&mut stream, number, *nonce, end),
+            Question::Http { path, status } => http_trip(&mut stream, path, *status, &mut first_body, end),
+        };
+        match answered {
+            Ok(Some(None)) => seen.answers.push(clock.now()),
+            Ok(Some(Some(wrong))) => {
+                seen.wrong = Some(wrong);
+                break;
             }
             Ok(None) => break,
             Err(error) => {
@@ -88,6 +101,81 @@ fn ask(mut stream: TcpStream, nonce: [u64; 2], clock: Clock, end: &AtomicBool) -
     seen
 }
 
+/// What came of one question: nothing if the client was told to end meanwhile, else what is wrong with the answer, if
+/// anything is.
+type Answered = io::Result<Option<Option<String>>>;
+
+fn nonce_trip(stream: &mut TcpStream, number: u64, nonce: [u64; 2], end: &AtomicBool) -> Answered {
+    let challenge = fastrand::u64(..);
+    Ok(trip(stream, number, challenge, end)?.map(|[answered, _, answer]| {
+        let right = answered == number && answer == mix::answer(nonce, challenge);
+        (!right).then(|| format!("question {number} was answered wrongly"))
+    }))
+}
+
+/// One request on a connection that stays open.
+fn http_trip(
+    stream: &mut TcpStream,
+    path: &str,
+    status: u16,
+    first_body: &mut Option<Vec<u8>>,
+    end: &AtomicBool,
+) -> Answered {
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: isodyne\r\nUser-Agent: isodyne\r\n\r\n").as_bytes())?;
+    let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
+    loop {
+        if let Some((found, body)) = http_answer(&bytes)? {
+            if found != status {
+                return Ok(Some(Some(format!("the server answered with the status {found}, not {status}"))));
+            }
+            if first_body.get_or_insert_with(|| body.to_vec()) != body {
+                return Ok(Some(Some("the server answered with another body than before".to_owned())));
+            }
+            return Ok(Some(None));
+        }
+        match some(stream, &mut buffer, end)? {
+            0 => return Ok(None),
+            length => bytes.extend_from_slice(buffer.get(..length).unwrap_or_default()),
+        }
+        if bytes.len() > HTTP_BYTES {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "an HTTP answer that does not end"));
+        }
+    }
+}
+
+/// Status and body, once all of it is there.
+fn http_answer(bytes: &[u8]) -> io::Result<Option<(u16, &[u8])>> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut response = httparse::Response::new(&mut headers);
+    let invalid = |text: &str| io::Error::new(io::ErrorKind::InvalidData, text.to_owned());
+    let head = match response.parse(bytes).map_err(|error| invalid(&error.to_string()))? {
+        httparse::Status::Partial => return Ok(None),
+        httparse::Status::Complete(head) => head,
+    };
+    let length = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+    let length = length.and_then(|header| std::str::from_utf8(header.value).ok()?.trim().parse::<usize>().ok());
+    let length = length.ok_or_else(|| invalid("an HTTP answer without a length"))?;
+    let body = bytes.get(head..head.saturating_add(length));
+    Ok(body.map(|body| (response.code.unwrap_or(0), body)))
+}
+
+/// What comes next; 0 if the client was told to end.
+fn some(stream: &mut TcpStream, buffer: &mut [u8], end: &AtomicBool) -> io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed")),
+            Ok(length) => return Ok(length),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                if end.load(Ordering::Relaxed) {
+                    return Ok(0);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// One question and its answer; nothing if the client was told to end meanwhile.
 fn trip(stream: &mut TcpStream, number: u64, challenge: u64, end: &AtomicBool) -> io::Result<Option<[u64; 3]>> {
     let mut question = [0; TRIP_QUESTION_BYTES];
@@ -97,16 +185,9 @@ fn trip(stream: &mut TcpStream, number: u64, challenge: u64, end: &AtomicBool) -
     stream.write_all(&question)?;
     let (mut answer, mut filled) = ([0; TRIP_ANSWER_BYTES], 0);
     while filled < TRIP_ANSWER_BYTES {
-        match stream.read(answer.get_mut(filled..).unwrap_or_default()) {
-            Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed")),
-            Ok(length) => filled += length,
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                if end.load(Ordering::Relaxed) {
-                    return Ok(None);
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        match some(stream, answer.get_mut(filled..).unwrap_or_default(), end)? {
+            0 => return Ok(None),
+            length => filled += length,
         }
     }
     let words = answer.as_chunks::<8>().0;
@@ -122,6 +203,11 @@ impl Seen {
     /// How many answers came after a moment.
     pub(super) fn count_after(&self, moment: HostInstant) -> usize {
         self.answers.iter().filter(|at| **at > moment).count()
+    }
+
+    /// How many answers came before a moment.
+    pub(super) fn count_before(&self, moment: HostInstant) -> usize {
+        self.answers.iter().filter(|at| **at < moment).count()
     }
 
     /// The longest time without an answer that lies in a span, as a client sees it: from the answer before to the answer
@@ -175,15 +261,56 @@ mod tests {
     }
 
     #[test]
+    fn an_http_answer_is_there_when_all_of_it_is() {
+        let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
+        for cut in 0..whole.len() {
+            assert!(http_answer(&whole[..cut]).unwrap().is_none(), "{cut}");
+        }
+        assert_eq!(http_answer(whole).unwrap(), Some((200, b"abc".as_slice())));
+        assert!(http_answer(b"HTTP/1.1 200 OK\r\n\r\n").is_err() && http_answer(b"nonsense\r\n\r\n").is_err());
+    }
+
+    /// A server that answers so many times, at last with something else.
+    fn http(answers: &'static [&'static str]) -> Seen {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut buffer = [0; 1024];
+            for body in answers {
+                if stream.read(&mut buffer).unwrap() == 0 {
+                    return;
+                }
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        let question = Question::Http { path: "/".to_owned(), status: 200 };
+        let client = Outside::start(TcpStream::connect(address).unwrap(), question, Clock).unwrap();
+        while !client.thread.as_ref().unwrap().is_finished() {
+            std::thread::yield_now();
+        }
+        client.end()
+    }
+
+    #[test]
+    fn a_server_must_answer_the_same_every_time() {
+        let seen = http(&["hello", "hello", "hello"]);
+        assert_eq!((seen.count(), seen.wrong.is_none(), seen.broken.is_some()), (3, true, true));
+        let seen = http(&["hello", "hellO"]);
+        assert_eq!((seen.count(), seen.wrong.is_some()), (1, true));
+    }
+
+    #[test]
     fn right_answers_are_counted_and_a_wrong_one_is_told() {
-        let right = Outside::start(serve([1, 2]), [1, 2], Clock).unwrap();
+        let right = Outside::start(serve([1, 2]), Question::Nonce([1, 2]), Clock).unwrap();
         while !right.thread.as_ref().unwrap().is_finished() {
             std::thread::yield_now();
         }
         let seen = right.end();
         assert_eq!((seen.count(), seen.wrong.is_none()), (5, true));
         assert!(seen.broken.is_some(), "it ended after five");
-        let wrong = Outside::start(serve([1, 3]), [1, 2], Clock).unwrap();
+        let wrong = Outside::start(serve([1, 3]), Question::Nonce([1, 2]), Clock).unwrap();
         while !wrong.thread.as_ref().unwrap().is_finished() {
             std::thread::yield_now();
         }

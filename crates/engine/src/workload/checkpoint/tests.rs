@@ -9,6 +9,7 @@ use crate::backend::{Description, Stamp, Stopped, find};
 use crate::channel::AgentChannel;
 use crate::clock::Clock;
 use crate::lab::LabOptions;
+use crate::ownership::leak;
 use isodyne_core::cell::{BackendName, Cell, CellId};
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_core::probe::Tool;
@@ -199,6 +200,12 @@ fn sample(run_id: &str, how: How, set: &[(&str, FactorValue)]) -> Attempt {
     // Wherever the tests run, the kept state is looked for on what the temporary directory is.
     options.tmpfs = !storage::has_disk(&place);
     let attempt = checkpoint(&double, &place, &lab, &options);
+    // A process has no init that outlives its agent: what the subject began is killed, and takes a moment to be gone.
+    let patience = Clock.after(STOP_PATIENCE);
+    while !leak::survivors(run_id, &lab.scratch).iter().all(|line| !line.starts_with("process")) {
+        assert!(Clock.now() < patience, "the subject outlives its sandbox");
+        std::thread::yield_now();
+    }
     assert_eq!(lab.close(), [""; 0]);
     attempt
 }

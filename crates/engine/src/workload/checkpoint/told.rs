@@ -30,31 +30,43 @@ pub(super) fn kept(taken: &Taken, sync_asked: HostInstant, durable: HostInstant,
 }
 
 /// What a client outside saw of it, until the sandbox ran again: the one that was kept, or the one that came back.
-pub(super) fn outside(seen: &Seen, taken: &Taken, back: HostInstant, life: &mut Life<'_>) -> Result<(), Failure> {
+pub(super) fn outside(
+    name: &str,
+    seen: &Seen,
+    taken: &Taken,
+    back: HostInstant,
+    must_survive: bool,
+    life: &mut Life<'_>,
+) -> Result<(), Failure> {
+    if let (true, Some(broken)) = (must_survive, &seen.broken) {
+        return Err(super::proof::mismatch(format!("a TCP connection from outside did not survive: {broken}")));
+    }
     if let Some(wrong) = &seen.wrong {
         return Err(super::proof::mismatch(format!("a client outside: {wrong}")));
     }
-    let ran_on = back == taken.written;
+    let (all, after) = (seen.count(), seen.count_after(back));
+    let whom = if name == "http" { "the application" } else { "the subject" };
     let proofs = &mut life.attempt.proofs;
-    let after = seen.count_after(back);
     match (&seen.broken, seen.longest_gap_ns(taken.asked, back)) {
         (None, Some(gap_ns)) => {
             proofs.push(format!(
-                "one TCP connection from outside carried {} right answers, {after} of them after the gap",
-                seen.count()
+                "one TCP connection from outside to {whom} carried {all} right answers, {after} of them after the gap"
             ));
-            let name = if ran_on { "freeze_outside_ns" } else { "outage_outside_ns" };
-            life.metric(name, gap_ns);
+            let what = if back == taken.written { "freeze" } else { "outage" };
+            life.metric(&format!("{what}_{name}_ns"), gap_ns);
         }
         (Some(broken), _) => proofs.push(format!(
-            "the TCP connection from outside DID NOT survive: {broken}, after {} right answers",
-            seen.count()
+            "the TCP connection from outside to {whom} DID NOT survive: {broken}, after {all} right answers"
         )),
+        (None, None) if must_survive => {
+            return Err(super::proof::mismatch("no answer came any more to a TCP connection from outside"));
+        }
         (None, None) => {
-            proofs.push(format!("no answer came to the TCP connection from outside after {} of them", seen.count()));
+            proofs.push(format!("no answer came to the TCP connection from outside to {whom} after {all} of them"));
         }
     }
-    life.metric("outside_answers_count", seen.count() as u64);
+    life.metric(&format!("{name}_answers_before_count"), seen.count_before(taken.asked) as u64);
+    life.metric(&format!("{name}_answers_after_count"), after as u64);
     Ok(())
 }
 
