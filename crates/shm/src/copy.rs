@@ -46,6 +46,16 @@ pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, count: usize, by: CopyBy
     }
 }
 
+/// What a buffer must have beside its length for [`on_a_line`].
+pub const LINE_SPARE: usize = 63;
+
+/// So many bytes of a buffer from the boundary of a line on, as slots have it: where source and target differ, each line
+/// takes two. Empty if the buffer has not [`LINE_SPARE`] bytes more.
+pub fn on_a_line(buffer: &mut [u8], length: usize) -> &mut [u8] {
+    let skip = buffer.as_ptr().addr().wrapping_neg() % 64;
+    skip.checked_add(length).and_then(|end| buffer.get_mut(skip..end)).unwrap_or_default()
+}
+
 /// Copies from one private buffer to another, as much as both hold.
 pub fn copy_private(to: &mut [u8], from: &[u8], by: CopyBy) {
     // SAFETY: two slices are mapped, and the one that is written is this function's alone.

@@ -15,6 +15,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::Cell;
+use isodyne_shm::copy::{LINE_SPARE, on_a_line};
 use isodyne_shm::lie::Lie;
 use isodyne_shm::peer::Peer;
 use isodyne_shm::session;
@@ -88,14 +89,16 @@ fn answer(options: &Options) -> Result<(), String> {
     };
     let mut copy: Vec<u8> = Vec::new();
     let length = options.task.copy_bytes();
-    copy.try_reserve_exact(length).map_err(|_| format!("no memory for a frame of {length} B"))?;
+    copy.try_reserve_exact(length.saturating_add(LINE_SPARE))
+        .map_err(|_| format!("no memory for a frame of {length} B"))?;
     // Every page is written, so that the first copy finds it.
-    copy.resize(length, 1);
+    copy.resize(length + LINE_SPARE, 1);
+    let copy = on_a_line(&mut copy, length);
     say(&format!("ready {}", transport.mapping));
     let kernel = Kernel::default();
     let peer = Peer { region: transport.region, system: &kernel, waiting, limits, lie: options.lie };
     let mut before = (cpu_ns(), Moment::now());
-    session::answer(&peer, &options.task, &mut copy, |part| {
+    session::answer(&peer, &options.task, copy, |part| {
         let now = (cpu_ns(), Moment::now());
         say(&format!("part {part} cpu_ns {} wall_ns {}", now.0.saturating_sub(before.0), now.1.ns_since(before.1)));
         before = now;

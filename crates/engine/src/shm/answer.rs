@@ -6,6 +6,7 @@ use crate::calibrate::pin::stay_on;
 use crate::clock::thread_cpu_ns;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
+use isodyne_shm::copy::{LINE_SPARE, on_a_line};
 use isodyne_shm::lie::Lie;
 use isodyne_shm::peer::Peer;
 use isodyne_shm::region::Region;
@@ -46,11 +47,12 @@ pub fn answer(region: Region<'_>, bells: &Bells<'_>, answered: &Answered) -> Res
     let peer = Peer { region, system: &system, waiting, limits, lie: answered.lie };
     let length = answered.task.copy_bytes();
     let mut copy: Vec<u8> = Vec::new();
-    copy.try_reserve_exact(length).map_err(|_| launch(format!("no memory for a frame of {length} B")))?;
+    copy.try_reserve_exact(length + LINE_SPARE).map_err(|_| launch(format!("no memory for a frame of {length} B")))?;
     // Every page is written, so that the first copy finds it.
-    copy.resize(length, 1);
+    copy.resize(length + LINE_SPARE, 1);
+    let copy = on_a_line(&mut copy, length);
     let (mut parts, mut before) = (Vec::new(), thread_cpu_ns());
-    let done = session::answer(&peer, &answered.task, &mut copy, |part| {
+    let done = session::answer(&peer, &answered.task, copy, |part| {
         let now = thread_cpu_ns();
         parts.push((part, now.saturating_sub(before)));
         before = now;

@@ -4,6 +4,7 @@ use super::{Bells, HostSystem, Record, WaitingMode};
 use crate::calibrate::pin::stay_on;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
+use isodyne_shm::copy::{LINE_SPARE, on_a_line};
 use isodyne_shm::fault::Fault;
 use isodyne_shm::frames::fill;
 use isodyne_shm::peer::Peer;
@@ -64,9 +65,10 @@ fn session(region: Region<'_>, bells: &Bells<'_>, asked: &Asked) -> Result<Recor
     let system = HostSystem::under(region);
     let peer = Peer { region, system: &system, waiting, limits, lie: None };
     let length = task.copy_bytes();
-    let (mut one, mut two) = (buffer(length)?, buffer(length)?);
+    let (mut one, mut two) = (buffer(length + LINE_SPARE)?, buffer(length + LINE_SPARE)?);
     let seed = fastrand::u64(..);
-    fill(seed, &mut one, &mut two);
+    let (one, two) = (on_a_line(&mut one, length), on_a_line(&mut two, length));
+    fill(seed, one, two);
     let stream = if task.protocol == Protocol::Sequence { task.stream as usize } else { 0 };
     let mut proofs = vec![[0; 32]; stream];
     let mut record = Record::new(asked.warmup.min(task.trips)).ok_or_else(|| launch(&"no histogram"))?;
@@ -76,7 +78,7 @@ fn session(region: Region<'_>, bells: &Bells<'_>, asked: &Asked) -> Result<Recor
         // The kernel may wake a thread 50 µs late, unless the thread asks for less; what it refuses shows as a delay.
         let _ = set_current_timer_slack(NonZeroU64::new(1));
     }
-    let loan = Loan { sources: [&one, &two], proofs: &mut proofs, seed: fastrand::u64(..), pace_ns };
+    let loan = Loan { sources: [one, two], proofs: &mut proofs, seed: fastrand::u64(..), pace_ns };
     let done = session::ask(&peer, task, loan, &mut record);
     whole(&system, done).map_err(|fault| failure(&fault))?;
     record.finish();
