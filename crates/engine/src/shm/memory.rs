@@ -135,9 +135,11 @@ impl Memory {
         self.guard.is_some()
     }
 
-    /// Whether a page of it was found missing: all of it is zeros of this program's own since.
+    /// Whether a page of it was found missing, so that all of it is zeros of this program's own since; or is missing, which
+    /// only the kernel may have found, as it looked at a futex.
     pub fn is_cut(&self) -> bool {
-        guard::is_cut(self.base.addr())
+        let is_shorter = || self.file.metadata().is_ok_and(|metadata| metadata.len() < self.length as u64);
+        guard::is_cut(self.base.addr()) || self.can_be_cut() && is_shorter()
     }
 
     /// The memory, as long as it is mapped.
