@@ -38,6 +38,8 @@ named! {
         Leak = "leak",
         /// The ledger does not close or its stamps are out of order.
         Ledger = "ledger",
+        /// The sandbox lacks what the benchmark needs, as only its launch could show: the cell cannot run here.
+        Unavailable = "unavailable",
         /// The run was interrupted during the sample.
         Interrupted = "interrupted",
     }
@@ -51,6 +53,9 @@ pub struct Failure {
     pub class: FailureClass,
     /// One line for people: what happened and where.
     pub message: String,
+    /// What would make it work, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// Where to read on: log files, relative to the run directory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
@@ -59,6 +64,11 @@ pub struct Failure {
 impl Failure {
     /// A failure without evidence files yet.
     pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), evidence: Vec::new() }
+        Self { class, message: message.into(), hint: None, evidence: Vec::new() }
+    }
+
+    /// The cell cannot run here: why, and what would make it work.
+    pub fn unavailable(reason: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..Self::new(FailureClass::Unavailable, reason) }
     }
 }

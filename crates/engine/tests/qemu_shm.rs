@@ -6,6 +6,7 @@ mod guest_support;
 
 use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
 use isodyne_core::factor::{FactorValue, Factors};
+use isodyne_core::failure::FailureClass;
 use isodyne_engine::backend::qemu::QemuBackend;
 use isodyne_engine::backend::{Backend, Place, PrepareError};
 use isodyne_engine::workload::{Attempt, ShmOptions, shm};
@@ -57,6 +58,35 @@ fn a_guest_answers_through_the_devices_memory() {
     assert!(attempt.metrics["round_trip_p50_ns"] < attempt.metrics["two_phase_round_trip_p50_ns"]);
     assert!(attempt.metrics["frame_bytes_per_s"] > 0.0 && attempt.metrics["stream_bytes_per_s"] > 0.0);
     assert!(attempt.proofs.iter().any(|proof| proof.ends_with("is mapped uncached")));
+}
+
+#[test]
+fn a_guest_that_cannot_have_its_interrupts_says_so_at_once_and_no_sample_is_a_failed_one() {
+    let stated = [("waiting", text("doorbell")), ("cmdline", text("intel_iommu=off"))];
+    let Some(attempt) = measured("doorbell", &stated) else { return };
+    let failure = attempt.failure.unwrap();
+    assert_eq!(failure.class, FailureClass::Unavailable);
+    assert!(failure.message.starts_with("the machine has no IOMMU") && failure.hint.is_some(), "{failure:?}");
+}
+
+/// Sleeping costs a share of a processor, and spinning all of one, by the host's own account of the machine.
+#[test]
+fn an_open_loop_shows_what_waiting_costs() {
+    let few = |waiting: &str| {
+        let rate = [("rate", FactorValue::Count(500)), ("duration", FactorValue::DurationNs(2_000_000_000))];
+        let counts = [("round_trips", FactorValue::Count(200)), ("frames", FactorValue::Count(0))];
+        let rest = [("stream", FactorValue::Count(0)), ("waiting", text(waiting))];
+        let stated: Vec<_> = rate.into_iter().chain(counts).chain(rest).collect();
+        measured("doorbell", &stated)
+    };
+    let (Some(spins), Some(sleeps)) = (few("spin"), few("doorbell")) else { return };
+    assert_eq!((&spins.failure, &sleeps.failure), (&None, &None));
+    let cpu = |attempt: &Attempt| attempt.metrics["open_loop_monitor_cpu_per_message_ns"];
+    assert!(cpu(&sleeps) < cpu(&spins), "{} {}", cpu(&sleeps), cpu(&spins));
+    for attempt in [&spins, &sleeps] {
+        assert!(attempt.metrics["open_loop_answer_p99_ns"] <= attempt.metrics["open_loop_max_ns"]);
+        assert!(attempt.proofs.iter().any(|proof| proof.starts_with("1000 answers of the open loop")));
+    }
 }
 
 #[test]

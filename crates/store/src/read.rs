@@ -65,7 +65,9 @@ fn visit(
     record: &RunRecord,
     mut each: impl FnMut(Sample) -> bool,
 ) -> Result<(Vec<String>, u64), StoreError> {
-    let cells: BTreeSet<&str> = record.cells.iter().map(|cell| cell.id.as_str()).collect();
+    // A cell may have been skipped by what its first sample said.
+    let skipped = record.skipped.iter().map(|skipped| &skipped.cell);
+    let cells: BTreeSet<&str> = record.cells.iter().chain(skipped).map(|cell| cell.id.as_str()).collect();
     let mut reader = SampleReader::open(path)?;
     let mut strangers = BTreeSet::new();
     for sample in &mut reader {

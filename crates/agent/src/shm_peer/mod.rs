@@ -47,7 +47,7 @@ impl System for Kernel {
     }
 }
 
-/// Answers one session.
+/// Answers one session; the exit code is 3 where the device cannot be had in this guest.
 pub(crate) fn run(arguments: &[&[u8]]) -> u8 {
     let options = match Options::parse(arguments) {
         Ok(options) => options,
@@ -58,10 +58,34 @@ pub(crate) fn run(arguments: &[&[u8]]) -> u8 {
     };
     match answer(&options) {
         Ok(()) => 0,
-        Err(error) => {
+        Err(refused) => {
+            let (error, code) = match refused {
+                Refused::Failed(error) => (error, 1),
+                Refused::Unavailable(error) => (error, 3),
+            };
             complain(&format!("shm-peer: {error}"));
-            1
+            code
         }
+    }
+}
+
+/// Why it does not do what it is told.
+enum Refused {
+    /// Something went wrong.
+    Failed(String),
+    /// The device cannot be had in this guest.
+    Unavailable(String),
+}
+
+impl From<String> for Refused {
+    fn from(error: String) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<&str> for Refused {
+    fn from(error: &str) -> Self {
+        Self::Failed(error.into())
     }
 }
 
@@ -69,7 +93,7 @@ fn say(line: &str) {
     let _ = file::write_all(1, format!("{line}\n").as_bytes());
 }
 
-fn answer(options: &Options) -> Result<(), String> {
+fn answer(options: &Options) -> Result<(), Refused> {
     if let Some(processor) = options.processor {
         shared::stay_on(processor).map_err(|errno| format!("it cannot stay on processor {processor}: {errno}"))?;
     }

@@ -1,5 +1,6 @@
 //! Where the memory comes from.
 
+use super::Refused;
 use super::bells::{EventBell, FutexBell};
 use super::options::{Place, WaitingName};
 use crate::shm_device::{self, Device, Mapping};
@@ -45,7 +46,12 @@ impl Transport {
     }
 }
 
-pub(super) fn open(place: &Place, socket: Option<&[u8]>, needed: usize, deadline_ns: u64) -> Result<Transport, String> {
+pub(super) fn open(
+    place: &Place,
+    socket: Option<&[u8]>,
+    needed: usize,
+    deadline_ns: u64,
+) -> Result<Transport, Refused> {
     let until = Moment::at_ns(deadline_ns);
     let (mut events, mut memory) = (None, None);
     if let Some(path) = socket {
@@ -63,15 +69,17 @@ pub(super) fn open(place: &Place, socket: Option<&[u8]>, needed: usize, deadline
     let file = match place {
         Place::File(path) => patiently(until, || long_enough(file::open_bytes(path, Access::ReadWrite)?, needed))
             .map_err(|errno| format!("{}: {errno}", String::from_utf8_lossy(path)))?,
-        Place::Plain(mapping) => return device(&shm_device::open_plain(*mapping)?, None, needed),
+        Place::Plain(mapping) => {
+            return device(&shm_device::open_plain(*mapping).map_err(Refused::Unavailable)?, None, needed);
+        }
         Place::Doorbell(mapping, host) => {
-            return device(&shm_device::open_doorbell(*mapping)?, Some(*host), needed);
+            return device(&shm_device::open_doorbell(*mapping).map_err(Refused::Unavailable)?, Some(*host), needed);
         }
         Place::Socket => memory.ok_or("no memory came through the socket")?,
     };
     let found = shared::length(&file).map_err(|errno| format!("the memory's length: {errno}"))?;
     if found < needed {
-        return Err(format!("the memory has {found} B, and the task takes {needed} B"));
+        return Err(format!("the memory has {found} B, and the task takes {needed} B").into());
     }
     let mapping = shared::map(&file, found).map_err(|errno| format!("the memory cannot be mapped: {errno}"))?;
     // SAFETY: mapped for the rest of the process, and reached through this region only.
@@ -80,10 +88,10 @@ pub(super) fn open(place: &Place, socket: Option<&[u8]>, needed: usize, deadline
 }
 
 /// A device's memory.
-fn device(device: &Device, host: Option<u16>, needed: usize) -> Result<Transport, String> {
+fn device(device: &Device, host: Option<u16>, needed: usize) -> Result<Transport, Refused> {
     let found = device.region.len();
     if found < needed {
-        return Err(format!("the device's memory has {found} B, and the task takes {needed} B"));
+        return Err(format!("the device's memory has {found} B, and the task takes {needed} B").into());
     }
     // Wide accesses, since each may be a transaction of its own; and writes that may be held back are let go.
     let region = device.region.copying_by(CopyBy::Vectors);

@@ -1,6 +1,6 @@
 //! Options of `shm`.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use isodyne_core::unit::{parse_bytes, parse_duration_ns};
 use isodyne_shm::lie::Lie;
 use std::path::PathBuf;
@@ -41,18 +41,25 @@ pub struct ShmServeOptions {
     pub json: bool,
 }
 
-/// Options of `shm peer`: all but the processor, the output and the times must be the same on both sides.
+/// Options of `shm peer`: all but the processor, the rate, the output and the times must be the same on both sides.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("memory").required(true).args(["file", "socket", "ivshmem"]))]
 pub struct ShmPeerOptions {
     /// Which side: the one that asks and measures, or the one that answers
     #[arg(value_enum)]
     pub side: Side,
     /// Share a file, on tmpfs (/dev/shm/NAME) unless a file system is to be measured; who asks makes it
-    #[arg(long, value_name = "FILE", required_unless_present = "socket", conflicts_with = "socket")]
+    #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Share memory without a name, which who asks hands over through this socket, with event counters
     #[arg(long, value_name = "SOCKET")]
     pub socket: Option<PathBuf>,
+    /// Join an ivshmem server (`isodyne shm serve`, or QEMU's example) as one more peer, and share its memory
+    #[arg(long, value_name = "SOCKET")]
+    pub ivshmem: Option<PathBuf>,
+    /// With --ivshmem: which peer the other side is, where there are several
+    #[arg(long, value_name = "NUMBER", requires = "ivshmem")]
+    pub other: Option<u16>,
     /// How to wait for the other side
     #[arg(long, value_enum, default_value_t = Mode::Spin, value_name = "MODE")]
     pub waiting: Mode,
@@ -65,6 +72,9 @@ pub struct ShmPeerOptions {
     /// Round trips, a tenth of which (at most 10,000) go before those that count
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     pub round_trips: u32,
+    /// An open loop: so many round trips a second, each at its moment (who asks only)
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
+    pub rate: Option<u32>,
     /// Numbered words and a ring of frames, or one header that is acknowledged in two phases
     #[arg(long, value_parser = ["sequence", "two-phase"], default_value = "sequence", value_name = "NAME")]
     pub protocol: String,
@@ -127,6 +137,8 @@ pub enum Mode {
     Futex,
     /// Sleep on an event counter (with --socket)
     Eventfd,
+    /// Sleep until the server's interrupt (with --ivshmem)
+    Doorbell,
 }
 
 fn lie(name: &str) -> Result<Lie, String> {

@@ -25,6 +25,7 @@ pub mod sandbox;
 pub mod selfcheck;
 pub mod setup;
 pub mod shm;
+mod shm_line;
 mod shm_serve;
 pub mod show;
 pub mod trend;

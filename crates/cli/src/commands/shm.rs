@@ -1,23 +1,21 @@
 //! `isodyne shm`. Its `peer` is one side of a measurement through shared memory, between any two programs of this host.
 
+use super::shm_line::Line;
 use crate::arguments::{Mode, ShmAction, ShmOptions, ShmPeerOptions, Side};
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
-use isodyne_core::failure::Failure;
+use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::summary::is_below_resolution;
-use isodyne_core::unit::{HostInstant, display_metric, unit_of_metric};
+use isodyne_core::unit::{display_metric, unit_of_metric};
 use isodyne_engine::clock::Clock;
 use isodyne_engine::host::fingerprint::clock_step_ns;
-use isodyne_engine::shm::{
-    Answered, Asked, Bells, EventBell, Handover, Memory, Record, WaitingMode, answer, ask, receive, share,
-};
+use isodyne_engine::shm::{Answered, Asked, Bells, Record, WaitingMode, answer, ask, share};
+use isodyne_shm::fault::Step;
 use isodyne_shm::ping_pong::TRAIN;
 use isodyne_shm::task::Task;
-use isodyne_shm::wait::Bell;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 const SCHEMA: &str = "isodyne-shm-peer";
@@ -37,27 +35,30 @@ fn peer(options: &ShmPeerOptions, output: &Output) -> Result<Exit, Trouble> {
     let task = task(options)?;
     let waiting = waiting(options)?;
     let deadline = Clock.after(Duration::from_nanos(options.timeout));
-    let line = Line::open(options, &task, deadline)?;
-    let region = line.memory.region().map_err(Trouble::unexpected)?;
+    let mut line = Line::open(options, &task, deadline, output)?;
+    let event = line.event.take();
+    let region = line.region().map_err(Trouble::unexpected)?;
     let asks = options.side == Side::Ask;
-    let bells = Bells::new(region, asks, line.event);
+    let bells = Bells::new(region, asks, event);
     let patience = Duration::from_nanos(options.patience);
     let trips = f64::from(task.trips) + f64::from(task.trains) * f64::from(TRAIN);
     if asks {
         let warmup = warmup(options);
-        let asked =
-            Asked { task, waiting, processor: options.cpu, warmup, pace: None, monitor: None, deadline, patience };
-        let record = ask(region, &bells, &asked).map_err(|failure| failed(failure, &line.memory))?;
+        let pace = options.rate.map(|rate| Duration::from_nanos(1_000_000_000 / u64::from(rate.max(1))));
+        let asked = Asked { task, waiting, processor: options.cpu, warmup, pace, monitor: None, deadline, patience };
+        let record = ask(region, &bells, &asked).map_err(|failure| failed(options, failure, line.is_cut()))?;
         return show(options, &task, &record, output);
     }
     let answered = Answered { task, waiting, processor: options.cpu, deadline, patience, lie: options.lie };
-    let parts = answer(region, &bells, &answered).map_err(|failure| failed(failure, &line.memory))?;
-    let cpu_ns = |name: &str| parts.iter().find(|(part, _)| *part == name).map(|(_, cpu_ns)| *cpu_ns);
-    let trips_cpu = cpu_ns("trips").or(cpu_ns("messages"));
+    let parts = answer(region, &bells, &answered).map_err(|failure| failed(options, failure, line.is_cut()))?;
+    let part = |name: &str| parts.iter().find(|part| part.name == name);
     let mut metrics = BTreeMap::new();
-    let share = trips_cpu.and_then(|ns| share(ns as f64, trips.max(1.0), clock_step_ns(Clock)));
-    metrics.extend(share.map(|ns| ("answer_cpu_per_trip_ns".to_owned(), ns)));
-    metrics.extend(cpu_ns("frames").map(|ns| ("answer_cpu_frames_ns".to_owned(), ns as f64)));
+    if let Some(part) = part("trips").or(part("messages")) {
+        let share = share(part.cpu_ns as f64, trips.max(1.0), clock_step_ns(Clock));
+        metrics.extend(share.map(|ns| ("answer_cpu_per_trip_ns".to_owned(), ns)));
+        metrics.insert("answer_cpu_ratio".to_owned(), part.cpu_ns as f64 / part.wall_ns.max(1) as f64);
+    }
+    metrics.extend(part("frames").map(|part| ("answer_cpu_frames_ns".to_owned(), part.cpu_ns as f64)));
     print(options, &task, &metrics, None, output)
 }
 
@@ -99,6 +100,23 @@ fn waiting(options: &ShmPeerOptions) -> Result<WaitingMode, Trouble> {
         let hint = "use --socket instead of --file, or --waiting futex";
         return Err(Trouble::usage("event counters are handed over through a socket", hint));
     }
+    if options.waiting == Mode::Eventfd && options.ivshmem.is_some() {
+        let hint = "use --waiting doorbell, which a server's peers have";
+        return Err(Trouble::usage("an ivshmem server hands over no event counters of the sides' own", hint));
+    }
+    if options.waiting == Mode::Doorbell && options.ivshmem.is_none() {
+        let hint = "use --ivshmem with the socket of `isodyne shm serve`, or --waiting futex";
+        return Err(Trouble::usage("only an ivshmem server's memory has a doorbell", hint));
+    }
+    if options.rate.is_some() && (options.side == Side::Answer || options.protocol != "sequence") {
+        let hint = "leave --rate out: who answers need not know it";
+        return Err(Trouble::usage("only who asks, and by the protocol `sequence`, has a rate", hint));
+    }
+    let allowed = isodyne_engine::shm::processors();
+    if let Some(cpu) = options.cpu.filter(|cpu| !allowed.contains(cpu)) {
+        let known = allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        return Err(Trouble::usage(format!("--cpu {cpu}: this program may not use it"), format!("it may use {known}")));
+    }
     if options.lie.is_some() && options.side == Side::Ask {
         return Err(Trouble::usage("only who answers can lie", "leave --lie out"));
     }
@@ -109,64 +127,35 @@ fn waiting(options: &ShmPeerOptions) -> Result<WaitingMode, Trouble> {
         Mode::Poll => WaitingMode::Poll(Duration::from_nanos(options.poll_period)),
         Mode::Futex => WaitingMode::Futex,
         Mode::Eventfd => WaitingMode::Eventfd,
+        Mode::Doorbell => WaitingMode::Doorbell,
     })
 }
 
-/// The memory, and what comes with it.
-struct Line {
-    memory: Memory,
-    event: Option<Box<dyn Bell + Send + Sync>>,
-}
-
-impl Line {
-    fn open(options: &ShmPeerOptions, task: &Task, deadline: HostInstant) -> Result<Self, Trouble> {
-        let trouble = |path: &Path, error: std::io::Error| {
-            Trouble::unexpected(anyhow::Error::new(error).context(path.display().to_string()))
-        };
-        let no_memory = || Trouble::usage("no memory is large enough", "use smaller frames or fewer slots");
-        let length = task.region_bytes().ok_or_else(no_memory)?;
-        if let Some(path) = &options.file {
-            let memory = match options.side {
-                Side::Ask => Memory::create(path, length),
-                Side::Answer => Memory::open(path, length, Clock, deadline),
-            };
-            return Ok(Self { memory: memory.map_err(|error| trouble(path, error))?, event: None });
-        }
-        let Some(path) = &options.socket else {
-            return Err(Trouble::usage("there is no memory", "give --file or --socket"));
-        };
-        let opened = match options.side {
-            Side::Ask => Self::hand_over(path, length, deadline),
-            Side::Answer => receive(path, Clock, deadline).and_then(|received| {
-                let file = received.memory.ok_or_else(|| std::io::Error::other("no memory came"))?;
-                let [ring, sleep] = received.counters;
-                let event: Box<dyn Bell + Send + Sync> = Box::new(EventBell::new(sleep, ring));
-                Ok(Self { memory: Memory::received(file, length)?, event: Some(event) })
-            }),
-        };
-        opened.map_err(|error| trouble(path, error))
-    }
-
-    fn hand_over(path: &Path, length: usize, deadline: HostInstant) -> std::io::Result<Self> {
-        let handover = Handover::listen(path)?;
-        let memory = Memory::anonymous(length)?;
-        let (bell, [ring, sleep]) = EventBell::pair()?;
-        handover.give(&[&ring, &sleep, &memory], Clock, deadline)?;
-        Ok(Self { memory, event: Some(Box::new(bell)) })
-    }
-}
-
-fn failed(failure: Failure, memory: &Memory) -> Trouble {
-    if memory.is_cut() {
-        return Trouble::new(Exit::CellsFailed, failure, "take --socket, which hands over memory that nobody can cut");
-    }
-    let hint = "both sides take the same task and the same way to wait; --timeout and --patience bound the waiting";
+fn failed(options: &ShmPeerOptions, failure: Failure, is_cut: bool) -> Trouble {
+    let hint = if is_cut {
+        "take --socket, which hands over memory that nobody can cut"
+    } else if failure.message.ends_with(&Step::Meeting.to_string()) {
+        "start the other side with the same memory and the same task, or raise --timeout"
+    } else if failure.class == FailureClass::Timeout {
+        "the other side has ended, or is slower than --patience allows: see what it says"
+    } else if options.ivshmem.is_some() && failure.class == FailureClass::Launch {
+        "use a smaller --frame or fewer --slots, or serve more with `isodyne shm serve --size`"
+    } else {
+        "both sides take the same task and the same way to wait"
+    };
     Trouble::new(Exit::CellsFailed, failure, hint)
 }
 
 fn show(options: &ShmPeerOptions, task: &Task, record: &Record, output: &Output) -> Result<Exit, Trouble> {
     let mut metrics = BTreeMap::new();
     record.metrics(task.ring.frame_bytes, clock_step_ns(Clock), &mut metrics);
+    if let Some(paced) = &record.paced {
+        paced.metrics(&mut metrics);
+        let (per_message, messages) = (record.cpu_per_trip_ns().0, paced.latencies.len() as f64);
+        metrics.insert("open_loop_ask_cpu_per_message_ns".to_owned(), per_message);
+        let share = per_message * messages / paced.wall_ns().max(1) as f64;
+        metrics.insert("open_loop_ask_cpu_ratio".to_owned(), share);
+    }
     if options.waiting == Mode::Poll {
         metrics.insert("round_trip_p50_resolution_ns".to_owned(), options.poll_period as f64);
     }
@@ -184,6 +173,8 @@ struct Printed<'a> {
     metrics: BTreeMap<&'a str, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     round_trip_histogram_ns: Option<Vec<[u64; 3]>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_loop_histogram_ns: Option<Vec<[u64; 3]>>,
 }
 
 fn print(
@@ -217,5 +208,6 @@ fn print(
             .map(|(name, value)| (name.as_str(), json!({ "unit": unit_of_metric(name), "value": value })))
             .collect(),
         round_trip_histogram_ns: record.map(|record| record.trips.buckets()),
+        open_loop_histogram_ns: record.and_then(|record| Some(record.paced.as_ref()?.latencies.buckets())),
     })
 }

@@ -101,6 +101,12 @@ impl Progress {
                 self.end();
                 (*ending == Ending::Interrupted).then(|| "interrupted".to_owned())
             }
+            // What was skipped before the run began has been said.
+            RunEvent::CellSkipped { cell, reason, hint } if self.total.is_some() => {
+                self.remaining.drop_cell(&cell.id);
+                let hint = if hint.is_empty() { String::new() } else { format!("\n  hint: {hint}") };
+                Some(format!("skipped {}: {reason}{hint}", cell.id))
+            }
             RunEvent::CellSkipped { .. } | RunEvent::LeakChecked { .. } => None,
         }
     }

@@ -3,6 +3,7 @@
 use super::app::{self, APP_KEYS};
 use super::findings::{Findings, Place};
 use super::key::{DefaultValue, Key, Kind};
+use super::quick::QUICK_KEYS;
 use super::stop::{self, STOP_KEYS};
 use super::table::{CONFLICTS, PLAN_KEYS, backend_keys, benchmark_keys};
 use super::tree::{Entry, Node, Raw};
@@ -51,6 +52,8 @@ pub(super) fn check(root: &[Entry], findings: &mut Findings<'_>) -> Option<Plan>
             variants = variant::check(entry, findings);
         } else if entry.key == "app" {
             application = check_app(entry, findings).map(|stated| (entry, stated));
+        } else if entry.key == "quick" {
+            section(&entry.node, "quick", findings).map(|keys| check_keys(QUICK_KEYS, "quick", keys, findings));
         } else if entry.key == "stop" {
             let stated =
                 section(&entry.node, "stop", findings).map(|keys| check_keys(STOP_KEYS, "stop", keys, findings));

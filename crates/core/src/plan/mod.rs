@@ -14,6 +14,7 @@ mod findings;
 pub mod fuzzing;
 pub mod key;
 mod overrides;
+mod quick;
 pub mod reference;
 pub mod schema;
 pub mod stop;

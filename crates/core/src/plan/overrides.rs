@@ -1,6 +1,7 @@
 //! Overrides: arguments of the command line that are laid over a plan.
 
 use super::findings::{Findings, Place};
+use super::quick;
 use super::tree::{Entry, Node, Raw, parse_argument, set};
 use crate::cell::BenchmarkName;
 use crate::diagnostic::{Diagnostic, quoted};
@@ -85,7 +86,8 @@ impl Override {
         Self { argument: "--until-precision", target, value: share.to_owned() }
     }
 
-    /// `--quick`: few samples, one warm-up round. Put it in front of the others, so that they win.
+    /// `--quick`: few samples, one warm-up round, or what the plan's `[quick]` says. Put it in front of the others, so that
+    /// they win.
     pub fn quick() -> [Self; 2] {
         [("samples", "3"), ("warmup", "1")].map(|(key, value)| Self {
             argument: "--quick",
@@ -112,7 +114,9 @@ impl Override {
             } else {
                 self.argument.to_owned()
             });
-            if let Some(node) = parse_argument(&self.value, &place, &key, findings) {
+            let own = if self.argument == "--quick" { quick::stated(root, &key) } else { None };
+            let own = own.map(|node| Node { raw: node.raw.clone(), at: place.clone() });
+            if let Some(node) = own.or_else(|| parse_argument(&self.value, &place, &key, findings)) {
                 let path: Vec<&str> = path.iter().map(String::as_str).collect();
                 set(root, &path, &place, node);
             }

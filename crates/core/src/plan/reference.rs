@@ -4,6 +4,7 @@ use super::app::APP_KEYS;
 use super::budget::BUDGET_KEYS;
 use super::build::BUILD_KEYS;
 use super::key::{BYTE_UNITS, Key, Kind, TIME_UNITS};
+use super::quick::QUICK_KEYS;
 use super::stop::STOP_KEYS;
 use super::table::{CONFLICTS, PLAN_KEYS, backend_keys, benchmark_keys};
 use crate::cell::{BackendName, BenchmarkName};
@@ -34,6 +35,7 @@ pub fn markdown() -> String {
     ));
     text.push_str(VARIANT);
     text.push_str(&table("`[stop]`", "Either `precision` or `decide` must be stated.\n\n", STOP_KEYS));
+    text.push_str(&table("`[quick]`", "For a plan whose samples take long.\n\n", QUICK_KEYS));
     text.push_str(&table("`[[build]]`", "", BUILD_KEYS));
     text.push_str("### `[[budget]]`\n\n| key | |\n| --- | --- |\n");
     for (key, doc) in BUDGET_KEYS {

@@ -6,6 +6,7 @@ use super::app::APP_KEYS;
 use super::budget::BUDGET_KEYS;
 use super::build::BUILD_KEYS;
 use super::key::{BYTE_UNITS, DefaultValue, Key, Kind, TIME_UNITS};
+use super::quick::QUICK_KEYS;
 use super::stop::STOP_KEYS;
 use super::table::{PLAN_KEYS, backend_keys, benchmark_keys};
 use crate::cell::{BackendName, BenchmarkName};
@@ -28,6 +29,7 @@ pub fn json_schema() -> Value {
     properties.insert("variant".to_owned(), variants());
     properties.insert("app".to_owned(), section(APP_KEYS));
     properties.insert("stop".to_owned(), section(STOP_KEYS));
+    properties.insert("quick".to_owned(), section(QUICK_KEYS));
     properties.insert("build".to_owned(), json!({ "type": "array", "items": section(BUILD_KEYS) }));
     let any_benchmark: Vec<Value> =
         BenchmarkName::ALL.iter().map(|name| json!({ "required": [name.as_str()] })).collect();

@@ -43,7 +43,7 @@ pub(super) fn top(entry: &Entry, findings: &mut Findings<'_>) {
     let sections = BenchmarkName::ALL
         .iter()
         .map(|name| name.as_str())
-        .chain(["backend", "app", "variant", "stop", "build", "budget"]);
+        .chain(["backend", "app", "variant", "stop", "quick", "build", "budget"]);
     let keys = PLAN_KEYS.iter().map(|key| key.name);
     let known: Vec<&str> = if is_section { sections.collect() } else { keys.chain(sections).collect() };
     let hint = if let Ok(backend) = name.parse::<BackendName>() {

@@ -1,7 +1,8 @@
 //! Blocks: the cells of one base id, which are taken together in a round so that they can be compared pair by pair.
 
+use super::progress::Outcome;
 use crate::cell::CellId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many failures without a single valid sample say that a cell does not work here.
 pub(super) const HOPELESS_AFTER: u32 = 3;
@@ -29,6 +30,8 @@ pub(super) struct Counts {
     pub(super) warmup_failed: u32,
     pub(super) valid: u32,
     pub(super) failed: u32,
+    /// Of all that failed, those that said that the cell cannot run here.
+    pub(super) impossible: u32,
 }
 
 impl Counts {
@@ -46,10 +49,15 @@ impl Counts {
         self.valid + self.warmup_valid == 0 && self.failed + self.warmup_failed >= HOPELESS_AFTER
     }
 
+    /// Whether it has said that it cannot run here, and never worked.
+    pub(super) fn is_impossible(&self) -> bool {
+        self.valid + self.warmup_valid == 0 && self.impossible > 0
+    }
+
     /// Whether it gets no more samples: it has never worked, or has failed more often than a half of the samples it needs
     /// (and more than three times). At least one failure in a round that counts is on record then.
     fn is_out(&self, wanted: Wanted) -> bool {
-        (self.is_hopeless() && self.failed > 0) || self.failed > wanted.failures_allowed()
+        self.is_impossible() || (self.is_hopeless() && self.failed > 0) || self.failed > wanted.failures_allowed()
     }
 }
 
@@ -59,6 +67,8 @@ pub(super) struct Member {
     pub(super) cell: CellId,
     /// The rounds with an attempt, and whether it was valid.
     pub(super) attempts: BTreeMap<u32, bool>,
+    /// The rounds whose attempts said that the cell cannot run here.
+    impossible: BTreeSet<u32>,
     pub(super) counts: Counts,
 }
 
@@ -73,18 +83,24 @@ pub(super) struct Block {
 
 impl Block {
     pub(super) fn new(cells: Vec<CellId>) -> Self {
-        let member = |cell| Member { cell, attempts: BTreeMap::new(), counts: Counts::default() };
+        let member =
+            |cell| Member { cell, attempts: BTreeMap::new(), impossible: BTreeSet::new(), counts: Counts::default() };
         let active = vec![true; cells.len()];
         Self { members: cells.into_iter().map(member).collect(), active, complete: 0 }
     }
 
     /// Records an attempt of one member; false if it has one in that round already.
-    pub(super) fn record(&mut self, index: usize, round: u32, valid: bool, wanted: Wanted) -> bool {
+    pub(super) fn record(&mut self, index: usize, round: u32, outcome: Outcome, wanted: Wanted) -> bool {
         let member = &mut self.members[index];
         if member.attempts.contains_key(&round) {
             return false;
         }
+        let valid = outcome == Outcome::Valid;
         member.attempts.insert(round, valid);
+        if outcome == Outcome::Impossible {
+            member.impossible.insert(round);
+            member.counts.impossible += 1;
+        }
         let warmup = round < wanted.warmup_rounds;
         *member.counts.counter(warmup, valid) += 1;
         let active: Vec<bool> = self.members.iter().map(|member| !member.counts.is_out(wanted)).collect();
@@ -168,6 +184,7 @@ impl Member {
         let mut counts = self.counts;
         if let Some(valid) = self.attempts.get(&round) {
             *counts.counter(round < wanted.warmup_rounds, *valid) -= 1;
+            counts.impossible -= u32::from(self.impossible.contains(&round));
         }
         counts
     }

@@ -3,6 +3,7 @@
 use super::block::{Block, Wanted};
 use super::order::{shuffled, stable_hash};
 use crate::cell::CellId;
+use crate::failure::FailureClass;
 use crate::sample::Sample;
 use std::collections::BTreeMap;
 
@@ -13,6 +14,8 @@ pub enum Outcome {
     Valid,
     /// A failed one.
     Failed,
+    /// One that says that the cell cannot run here. It is taken no more, unless it has worked before: then it is a failed one.
+    Impossible,
     /// The run was interrupted: says nothing about the cell, and the attempt is made again.
     Interrupted,
 }
@@ -71,6 +74,7 @@ impl Progress {
         let outcome = match &sample.failure {
             None => Outcome::Valid,
             Some(_) if sample.is_interrupted() => Outcome::Interrupted,
+            Some(failure) if failure.class == FailureClass::Unavailable => Outcome::Impossible,
             Some(_) => Outcome::Failed,
         };
         self.record(&sample.cell, sample.round, outcome);
@@ -79,9 +83,7 @@ impl Progress {
     /// Records an attempt. A cell that is not of this run is ignored, and so is a second attempt in one round.
     pub fn record(&mut self, cell: &CellId, round: u32, outcome: Outcome) {
         let Some((block, index)) = self.places.get(cell).copied() else { return };
-        if outcome != Outcome::Interrupted
-            && self.blocks[block].record(index, round, outcome == Outcome::Valid, self.wanted)
-        {
+        if outcome != Outcome::Interrupted && self.blocks[block].record(index, round, outcome, self.wanted) {
             self.latest_round = self.latest_round.max(round);
         }
     }
@@ -127,6 +129,11 @@ impl Progress {
         } else {
             format!("{} samples failed, {} were valid, {wanted} are wanted", counts.failed, counts.valid)
         })
+    }
+
+    /// Whether a cell has said that it cannot run here, and never worked.
+    pub fn is_impossible(&self, cell: &CellId) -> bool {
+        self.places.get(cell).is_some_and(|(block, index)| self.blocks[*block].members[*index].counts.is_impossible())
     }
 
     /// All cells that are given up, with the reasons, in the order of the plan.

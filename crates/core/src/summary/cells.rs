@@ -24,7 +24,8 @@ pub fn summarise(record: &RunRecord, columns: &RunColumns) -> RunSummary {
 
 /// As [`summarise`], with the figures of each metric computed where the runner says.
 pub fn summarise_with(record: &RunRecord, columns: &RunColumns, runner: Runner<'_>) -> RunSummary {
-    let known: BTreeSet<&str> = record.cells.iter().map(|cell| cell.id.as_str()).collect();
+    let skipped_cells = record.skipped.iter().map(|skipped| &skipped.cell);
+    let known: BTreeSet<&str> = record.cells.iter().chain(skipped_cells).map(|cell| cell.id.as_str()).collect();
     let foreign = columns.cells.iter().filter(|(id, _)| !known.contains(id.as_str()));
     let samples_foreign = foreign.map(|(_, cell)| cell.rows.len() as u64).sum();
     let own: Vec<&CellColumns> =

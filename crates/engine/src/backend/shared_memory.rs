@@ -5,6 +5,7 @@ use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
 use isodyne_shm::region::Region;
 use isodyne_shm::wait::{self, Woken};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// Memory that a sandbox and the host have mapped.
@@ -25,6 +26,36 @@ impl SharedMemory {
     /// Memory and interrupts.
     pub(crate) fn with_interrupts(memory: MappedMemory, peer: Client, server: Option<Server>) -> Self {
         Self { memory, peer: Some(Mutex::new(peer)), server }
+    }
+
+    /// Joins a server that is there already, ours or any other's, as one more peer.
+    ///
+    /// # Errors
+    /// If nobody serves there, or not by the protocol.
+    pub fn join(path: &Path, deadline: HostInstant) -> Result<Self, JoinError> {
+        let client = Client::connect(path, 1, deadline).map_err(|error| match error {
+            // It says its cause itself.
+            ClientError::Io { .. } => JoinError::Unreachable(error.to_string()),
+            error => JoinError::Server(crate::backend::chain(&error)),
+        })?;
+        let memory = client.map().map_err(|error| JoinError::Server(crate::backend::chain(&error)))?;
+        Ok(Self::with_interrupts(memory, client, None))
+    }
+
+    /// Waits for another peer, and gives its number if it is the only one.
+    ///
+    /// # Errors
+    /// If there is none in time, or more than one.
+    pub fn only_other(&self, deadline: HostInstant) -> Result<u16, JoinError> {
+        let broken = |error: ClientError| JoinError::Server(crate::backend::chain(&error));
+        let Some(peer) = &self.peer else { return Err(JoinError::Alone) };
+        let found = peer.lock().unwrap_or_else(PoisonError::into_inner).wait_for_other(1, deadline);
+        let other = found.map_err(|error| match error {
+            ClientError::Deadline(_) => JoinError::Alone,
+            error => broken(error),
+        })?;
+        let others = self.others().map_err(broken)?;
+        if others.len() > 1 { Err(JoinError::Several(others)) } else { Ok(other) }
     }
 
     /// The memory. On the host it is ordinary cached memory.
@@ -91,6 +122,27 @@ impl SharedMemory {
             _ => Err(refused(format!("there is no vector {vector} of peer {id} or of the host"))),
         }
     }
+}
+
+/// Why a server's memory is not to be had, or nobody is there to share it with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JoinError {
+    /// Nobody serves there.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The server does not keep to the protocol, or has gone.
+    #[error("{0}")]
+    Server(String),
+    /// Nobody else has come before the deadline.
+    #[error("no other peer has come")]
+    Alone,
+    /// It is not clear which one is meant.
+    #[error("the other peers are {}", numbers(.0))]
+    Several(Vec<u16>),
+}
+
+fn numbers(numbers: &[u16]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The host's end of an interrupt line: it rings one peer and waits for any.

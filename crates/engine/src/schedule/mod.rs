@@ -3,6 +3,7 @@
 //! Which cell comes when is decided by the pure [`isodyne_core::schedule`]; this module does it. Every event goes to one
 //! listener, between samples and never during one: a progress bar or a full disk cannot disturb what is measured.
 
+mod impossible;
 mod interrupt;
 mod observe;
 mod take;
@@ -12,9 +13,11 @@ pub use interrupt::Interrupt;
 use crate::backend::Launcher;
 use crate::lab::Lab;
 use crate::workload::WorkloadOptions;
+use impossible::Impossible;
 use isodyne_core::cell::{Cell, CellId};
 use isodyne_core::event::{Ending, RunEvent};
 use isodyne_core::failure::FailureClass;
+use isodyne_core::record::SkippedCell;
 use isodyne_core::sample::Sample;
 use isodyne_core::schedule::Progress;
 use isodyne_core::stop::{StopRecord, StopRule, Watch};
@@ -55,6 +58,8 @@ pub struct Outcome {
     pub ending: Ending,
     /// Cells that were given up, with the reason.
     pub abandoned: Vec<(CellId, String)>,
+    /// Cells that cannot run here, as only their sandboxes could show.
+    pub skipped: Vec<SkippedCell>,
     /// What the looks of the rule saw, if there is one.
     pub stop: Option<StopRecord>,
 }
@@ -75,6 +80,8 @@ pub fn run<E>(
     let work: BTreeMap<&CellId, &Work> = order.work.iter().map(|work| (&work.cell.id, work)).collect();
     let mut progress = Progress::new(&cells, order.samples, order.warmup, order.seed);
     let mut watch = Watch::replay(order.stop, &mut progress, order.earlier);
+    let mut impossible = Impossible::default();
+    order.earlier.iter().for_each(|sample| impossible.hear(sample));
     let mut sequence = order.earlier.iter().map(|sample| sample.sequence + 1).max().unwrap_or(0);
     listen(&RunEvent::RunStarted {
         cells: order.work.iter().map(|work| work.cell.clone()).collect(),
@@ -113,9 +120,12 @@ pub fn run<E>(
                 failure.message = "the run was interrupted".to_owned();
             }
             progress.record_sample(&sample);
+            impossible.hear(&sample);
             watch.iter_mut().for_each(|watch| watch.add(&sample));
             listen(&RunEvent::SampleTaken { sample: Box::new(sample) })?;
-            if let Some(reason) = progress.given_up(cell) {
+            if let Some(SkippedCell { cell, reason, hint }) = impossible.skipped(&progress, &work.cell) {
+                listen(&RunEvent::CellSkipped { cell, reason, hint })?;
+            } else if let Some(reason) = progress.given_up(cell) {
                 listen(&RunEvent::CellAbandoned { cell: cell.clone(), reason })?;
             }
         }
@@ -127,6 +137,8 @@ pub fn run<E>(
     }
     let stopped = watch.as_ref().is_some_and(Watch::stops);
     let ending = if stopped || progress.next_round().is_none() { Ending::Complete } else { Ending::Interrupted };
-    let abandoned = cells.iter().filter_map(|cell| Some((cell.clone(), progress.given_up(cell)?))).collect();
-    Ok(Outcome { ending, abandoned, stop: watch.map(Watch::into_record) })
+    let skipped = order.work.iter().filter_map(|work| impossible.skipped(&progress, &work.cell)).collect();
+    let given_up = cells.iter().filter(|cell| !progress.is_impossible(cell));
+    let abandoned = given_up.filter_map(|cell| Some((cell.clone(), progress.given_up(cell)?))).collect();
+    Ok(Outcome { ending, abandoned, skipped, stop: watch.map(Watch::into_record) })
 }

@@ -3,7 +3,7 @@
 use super::ask::{failure, whole};
 use super::{Bells, HostSystem, WaitingMode};
 use crate::calibrate::pin::stay_on;
-use crate::clock::thread_cpu_ns;
+use crate::clock::{Clock, thread_cpu_ns};
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
 use isodyne_shm::copy::{LINE_SPARE, on_a_line};
@@ -32,11 +32,22 @@ pub struct Answered {
     pub lie: Option<Lie>,
 }
 
+/// What a part of a session took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its name.
+    pub name: &'static str,
+    /// Processor time of this side.
+    pub cpu_ns: u64,
+    /// How long it lasted.
+    pub wall_ns: u64,
+}
+
 /// Answers in the calling thread, and gives the processor time that each part took.
 ///
 /// # Errors
 /// As soon as the other side is late or wrong.
-pub fn answer(region: Region<'_>, bells: &Bells<'_>, answered: &Answered) -> Result<Vec<(&'static str, u64)>, Failure> {
+pub fn answer(region: Region<'_>, bells: &Bells<'_>, answered: &Answered) -> Result<Vec<Part>, Failure> {
     let launch = |error: String| Failure::new(FailureClass::Launch, format!("the answering side: {error}"));
     if let Some(processor) = answered.processor {
         stay_on(processor).map_err(launch)?;
@@ -51,10 +62,10 @@ pub fn answer(region: Region<'_>, bells: &Bells<'_>, answered: &Answered) -> Res
     // Every page is written, so that the first copy finds it.
     copy.resize(length + LINE_SPARE, 1);
     let copy = on_a_line(&mut copy, length);
-    let (mut parts, mut before) = (Vec::new(), thread_cpu_ns());
-    let done = session::answer(&peer, &answered.task, copy, |part| {
-        let now = thread_cpu_ns();
-        parts.push((part, now.saturating_sub(before)));
+    let (mut parts, mut before) = (Vec::new(), (thread_cpu_ns(), Clock.now()));
+    let done = session::answer(&peer, &answered.task, copy, |name| {
+        let now = (thread_cpu_ns(), Clock.now());
+        parts.push(Part { name, cpu_ns: now.0.saturating_sub(before.0), wall_ns: now.1.ns_since(before.1) });
         before = now;
     });
     whole(&system, done).map_err(|fault| failure(&fault))?;

@@ -82,7 +82,8 @@ impl Memory {
                     if metadata.len() >= length as u64 {
                         return Self::map(file, length);
                     }
-                    io::Error::other(format!("it has {} B, and the task takes {length} B", metadata.len()))
+                    let message = format!("it has {} B, and the task takes {length} B", metadata.len());
+                    io::Error::new(io::ErrorKind::UnexpectedEof, message)
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => error,
                 Err(error) => return Err(error),

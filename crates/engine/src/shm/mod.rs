@@ -10,7 +10,7 @@ mod memory;
 mod paced;
 mod record;
 
-pub use answer::{Answered, answer};
+pub use answer::{Answered, Part, answer};
 pub use ask::{Asked, ask};
 pub use bells::{Bells, EventBell, FutexBell};
 pub use distribution::Distribution;
@@ -141,4 +141,9 @@ fn process_cpu_ns(pid: u32) -> Option<u64> {
         libc::clock_getcpuclockid(pid, &raw mut clock) == 0 && libc::clock_gettime(clock, &raw mut time) == 0
     };
     read.then(|| (time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64))
+}
+
+/// The processors that this program may use.
+pub fn processors() -> Vec<usize> {
+    crate::calibrate::pin::allowed()
 }

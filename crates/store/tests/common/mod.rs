@@ -79,6 +79,7 @@ pub fn sample(sequence: u64) -> Sample {
         failure: (sequence == 2).then(|| Failure {
             class: FailureClass::Timeout,
             message: "no hello — nach 5 s".to_owned(),
+            hint: None,
             evidence: vec!["logs/2-runc.log".to_owned()],
         }),
         ledger,

@@ -80,8 +80,11 @@ pub fn session(lab: Lab, prepared: Prepared, session: Session<'_>, output: &Outp
     if outcome.ending == Ending::Complete {
         let abandoned = outcome.abandoned.into_iter().chain(vanished).collect();
         let end = RunEnd { at: jiff::Timestamp::now().to_string(), survivors, abandoned, stop: outcome.stop };
-        directory.set_ended(end.clone()).map_err(Trouble::unexpected)?;
+        // What only its sandbox could show stands where the other skipped cells stand, and the run remembers it.
+        record.cells.retain(|cell| outcome.skipped.iter().all(|skipped| skipped.cell.id != cell.id));
+        record.skipped.extend(outcome.skipped);
         record.ended = Some(end);
+        directory.replace_record(record.clone()).map_err(Trouble::unexpected)?;
     } else {
         output.say(&format!("to go on: isodyne run --resume --out {}", path.display()));
     }

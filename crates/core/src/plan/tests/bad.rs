@@ -45,7 +45,7 @@ fn unknown_keys_and_sections() {
         error: plan.toml:7:2: [app] does not state `ready`
           hint: add `ready = { http = "/" }`, or `--set app.ready.tcp=80`
         error: plan.toml:8:2: unknown section `[zzzzzz]`
-          hint: known: boot, network, shm, checkpoint, backend, app, variant, stop, build, budget
+          hint: known: boot, network, shm, checkpoint, backend, app, variant, stop, quick, build, budget
         error: plan.toml:9:2: `upload` is not in this version: the benchmark of a server inside a sandbox comes later
           hint: remove it for now
     "#);

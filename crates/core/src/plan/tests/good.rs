@@ -115,4 +115,8 @@ fn the_ready_plans_are_good() {
     let docker_cr = plan(include_str!("../../../../../plans/docker-cr.toml"), &[]);
     assert_eq!(docker_cr.variants.len(), 10);
     assert!(docker_cr.cells().iter().any(|cell| cell.factors["resident"] == FactorValue::Bytes(1_000_000_000)));
+    let quick = plan(include_str!("../../../../../plans/ivshmem.toml"), &Override::quick());
+    assert_eq!((quick.samples, quick.warmup), (2, 0));
+    let waiting = plan(include_str!("../../../../../plans/waiting.toml"), &[]);
+    assert!(waiting.cells().iter().all(|cell| cell.factors["rate"] == FactorValue::Count(1_000)));
 }

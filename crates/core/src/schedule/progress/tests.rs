@@ -49,6 +49,31 @@ fn a_cell_that_never_works_is_given_up_with_a_failure_that_counts() {
 }
 
 #[test]
+fn a_cell_that_says_that_it_cannot_run_here_is_taken_once_and_one_that_worked_goes_on() {
+    let mut progress = Progress::new(&ids(3), 4, 2, 1);
+    let [never, once, good] = [0, 1, 2].map(|index| ids(3)[index].clone());
+    let mut taken: BTreeMap<CellId, Vec<u32>> = BTreeMap::new();
+    while let Some(round) = progress.next_round() {
+        for cell in &round.order {
+            let says = *cell == never || (*cell == once && round.number == 1);
+            let before = progress.clone();
+            progress.record(cell, round.number, if says { Outcome::Impossible } else { Outcome::Valid });
+            taken.entry(cell.clone()).or_default().push(round.number);
+            // A resume in the middle of the round goes on with the others of that round.
+            let rest: Vec<_> = before.next_round().unwrap().order.into_iter().filter(|other| other != cell).collect();
+            if !rest.is_empty() {
+                assert_eq!(progress.next_round().unwrap().order, rest);
+            }
+        }
+    }
+    assert_eq!(taken[&never], [0]);
+    assert!(progress.is_impossible(&never) && progress.given_up(&never).is_some());
+    assert_eq!((progress.valid(&once), progress.valid(&good)), (4, 4));
+    assert!(!progress.is_impossible(&once) && progress.given_up(&once).is_none());
+    assert_eq!(progress.left(), 0);
+}
+
+#[test]
 fn a_cell_that_fails_now_and_then_gets_its_samples_in_later_rounds() {
     let mut progress = Progress::new(&ids(1), 10, 0, 1);
     let taken = take(&mut progress, usize::MAX, &|_, round| round % 4 == 3);

@@ -43,7 +43,7 @@ pub(crate) fn explain(failure: Failure, evidence: &Evidence<'_>) -> Failure {
 }
 
 fn classify(failure: Failure, evidence: &Evidence<'_>, line: Option<String>) -> Failure {
-    let with = |class, message: String| Failure { class, message, evidence: failure.evidence.clone() };
+    let with = |class, message: String| Failure { class, message, ..failure.clone() };
     let runtime = evidence.runtime;
     if evidence.group.oom_kills.is_some_and(|count| count > 0) {
         let limit = evidence.memory_bytes.map_or(String::new(), |bytes| format!(" of {bytes} bytes"));

@@ -133,6 +133,7 @@ impl Session<'_> {
         server::start(sandbox.agent(), &line.words(options, &task, other), options.timeout)?;
         let asked = (|| {
             line.hand_over(lab.clock, deadline)?;
+            server::ready(sandbox.agent(), lab.clock, deadline)?;
             let bell = line.bell(options.waiting, deadline)?;
             let region = line.region()?;
             let bells = Bells::new(region, true, bell);
@@ -156,6 +157,10 @@ impl Session<'_> {
         match (asked, ended) {
             (Ok(record), Ok(said)) => Ok((record, said, line.can_be_cut())),
             (Ok(_), Err(failure)) => Err(failure),
+            // In a sandbox's first session it says that no session can be.
+            (Err(_), Err(of_other)) if of_other.class == FailureClass::Unavailable && options.is_first() => {
+                Err(of_other)
+            }
             // Our own finding stands; the other side's words explain it.
             (Err(failure), Ok(_)) => Err(failure),
             (Err(failure), Err(of_other)) => {

@@ -43,6 +43,8 @@ pub struct ShmOptions {
     pub pace: Option<Duration>,
     /// Whether the guest drives the device through its interrupts: then it stays so for every session of the sample.
     pub interrupts: bool,
+    /// Whether another session has come before in the same sandbox.
+    pub follows: bool,
     /// How the other side lies. No plan can set it: it shows that lies are found.
     pub lie: Option<Lie>,
 }
@@ -107,6 +109,7 @@ impl ShmOptions {
             beside: (word("beside") == Some("two-phase")).then_some(Duration::from_nanos(period)),
             open_loop: OpenLoop::of(count("rate"), cell.factors.get("duration"), task.protocol)?,
             pace: None,
+            follows: false,
             interrupts: waiting == WaitingMode::Doorbell,
             lie: None,
         })
@@ -146,6 +149,11 @@ impl ShmOptions {
         self.open_loop.map_or(Duration::ZERO, |open| open.duration)
     }
 
+    /// Whether these are the options of a sandbox's first session.
+    pub(super) fn is_first(&self) -> bool {
+        !self.follows
+    }
+
     /// The open loop's own session, if there is one. What `pause` and the others cost is the waiting for a question, which
     /// is most of the time here.
     pub(super) fn of_open_loop(&self) -> Option<Self> {
@@ -153,7 +161,16 @@ impl ShmOptions {
         let task = Task { trips: open.trips(), trains: 0, single: 0, stream: 0, ..self.task };
         let timeout = self.timeout.saturating_add(open.duration);
         let patience = self.patience.saturating_add(2 * open.pace);
-        Some(Self { task, timeout, patience, pace: Some(open.pace), warmup: 0, beside: None, ..self.clone() })
+        Some(Self {
+            task,
+            timeout,
+            patience,
+            pace: Some(open.pace),
+            follows: true,
+            warmup: 0,
+            beside: None,
+            ..self.clone()
+        })
     }
 
     /// The protocol in two phases with its sleeps, if it is measured beside.
@@ -165,7 +182,7 @@ impl ShmOptions {
             ..self.task
         };
         let waiting = WaitingMode::Poll(self.beside?);
-        Some(Self { task, waiting, warmup: MESSAGES_BESIDE / 10, beside: None, ..self.clone() })
+        Some(Self { task, waiting, warmup: MESSAGES_BESIDE / 10, follows: true, beside: None, ..self.clone() })
     }
 }
 

@@ -5,12 +5,19 @@ use crate::channel::{
 };
 use crate::clock::Clock;
 use isodyne_core::failure::{Failure, FailureClass};
+use isodyne_core::unit::HostInstant;
 use std::time::Duration;
 
 /// The signal that ends a program.
 const TERMINATE: u8 = 15;
 /// How long it may take to end, and to say its last line.
 const END_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The exit code that says that the device cannot be had.
+const UNAVAILABLE: u8 = 3;
+/// What helps then.
+const HINT: &str = "use `ivshmem = \"plain\"` and `mapping = \"uncached\"` with a `waiting` that looks, or a guest's \
+                    kernel that has what is missing: see `docs/backends/qemu.md`";
 
 /// What it said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +42,19 @@ pub(super) fn start(agent: &mut AgentChannel, words: &[String], timeout: Duratio
         return Ok(());
     }
     Err(Failure::new(FailureClass::Exec, format!("the other side in the sandbox: {started}")))
+}
+
+/// Waits until it has its memory. One that ended before says why at its end.
+pub(super) fn ready(agent: &mut AgentChannel, clock: Clock, deadline: HostInstant) -> Result<(), Failure> {
+    let timeout_ms = u32::try_from(clock.until(deadline).as_millis()).unwrap_or(u32::MAX);
+    let condition = Condition::Line(b"ready".to_vec());
+    let request = AwaitRequest { id: 0, condition, timeout_ms, period_us: 0 };
+    let grace = HostInstant(deadline.0.saturating_add(END_PATIENCE.as_nanos() as u64));
+    match agent.await_app(&request, grace)?.reply.outcome {
+        AwaitOutcome::Met => Ok(()),
+        AwaitOutcome::TimedOut => Err(Failure::new(FailureClass::Timeout, "the other side does not get its memory")),
+        outcome => Err(Failure::new(FailureClass::Exec, format!("the other side: {outcome}"))),
+    }
 }
 
 /// Waits for its last line if the session went well, ends it, and reads what it said.
@@ -63,6 +83,12 @@ fn verdict(reply: &EndReply) -> Result<Said, Failure> {
         None => "was never there".to_owned(),
     };
     let words = String::from_utf8_lossy(reply.stderr.trim_ascii()).chars().take(300).collect::<String>();
+    if reply.outcome == Some(Outcome::Exited(UNAVAILABLE)) {
+        // Who says it is named in front of it.
+        let reason = words.split_once("shm-peer: ").map_or(words.as_str(), |(_, reason)| reason);
+        let reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        return Err(Failure::unavailable(reason, HINT));
+    }
     let words = if words.is_empty() { words } else { format!(" and says: {}", words.escape_debug()) };
     Err(Failure::new(FailureClass::Exec, format!("the other side {how}{words}")))
 }
@@ -110,6 +136,15 @@ mod tests {
         assert_eq!(said.missed_rings, Some(3));
         let strange = read("ready magic\npart trips cpu_ns -1 wall_ns x\npart trips cpu_ns\n");
         assert_eq!((strange.trips, strange.done, strange.mapping.starts_with("in a way")), (None, false, true));
+    }
+
+    #[test]
+    fn a_device_that_cannot_be_had_says_what_is_missing() {
+        let missing = "isodyne-agent: shm-peer: the guest's kernel has no VFIO\n";
+        let failure = verdict(&reply(Some(Outcome::Exited(3)), "", missing)).unwrap_err();
+        assert_eq!(failure.class, FailureClass::Unavailable);
+        assert_eq!(failure.message, "the guest's kernel has no VFIO");
+        assert!(failure.hint.is_some_and(|hint| hint.contains("plain")));
     }
 
     #[test]
