@@ -27,6 +27,15 @@ pub(super) struct Newcomer {
     pub session: u32,
 }
 
+/// An id that was given and is not there.
+#[derive(Clone, Copy)]
+struct Pending {
+    pid: u32,
+    since_ns: u64,
+    /// When it is looked for next: after ever longer times, since most are gone for good.
+    next_ns: u64,
+}
+
 /// Watches for them.
 pub(super) struct Newcomers {
     root: HostRoot,
@@ -38,8 +47,8 @@ pub(super) struct Newcomers {
     /// New ids whose tasks have not been seen in the count yet. Some never will: they ended before the next look.
     credit: u32,
     most_id: u32,
-    /// Ids not there yet, and until when they are looked for.
-    pending: Vec<(u32, u64)>,
+    /// Ids not there yet: many have ended already, some are not done yet.
+    pending: Vec<Pending>,
     found: Vec<Newcomer>,
 }
 
@@ -85,9 +94,15 @@ impl Newcomers {
         let began = newest != last || incomplete || !self.pending.is_empty();
         self.newest = Some(newest);
         for index in (0..self.pending.len()).rev() {
-            let (pid, until_ns) = self.pending[index];
-            if self.meet(pid) || now_ns > until_ns {
+            let Pending { pid, since_ns, next_ns } = self.pending[index];
+            if now_ns < next_ns {
+                continue;
+            }
+            let waited_ns = now_ns.saturating_sub(since_ns);
+            if self.meet(pid) || waited_ns > PATIENCE_NS {
                 self.pending.swap_remove(index);
+            } else {
+                self.pending[index].next_ns = now_ns.saturating_add(waited_ns);
             }
         }
         let count =
@@ -101,7 +116,7 @@ impl Newcomers {
         for pid in (last + 1..=before_the_end).chain(1..=after_the_end) {
             if !self.meet(pid) {
                 if self.pending.len() < MOST_PENDING {
-                    self.pending.push((pid, now_ns.saturating_add(PATIENCE_NS)));
+                    self.pending.push(Pending { pid, since_ns: now_ns, next_ns: now_ns });
                 } else {
                     incomplete = true;
                 }

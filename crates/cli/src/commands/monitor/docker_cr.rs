@@ -18,11 +18,15 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Adds a line; the first look at a subject has none, and neither has one of which CPU time or memory is not known.
+    /// Adds a line; the first look at a subject has none, and neither has one that saw no process, or of which CPU
+    /// time or memory is not known.
     pub fn row(&mut self, text: &mut String, name: &str, at: jiff::Timestamp, begun: HostInstant, reading: &Reading) {
         let Some(cpu_ns) = reading.cpu_ns else { return };
         let before = self.last.insert(name.to_owned(), (reading.begin, cpu_ns));
         let (Some((since, cpu_before_ns)), Some(rss_bytes)) = (before, reading.rss_bytes) else { return };
+        if reading.processes == 0 {
+            return;
+        }
         let apart_ns = reading.begin.ns_since(since).max(1);
         let cpu_percent = cpu_ns.saturating_sub(cpu_before_ns) as f64 / apart_ns as f64 * 100.0;
         let memory_mib = rss_bytes as f64 / f64::from(1 << 20);
