@@ -38,7 +38,7 @@ pinned! {
     image_that_is_none: ["image", "no-such-image.tar"];
     help_of_inspect: ["inspect", "--help"];
     inspect_what_is_none: ["inspect", "docs"];
-    inspect_images: ["inspect", "crates/criu/tests/images/process"];
+    inspect_images: ["inspect", "crates/criu/tests/images/process", "--process-tree"];
     inspect_everything:
         ["inspect", "crates/criu/tests/images/process", "--env", "--files", "--sockets", "--mounts", "--memory"];
     inspect_as_a_tree:

@@ -1,24 +1,24 @@
 //! CRIU's statistics: the images `stats-dump` and `stats-restore`, or what `crit decode` makes of them.
 
-mod image;
-
 use super::json::{self, Node};
 use super::parts::{Rounds, head, holds, sample};
 use super::{ImportError, Parsed, SourceFile, text_factor};
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::Factors;
 use isodyne_core::sample::Accuracy;
+use isodyne_criu::image::{self, Kind};
+use isodyne_criu::wire::{self, Value};
 
 /// One field of CRIU's `images/stats.proto`: its name and number there, our metric, the factor to our unit. Times are
 /// in microseconds.
 struct Field {
     name: &'static str,
-    number: u64,
+    number: u32,
     metric: &'static str,
     scale: f64,
 }
 
-const fn field(name: &'static str, number: u64, metric: &'static str, scale: f64) -> Field {
+const fn field(name: &'static str, number: u32, metric: &'static str, scale: f64) -> Field {
     Field { name, number, metric, scale }
 }
 
@@ -50,7 +50,7 @@ const RESTORE: &[Field] = &[
 ];
 
 /// The entries of `stats_entry`: name, number, fields.
-const ENTRIES: &[(&str, u64, &[Field])] = &[("dump", 1, DUMP), ("restore", 2, RESTORE)];
+const ENTRIES: &[(&str, u32, &[Field])] = &[("dump", 1, DUMP), ("restore", 2, RESTORE)];
 
 /// Whether these are some: other images of a checkpoint may lie beside them.
 pub(super) fn recognise(files: &[SourceFile]) -> bool {
@@ -58,7 +58,7 @@ pub(super) fn recognise(files: &[SourceFile]) -> bool {
 }
 
 fn is_one(file: &SourceFile) -> bool {
-    image::payload(&file.bytes).is_some() || is_json(file)
+    image::entries(&file.bytes, Kind::Statistics).is_ok() || is_json(file)
 }
 
 fn is_json(file: &SourceFile) -> bool {
@@ -90,21 +90,25 @@ pub(super) fn parse(files: &[SourceFile]) -> Result<Parsed, ImportError> {
 
 fn add_image(parsed: &mut Parsed, file: &SourceFile, rounds: &mut Rounds) -> Result<(), ImportError> {
     let fail = |message: String| ImportError::new(&file.name, message);
-    let payload = image::payload(&file.bytes)
-        .ok_or_else(|| fail("it does not begin with the magic number of CRIU's statistics".to_owned()))?;
-    let outer = image::fields(image::entry(payload).map_err(fail)?).map_err(fail)?;
-    for (number, value) in outer {
+    let mut entries = image::entries(&file.bytes, Kind::Statistics)
+        .map_err(|_| fail("it does not begin with the magic number of CRIU's statistics".to_owned()))?;
+    let entry = entries.next().ok_or_else(|| fail("it has no entry".to_owned()))?;
+    let entry = entry.map_err(|error| fail(error.to_string()))?;
+    if !entries.rest().is_empty() {
+        return Err(fail(format!("{} bytes follow its entry", entries.rest().len())));
+    }
+    for (number, value) in fields(entry).map_err(fail)? {
         let Some((name, _, known)) = ENTRIES.iter().find(|(_, known, _)| *known == number) else {
             parsed.remark(format!("field {number} of the entry is not understood and was left out"));
             continue;
         };
-        let image::Value::Bytes(bytes) = value else {
+        let Value::Bytes(bytes) = value else {
             return Err(fail(format!("`{name}` is no message")));
         };
         let mut values = Vec::new();
-        for (number, value) in image::fields(bytes).map_err(fail)? {
+        for (number, value) in fields(bytes).map_err(fail)? {
             match (known.iter().find(|field| field.number == number), value) {
-                (Some(field), image::Value::Number(value)) => values.push((field.metric, value as f64 * field.scale)),
+                (Some(field), Value::Number(value)) => values.push((field.metric, value as f64 * field.scale)),
                 (Some(field), _) => return Err(fail(format!("`{name}.{}` is no number", field.name))),
                 (None, _) => parsed.remark(format!("field {number} of `{name}` is not understood and was left out")),
             }
@@ -112,6 +116,18 @@ fn add_image(parsed: &mut Parsed, file: &SourceFile, rounds: &mut Rounds) -> Res
         add(parsed, &file.name, name, &values, rounds)?;
     }
     Ok(())
+}
+
+/// No message has more fields.
+const FIELDS_LIMIT: usize = 1_000;
+
+fn fields(message: &[u8]) -> Result<Vec<(u32, Value<'_>)>, String> {
+    let read = wire::fields(message).take(FIELDS_LIMIT + 1).collect::<Result<Vec<_>, _>>();
+    let fields = read.map_err(|error| error.to_string())?;
+    if fields.len() > FIELDS_LIMIT {
+        return Err(format!("a message has more than {FIELDS_LIMIT} fields"));
+    }
+    Ok(fields)
 }
 
 fn add_json(parsed: &mut Parsed, file: &SourceFile, rounds: &mut Rounds) -> Result<(), ImportError> {

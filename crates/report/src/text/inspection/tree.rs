@@ -5,6 +5,7 @@ use super::{facts, words};
 use crate::escape::plain;
 use crate::inspection::{InspectionParts, InspectionView};
 use isodyne_criu::{Checkpoint, Process};
+use std::collections::HashMap;
 
 /// A line and what is below it.
 struct Node {
@@ -23,7 +24,7 @@ impl Node {
     }
 }
 
-/// The most levels of processes that are indented; deeper ones stay at that level, and their pids tell.
+/// The most levels of processes that are indented; deeper ones are shown at that level.
 const DEPTH_LIMIT: usize = 64;
 
 /// The tree of `isodyne inspect`.
@@ -82,38 +83,31 @@ fn write(nodes: &[Node], indent: &mut String, style: Style, out: &mut String) {
     }
 }
 
-/// Processes below their parents. The images have a process after its parent, so one pass from the end does.
+/// Processes below their parents. The images have a process after its parent, so one pass finds out below whom each is
+/// shown, and one from the end puts them there.
 fn processes(view: &InspectionView<'_>, checkpoint: &Checkpoint, parts: InspectionParts) -> Vec<Node> {
     let list = &checkpoint.processes;
-    let mut depths = std::collections::HashMap::from([(0, 0)]);
+    // By pid: how deep it is shown, and below whom. 0 is nobody's number.
+    let mut places = HashMap::from([(0, (0, 0))]);
     for process in list {
-        let depth = depths.get(&process.parent).map_or(0, |depth| depth + 1);
-        depths.insert(process.pid, depth);
+        let (depth, above) = places.get(&process.parent).copied().unwrap_or_default();
+        let place = if depth < DEPTH_LIMIT { (depth + 1, process.parent) } else { (depth, above) };
+        places.entry(process.pid).or_insert(place);
     }
-    let mut below: std::collections::HashMap<u32, Vec<Node>> = std::collections::HashMap::new();
-    let mut roots = Vec::new();
+    let mut below: HashMap<u32, Vec<Node>> = HashMap::new();
     for (at, process) in list.iter().enumerate().rev() {
         let mut node = Node::group(line(view, at, process), details(view, checkpoint, at, process, parts));
-        let mut children = below.remove(&process.pid).unwrap_or_default();
-        children.reverse();
-        let depth = depths.get(&process.pid).copied().unwrap_or(0);
-        if depth > DEPTH_LIMIT {
-            // As a sibling: nothing is lost, and the stack is not used up.
-            let siblings = below.entry(process.parent).or_default();
+        if process.pid != 0 {
+            let mut children = below.remove(&process.pid).unwrap_or_default();
             children.reverse();
-            siblings.extend(children);
-            siblings.push(node);
-            continue;
+            node.below.extend(children);
         }
-        node.below.extend(children);
-        if process.parent == 0 {
-            roots.push(node);
-        } else {
-            below.entry(process.parent).or_default().push(node);
-        }
+        let (_, above) = places.get(&process.pid).copied().unwrap_or_default();
+        below.entry(above).or_default().push(node);
     }
-    roots.reverse();
-    roots
+    let mut first = below.remove(&0).unwrap_or_default();
+    first.reverse();
+    first
 }
 
 fn line(view: &InspectionView<'_>, at: usize, process: &Process) -> String {
