@@ -57,6 +57,10 @@ pinned! {
     help_of_audit: ["audit", "--help"];
     help_of_compare: ["compare", "--help"];
     help_of_gate: ["gate", "--help"];
+    help_of_checkpoint: ["checkpoint", "--help"];
+    help_of_restore: ["restore", "--help"];
+    checkpoint_nobody: ["checkpoint", "nobody-has-this-name", "-o", "kept", "--name", "one", "--runtime", "runc"];
+    restore_from_nowhere: ["restore", "--from", "no/such/checkpoint"];
     help_of_monitor: ["monitor", "--help"];
     monitor_nothing: ["monitor"];
     monitor_a_process_that_is_none: ["monitor", "--pid", "4194305"];

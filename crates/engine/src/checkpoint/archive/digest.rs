@@ -10,28 +10,45 @@ use twox_hash::XxHash3_128;
 /// What is read at once: it stays in the cache while it is hashed.
 const BLOCK: usize = 256 << 10;
 
+/// A digest under work.
+pub(super) struct Digester(XxHash3_128);
+
+impl Default for Digester {
+    fn default() -> Self {
+        Self(XxHash3_128::new())
+    }
+}
+
+impl Digester {
+    /// Adds bytes.
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+
+    /// The digest of all of them, in hexadecimal.
+    pub(super) fn hex(&self) -> String {
+        format!("{:032x}", self.0.finish_128())
+    }
+}
+
 /// Length and digest, in hexadecimal.
 ///
 /// # Errors
 /// The host's.
 pub fn digest_of(path: &Path) -> io::Result<(u64, String)> {
     let mut file = File::open(path)?;
-    let (mut hash, mut length, mut block) = (XxHash3_128::new(), 0, vec![0; BLOCK]);
+    let (mut digester, mut length, mut block) = (Digester::default(), 0, vec![0; BLOCK]);
     loop {
         match file.read(&mut block) {
-            Ok(0) => return Ok((length, hex(hash.finish_128()))),
+            Ok(0) => return Ok((length, digester.hex())),
             Ok(count) => {
-                hash.write(&block[..count]);
+                digester.add(&block[..count]);
                 length += count as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-}
-
-fn hex(digest: u128) -> String {
-    format!("{digest:032x}")
 }
 
 /// Does something with every file, the largest first, on as many threads as there are processors (at most eight).

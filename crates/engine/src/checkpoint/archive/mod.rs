@@ -1,10 +1,12 @@
 //! The kept checkpoint on the disk: written under a name of its own, made durable, then renamed; read and verified.
 
 mod digest;
+mod follow;
 mod partial;
 mod verify;
 
 pub use digest::digest_of;
+pub use follow::{Digests, follow};
 pub use partial::Partial;
 pub use verify::{Archive, open};
 

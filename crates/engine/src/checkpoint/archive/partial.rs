@@ -2,6 +2,7 @@
 
 use super::MANIFEST;
 use super::digest::{begin_writing, digest_of, on_all};
+use super::follow::Digests;
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::kept::files_below;
 use isodyne_core::checkpoint::{CheckpointClass, KeptFile, Manifest};
@@ -76,17 +77,22 @@ impl Partial {
         }
     }
 
-    /// Digests and syncs every file. `unpacked` has the lengths of packed files, by path.
+    /// Digests and syncs every file. `unpacked` has the lengths of packed files, by path; `known` has digests that were
+    /// made while files were written.
     ///
     /// # Errors
     /// The host's.
-    pub fn seal(&self, unpacked: &BTreeMap<String, u64>) -> Result<Vec<KeptFile>, CheckpointError> {
+    pub fn seal(&self, unpacked: &BTreeMap<String, u64>, known: &Digests) -> Result<Vec<KeptFile>, CheckpointError> {
         let work = |path: &Path| -> io::Result<KeptFile> {
             let file = File::open(path)?;
             begin_writing(&file);
-            let (bytes, xxh3_128) = digest_of(path)?;
-            file.sync_all()?;
             let relative = path.strip_prefix(&self.path).unwrap_or(path).to_string_lossy().into_owned();
+            let there = file.metadata()?.len();
+            let (bytes, xxh3_128) = match known.get(&relative).filter(|(length, _)| *length == there) {
+                Some(known) => known.clone(),
+                None => digest_of(path)?,
+            };
+            file.sync_all()?;
             let allocated_bytes = file.metadata()?.blocks() * 512;
             Ok(KeptFile {
                 unpacked_bytes: unpacked.get(&relative).copied(),

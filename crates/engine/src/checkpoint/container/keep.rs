@@ -6,7 +6,7 @@
 use super::find::{Container, LayerSource};
 use super::podman;
 use crate::backend::oci::command::{last_line, run};
-use crate::checkpoint::archive::{CONFIG, DOCKER, IMAGES, LAYER, LOGS, PODMAN, Partial, SHM};
+use crate::checkpoint::archive::{CONFIG, DOCKER, IMAGES, LAYER, LOGS, PODMAN, Partial, SHM, follow};
 use crate::checkpoint::layer::{self, LayerLimits, LayerSummary};
 use crate::checkpoint::runtime::DumpPlace;
 use crate::checkpoint::{CheckpointError, criu, host, kept};
@@ -21,7 +21,11 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
+
+/// More rounds than this gain nothing.
+const MOST_ROUNDS: u32 = 100;
 
 /// How a container is to be kept.
 pub struct KeepRequest<'a> {
@@ -121,8 +125,8 @@ fn dump(argv: &[String], work: &Path, patience: Duration) -> Result<u64, Checkpo
 /// [`CheckpointError`] of every class; then nothing of the checkpoint is left, and the container runs on unless the runtime
 /// has ended it.
 pub fn keep(container: &Container, request: &KeepRequest<'_>) -> Result<Kept, CheckpointError> {
-    if let Some(limit) = request.options.rounds.checked_sub(100) {
-        let message = format!("{limit} more rounds than 100 were asked for");
+    if request.options.rounds > MOST_ROUNDS {
+        let message = format!("{} rounds before the freeze are more than {MOST_ROUNDS}", request.options.rounds);
         return Err(CheckpointError::new(CheckpointClass::Refused, message));
     }
     if request.options.rounds > 0 {
@@ -138,12 +142,20 @@ pub fn keep(container: &Container, request: &KeepRequest<'_>) -> Result<Kept, Ch
     phases.end("find");
     let ended = || CheckpointError::new(CheckpointClass::Interrupted, "interrupted: nothing was kept");
     let since = SystemTime::now();
-    let (facts, runtime_ns) = std::thread::scope(|scope| {
+    let images = partial.path().join(IMAGES);
+    let done = AtomicBool::new(false);
+    let (facts, runtime_ns, digests) = std::thread::scope(|scope| {
         let facts = scope.spawn(|| facts(container));
+        // What is packed afterwards has another digest then.
+        let plain = request.options.compression.is_none();
+        let follower = plain.then(|| scope.spawn(|| follow(&images, &done)));
         let runtime_ns = engine(container, request, partial.path());
-        let facts = facts.join().map_err(|_| CheckpointError::new(CheckpointClass::Host, "a thread ended badly"));
-        Ok::<_, CheckpointError>((facts?, runtime_ns?))
+        done.store(true, Ordering::SeqCst);
+        let badly = |_| CheckpointError::new(CheckpointClass::Host, "a thread ended badly");
+        let digests = follower.map(|follower| follower.join().map_err(badly)).transpose()?.unwrap_or_default();
+        Ok::<_, CheckpointError>((facts.join().map_err(badly)?, runtime_ns?, digests))
     })?;
+    let digests = digests.into_iter().map(|(name, digest)| (format!("{IMAGES}/{name}"), digest)).collect();
     phases.end("engine");
     partial.begin_writing();
     if (request.interrupted)() {
@@ -165,7 +177,7 @@ pub fn keep(container: &Container, request: &KeepRequest<'_>) -> Result<Kept, Ch
     if (request.interrupted)() {
         return Err(ended());
     }
-    let files = partial.seal(&unpacked)?;
+    let files = partial.seal(&unpacked, &digests)?;
     phases.end("digest and sync");
     let work = partial.path().join(LOGS);
     let mut engine: BTreeMap<String, f64> = criu::statistics(&work).into_iter().collect();

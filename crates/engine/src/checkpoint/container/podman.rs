@@ -188,6 +188,14 @@ pub(super) fn create_arguments(inspected: &Value, new_name: &str) -> Result<Vec<
             continue;
         }
         let own = ["--name", "--cidfile", "--pidfile", "--conmon-pidfile", "--ip", "--mac-address", "--attach", "-a"];
+        if !part.starts_with("--") && is_flag(option) {
+            // `create` knows no `-d`, alone or among others.
+            let letters: String = part.chars().skip(1).filter(|letter| *letter != 'd').collect();
+            if !letters.is_empty() {
+                arguments.push(format!("-{letters}"));
+            }
+            continue;
+        }
         let takes_value = !is_flag(option);
         if own.contains(&option) {
             if value.is_none() {
@@ -289,6 +297,7 @@ mod tests {
             arguments(&command).unwrap(),
             "create --name new -it --rm -v /a:/b --ulimit=nofile=9 nginx sh --name x -d"
         );
+        assert_eq!(arguments(&["podman", "run", "-dit", "img", "-d"]).unwrap(), "create --name new -it img -d");
         assert_eq!(arguments(&["podman", "create", "--name=old", "img"]).unwrap(), "create --name new img");
         assert_eq!(arguments(&[]).unwrap_err().class, CheckpointClass::OtherRuntime);
         assert_eq!(arguments(&["podman", "run", "-d"]).unwrap_err().class, CheckpointClass::OtherRuntime);

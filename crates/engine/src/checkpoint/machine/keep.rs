@@ -95,7 +95,7 @@ pub fn keep(request: &KeepMachine<'_>) -> Result<KeptMachine, CheckpointError> {
     let path = partial.path().join(SANDBOX);
     let text = serde_json::to_vec_pretty(&kept).map_err(std::io::Error::other);
     text.and_then(|text| std::fs::write(&path, text)).map_err(|error| CheckpointError::host("write", &path, &error))?;
-    let files = partial.seal(&unpacked)?;
+    let files = partial.seal(&unpacked, &BTreeMap::new())?;
     phases.end("seal");
     let mut manifest = manifest(request, &description, &done);
     manifest.files = files;
