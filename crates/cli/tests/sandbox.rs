@@ -196,3 +196,27 @@ fn what_cannot_be_owned_is_refused() {
     let run = Finished::of(&stage.bench.isodyne(&["sandbox", "list"]).env("ISODYNE_RUNTIME", &open).output().unwrap());
     assert!(run.code == 1 && run.stderr.contains("755"), "{}", run.stderr);
 }
+
+#[test]
+fn a_container_of_the_lab_is_kept_and_restored_like_a_machine() {
+    let stage = Stage::new();
+    let keeps = |bench: &Bench| {
+        let doctor = bench.run(&["doctor", "--json"]);
+        doctor.code == 0 && Command::new("criu").arg("check").output().is_ok_and(|check| check.status.success())
+    };
+    if !support::runs_here(&stage.bench, "runc") || !keeps(&stage.bench) {
+        eprintln!("skipped: there is no runc or no CRIU that works");
+        return;
+    }
+    let (mut owner, _) = stage.own(&["--on", "runc", "--name", "c"]);
+    let kept = stage.run(&["checkpoint", "c", "-o", "kept", "--name", "one"]);
+    assert_eq!(kept.code, 0, "{}", kept.stderr);
+    // It was not to run on, so its owner has ended by itself.
+    assert_eq!(owner.wait().unwrap().code(), Some(0));
+    let (mut owner, said) = stage.owner(&["restore", "--from", "kept/one", "--json"]);
+    assert_eq!((&said["name"], &said["backend"]), (&"c".into(), &"runc".into()));
+    assert_eq!(stage.run(&["sandbox", "exec", "c", "--", "/proc/self/exe", "true"]).code, 0);
+    assert_eq!(stage.run(&["sandbox", "stop", "c"]).code, 0);
+    assert_eq!(owner.wait().unwrap().code(), Some(0));
+    assert_eq!(stage.left(), Vec::<String>::new());
+}

@@ -88,6 +88,8 @@ fn an_owned_machine_is_kept_as_an_archive_and_comes_back_from_it() {
         output: &output,
         name,
         leave_running,
+        tcp_established: false,
+        file_locks: false,
         compression,
         patience: PATIENCE,
         asked: lab.clock.now(),

@@ -30,6 +30,10 @@ pub enum Request {
         template: bool,
         /// Whether it runs on; if not, it ends.
         leave_running: bool,
+        /// Whether established TCP connections of a container are kept; a machine's are in its memory.
+        tcp_established: bool,
+        /// Whether locks of a container's files are kept.
+        file_locks: bool,
         /// After so long it has failed, in milliseconds.
         timeout_ms: u32,
     },

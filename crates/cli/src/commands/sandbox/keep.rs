@@ -28,6 +28,8 @@ pub fn keep(options: &CheckpointOptions, asked: HostInstant, output: &Output) ->
         output: &options.output,
         name: &options.name,
         leave_running: options.leave_running,
+        tcp_established: options.tcp_established,
+        file_locks: options.file_locks,
         compression: options.compress.map(|packing| match packing {
             Packing::Zstd => Compressed::Zstd,
             Packing::Lz4 => Compressed::Lz4,
@@ -48,7 +50,7 @@ pub fn keep(options: &CheckpointOptions, asked: HostInstant, output: &Output) ->
     output.data(&table(&kept))
 }
 
-/// A guest's connections and locks are in its memory, always; nothing else of these is there.
+/// What is done around a container's state, and not by the backend's own power.
 fn refuse_what_only_containers_have(options: &CheckpointOptions) -> Result<(), CheckpointError> {
     let asked = [("--pre-dump", options.pre_dump > 0), ("--no-layer", options.no_layer)];
     match asked.iter().find(|(_, asked)| *asked) {

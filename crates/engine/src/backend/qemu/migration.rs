@@ -67,7 +67,7 @@ pub(super) fn resume(qmp: &mut QmpClient, deadline: HostInstant) -> Result<HostI
             }
             // There is no event for the end of a migration's thread, which comes right after the last one.
             Err(QmpError::Refused { description, .. }) if description.contains(NOT_FINAL) && turns < TURNS => {
-                turns += 1
+                turns += 1;
             }
             Err(error) => return Err(error),
         }

@@ -36,6 +36,10 @@ pub struct KeepMachine<'a> {
     pub name: &'a str,
     /// Whether the sandbox runs on; if not, it ends.
     pub leave_running: bool,
+    /// Whether established TCP connections of a container are kept; a machine's are in its memory.
+    pub tcp_established: bool,
+    /// Whether locks of a container's files are kept.
+    pub file_locks: bool,
     /// How big files are packed.
     pub compression: Option<Compressed>,
     /// The most that the backend may take.
@@ -79,6 +83,8 @@ pub fn keep(request: &KeepMachine<'_>) -> Result<KeptMachine, CheckpointError> {
         directory: directory.clone(),
         template: can_be_template(&description),
         leave_running: request.leave_running,
+        tcp_established: request.tcp_established,
+        file_locks: request.file_locks,
         timeout_ms: u32::try_from(request.patience.as_millis()).unwrap_or(u32::MAX),
     };
     let done = match told(request, &keep, request.patience + BESIDE)? {
@@ -181,8 +187,10 @@ fn manifest(request: &KeepMachine<'_>, description: &Description, done: &KeptDon
         host: host::this(),
         options: KeptOptions {
             leave_running: request.leave_running,
+            tcp_established: request.tcp_established,
+            file_locks: request.file_locks,
+            rounds: 0,
             compression: request.compression,
-            ..KeptOptions::default()
         },
         mounts: Vec::new(),
         layer: isodyne_core::checkpoint::KeptLayer::default(),
