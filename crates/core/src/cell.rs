@@ -100,6 +100,11 @@ named! {
 }
 
 impl BenchmarkName {
+    /// Whether a user's own application can be started in its sandboxes.
+    pub fn takes_app(self) -> bool {
+        matches!(self, Self::Boot | Self::Checkpoint)
+    }
+
     /// The milestone that ends the total of a sample: that an application is ready, where one was started.
     pub fn last_milestone(self, ledger: &Ledger) -> Option<MilestoneName> {
         match self {

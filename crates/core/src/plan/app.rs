@@ -126,11 +126,12 @@ pub(super) fn check(at: &Place, stated: &Stated, written: &[&str], findings: &mu
 
 /// Refuses an application that nothing starts, and a first command beside one.
 pub(super) fn check_use(at: &Place, measured: &[(BenchmarkName, Option<Place>)], findings: &mut Findings<'_>) {
-    let Some((_, command)) = measured.iter().find(|(name, _)| *name == BenchmarkName::Boot) else {
+    if !measured.iter().any(|(name, _)| name.takes_app()) {
         let hint = "add [boot] with `on = [\"runc\"]`, or remove [app]".to_owned();
-        findings.add(at, "app", "[app] is stated, but the plan does not measure `boot`", Some(hint));
+        findings.add(at, "app", "[app] is stated, but the plan does not measure `boot` or `checkpoint`", Some(hint));
         return;
-    };
+    }
+    let command = measured.iter().find(|(name, _)| *name == BenchmarkName::Boot).and_then(|(_, at)| at.as_ref());
     if let Some(at) = command {
         let hint = "remove it: `command` of [app] says what is started".to_owned();
         findings.add(at, "boot.command", "`boot.command` and [app] cannot be together", Some(hint));

@@ -32,7 +32,7 @@ pub fn cells(plan: &Plan) -> Vec<Cell> {
 fn base_cell(benchmark: BenchmarkName, backend: BackendName, has_app: bool, stated: Factors) -> Cell {
     let id = CellId::new(benchmark, backend, &stated);
     let mut factors = with_defaults(keys(benchmark, backend), stated);
-    if has_app && benchmark == BenchmarkName::Boot {
+    if has_app && benchmark.takes_app() {
         for (key, value) in APP_KEYS.iter().filter_map(|key| Some((key, key.default.value()?))) {
             factors.entry(app::factor_name(key.name)).or_insert(value);
         }
@@ -43,7 +43,7 @@ fn base_cell(benchmark: BenchmarkName, backend: BackendName, has_app: bool, stat
 /// The cell of a variant: the base cell with the variant's values.
 fn variant_cell(base: &Cell, variant: &Variant) -> Cell {
     let mut cell = base.clone();
-    let of_app = (base.benchmark == BenchmarkName::Boot).then_some(&variant.app);
+    let of_app = base.benchmark.takes_app().then_some(&variant.app);
     let changes = [variant.benchmarks.get(&base.benchmark), variant.backends.get(&base.backend), of_app];
     for (name, value) in changes.into_iter().flatten().flatten() {
         let key = keys(base.benchmark, base.backend).find(|key| key.name == name).or_else(|| app::key_of(name));
@@ -73,7 +73,7 @@ fn keys(benchmark: BenchmarkName, backend: BackendName) -> impl Iterator<Item = 
 fn stated(plan: &Plan, benchmark: &BenchmarkPlan, backend: BackendName) -> StatedFactors {
     let mut stated = benchmark.factors.clone();
     stated.extend(plan.backends.get(&backend).cloned().unwrap_or_default());
-    if let Some(app) = plan.app.as_ref().filter(|_| benchmark.benchmark == BenchmarkName::Boot) {
+    if let Some(app) = plan.app.as_ref().filter(|_| benchmark.benchmark.takes_app()) {
         stated.extend(app::as_factors(app));
     }
     stated

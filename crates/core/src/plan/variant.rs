@@ -258,7 +258,7 @@ impl Variant {
     pub fn touches(&self, benchmark: BenchmarkName, backend: BackendName) -> bool {
         self.backends.contains_key(&backend)
             || self.benchmarks.contains_key(&benchmark)
-            || benchmark == BenchmarkName::Boot && !self.app.is_empty()
+            || benchmark.takes_app() && !self.app.is_empty()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::backend::{AppRoot, PrepareError};
 use crate::channel::{AwaitRequest, Condition, StartRequest};
 use crate::image::app::{AppImage, DiskFormat, ImageError, ImageEvent};
 use crate::lab::Lab;
-use isodyne_core::cell::{BackendName, BenchmarkName, Cell};
+use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::factor::FactorValue;
 use isodyne_core::plan::app::{self as keys, value};
 use isodyne_core::ready::Ready;
@@ -63,8 +63,7 @@ pub fn obtain(cell: &Cell, lab: &Lab, progress: &mut dyn FnMut(ImageEvent)) -> R
 }
 
 fn image_name(cell: &Cell) -> Option<&str> {
-    let takes_one = matches!(cell.benchmark, BenchmarkName::Boot | BenchmarkName::Checkpoint);
-    value(&cell.factors, "image").filter(|_| takes_one).and_then(FactorValue::as_text)
+    value(&cell.factors, "image").filter(|_| cell.benchmark.takes_app()).and_then(FactorValue::as_text)
 }
 
 impl Application {

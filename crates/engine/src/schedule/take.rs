@@ -96,7 +96,11 @@ fn measure(lab: &Lab, work: &Work, ticket: &Ticket) -> (Attempt, Contamination, 
 fn logs_of(backend: BackendName, place: &Place) -> Vec<String> {
     let kinds = ["agent", "app", "console", "latency", "metrics", "monitor", backend.as_str()];
     let mut logs = Vec::new();
-    for log in kinds.map(|kind| place.log(kind)) {
+    // A sandbox that came back writes its own.
+    let mut restored = place.log_prefix.clone().into_os_string();
+    restored.push("-restored");
+    let restored = Place { log_prefix: restored.into(), ..place.clone() };
+    for log in [place, &restored].into_iter().flat_map(|place| kinds.map(|kind| place.log(kind))) {
         match std::fs::metadata(&log) {
             Ok(metadata) if metadata.len() == 0 => drop(std::fs::remove_file(&log)),
             Ok(_) => logs.extend(log.file_name().map(|name| format!("logs/{}", name.to_string_lossy()))),

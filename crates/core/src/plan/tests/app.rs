@@ -82,7 +82,7 @@ fn what_is_wrong_has_its_place_and_a_way_out() {
         "[network]\non = \"runc\"\n[app]\nimage = \"a\"\nready = { tcp = 80, line = \"x\" }\n\
          [[variant]]\nname = \"v\"\nset = { \"app.ready\" = 5 }\n"
     ), @r#"
-    error: plan.toml:3:2: [app] is stated, but the plan does not measure `boot`
+    error: plan.toml:3:2: [app] is stated, but the plan does not measure `boot` or `checkpoint`
       hint: add [boot] with `on = ["runc"]`, or remove [app]
     error: plan.toml:5:9: `ready` holds several conditions: tcp, line
       hint: leave one of them
@@ -90,7 +90,7 @@ fn what_is_wrong_has_its_place_and_a_way_out() {
       hint: write `ready = { http = "/", port = 80, status = 200 }`, `{ tcp = 80 }`, `{ line = "ready" }` or `{ file = "/run/app.pid" }`
     "#);
     insta::assert_snapshot!(said("[network]\non = \"runc\"\n[app]\nimage = \"a\"\nready = { tcp = 80 }\n"), @r#"
-    error: plan.toml:3:2: [app] is stated, but the plan does not measure `boot`
+    error: plan.toml:3:2: [app] is stated, but the plan does not measure `boot` or `checkpoint`
       hint: add [boot] with `on = ["runc"]`, or remove [app]
     "#);
     for ready in [

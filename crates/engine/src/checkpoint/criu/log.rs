@@ -95,6 +95,11 @@ fn classify(first: &str, all: &str) -> CheckpointError {
     {
         return of(CheckpointClass::PidInUse, "a container with its own pid namespace cannot collide; end the process");
     }
+    if has("Can't get 1:16 opt") {
+        let hint =
+            "CRIU before 4.2 cannot dump a TCP socket on Linux 6.16 and newer: run scripts/criu.sh, or update it";
+        return of(CheckpointClass::Refused, hint);
+    }
     if has("Connected TCP socket") {
         return of(CheckpointClass::Refused, "it has established TCP connections: add `--tcp-established`");
     }

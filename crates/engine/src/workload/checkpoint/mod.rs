@@ -196,6 +196,9 @@ impl Cycle<'_> {
     fn keep(&self, life: &mut Life<'_>, storage: &Storage) -> Result<Taken, Failure> {
         let lab = life.lab;
         let deadline = self.deadline(lab);
+        // One that ends as its state is kept can tell nothing any more.
+        let used = life.sandbox.usage();
+        life.attempt.metrics.extend(used.into_iter().map(|(name, value)| (format!("cold_{name}"), value)));
         let power = life
             .sandbox
             .snapshots()

@@ -6,6 +6,7 @@ use rustix::fs::{Advice, fadvise};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What the plan asks for.
@@ -67,7 +68,9 @@ impl State {
             // What has been synced can be dropped.
             Self::Cold => fadvise(&file, 0, None, Advice::DontNeed)?,
         }
-        Ok((cached_bytes(&file, length)?, length))
+        // A hole is in no cache and on no disk.
+        let length = length.min(file.metadata()?.blocks() * 512);
+        Ok((cached_bytes(&file, file.metadata()?.len())?.min(length), length))
     }
 }
 
