@@ -108,8 +108,7 @@ fn handle(request: Request, sandbox: &mut dyn Sandbox, about: &About, clock: Clo
         Request::Keep { directory, template, leave_running, tcp_established, file_locks, timeout_ms } => {
             let deadline = clock.after(Duration::from_millis(timeout_ms.clamp(1, LONGEST_MS).into()));
             let kind = if template { SnapshotKind::Template } else { SnapshotKind::Full };
-            let options =
-                SnapshotOptions { tcp_established, file_locks, ..SnapshotOptions::of(kind, leave_running) };
+            let options = SnapshotOptions { tcp_established, file_locks, ..SnapshotOptions::of(kind, leave_running) };
             let Some(snapshots) = sandbox.snapshots() else {
                 let why = format!("{} keeps no states", about.cell.backend);
                 return (Reply::Failed(Failure::new(FailureClass::Launch, why)), None);
