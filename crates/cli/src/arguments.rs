@@ -102,7 +102,7 @@ pub enum Command {
     Merge(MergeOptions),
     /// Write a run in another tool's format
     Export(ExportOptions),
-    /// Look into a checkpoint: processes, files, sockets, mounts, memory, or a machine's state
+    /// Look into a checkpoint: processes, files, sockets, mounts, memory
     Inspect(InspectOptions),
     /// Measure through shared memory between programs that run already
     Shm(ShmOptions),

@@ -10,6 +10,7 @@ use crate::messages::file::{
 };
 use serde::Serialize;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A descriptor of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -219,11 +220,18 @@ pub struct Lock {
     pub descriptor: i32,
 }
 
+/// Writes a text that is shared.
+pub(super) fn shared_text<S: serde::Serializer>(text: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+    text.as_deref().serialize(serializer)
+}
+
 /// The open files, and how they are found.
 pub(super) struct Files {
     /// In the order of the images.
     pub list: Vec<File>,
     places: HashMap<(u32, u32), usize>,
+    /// The paths of regular files, shared: a foreign image can name a long one a million times.
+    paths: HashMap<u32, Arc<str>>,
 }
 
 /// `fd_types` of CRIU.
@@ -245,9 +253,12 @@ impl Files {
         let mut entries: Vec<FileEntry> = reader.messages("files.img", Kind::Files).unwrap_or_default();
         entries.extend(apart(reader));
         let beside = Beside::read(reader, &entries);
-        let mut files = Self { list: Vec::new(), places: HashMap::new() };
+        let mut files = Self { list: Vec::new(), places: HashMap::new(), paths: HashMap::new() };
         for entry in entries {
             let place = (entry.kind, entry.id);
+            if let Some(file) = entry.regular.0.as_ref().filter(|_| entry.kind == REGULAR) {
+                files.paths.insert(entry.id, file.name.as_str().into());
+            }
             files.places.insert(place, files.list.len());
             files.list.push(file(reader, entry, &beside));
         }
@@ -260,11 +271,8 @@ impl Files {
     }
 
     /// The path of a regular file.
-    pub(super) fn path(&self, id: u32) -> Option<&str> {
-        match &self.list[self.find(REGULAR, id)?].kind {
-            FileKind::Regular { path, .. } => Some(path),
-            _ => None,
-        }
+    pub(super) fn path(&self, id: u32) -> Option<Arc<str>> {
+        self.paths.get(&id).cloned()
     }
 
     /// Reads a table of descriptors.

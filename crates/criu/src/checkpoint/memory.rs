@@ -1,12 +1,13 @@
 //! Memory: areas, and which of their pages are kept.
 
 use super::bits;
-use super::file::Files;
+use super::file::{Files, shared_text};
 use super::pages::{self, Where};
 use super::reader::Reader;
 use crate::image::Kind;
 use crate::messages::memory::{AddressSpace, AreaEntry};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// The memory of a process.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,7 +45,8 @@ pub struct Area {
     /// What it is.
     pub kind: AreaKind,
     /// The file that it shows.
-    pub file: Option<String>,
+    #[serde(serialize_with = "shared_text")]
+    pub file: Option<Arc<str>>,
     /// From where on in the file, in bytes.
     pub offset: u64,
     /// The pages of it that are kept.
@@ -163,6 +165,13 @@ pub(super) fn read(reader: &mut Reader<'_>, files: &Files, pid: u32) -> Option<(
     // Guards lie inside of other areas.
     entries.retain(|entry| entry.status & status::GUARD == 0);
     entries.sort_by_key(|entry| entry.start);
+    match reader.areas_left.checked_sub(entries.len()) {
+        Some(left) => reader.areas_left = left,
+        None => {
+            reader.note(&format!("mm-{pid}.img"), "all processes together have more areas than are read");
+            return Some((memory, program));
+        }
+    }
     let wrong = entries.iter().any(|entry| entry.start > entry.end);
     if wrong || entries.windows(2).any(|pair| pair[0].end > pair[1].start) {
         reader.note(&format!("mm-{pid}.img"), "its areas lie on one another");
@@ -219,7 +228,7 @@ fn area(entry: &AreaEntry, files: &Files) -> Area {
         protection: bits::protection(entry.protection),
         shared: entry.flags & MAP_SHARED != 0,
         kind: area_kind(entry),
-        file: named.and_then(|id| files.path(id)).map(str::to_owned),
+        file: named.and_then(|id| files.path(id)),
         offset: entry.offset,
         pages: PageTotals::default(),
     }

@@ -2,13 +2,14 @@
 
 use super::ReadError;
 use super::bits;
-use super::file::{Descriptor, Files};
+use super::file::{Descriptor, Files, shared_text};
 use super::memory::{self, Memory};
 use super::reader::Reader;
 use crate::image::{self, Kind};
 use crate::messages::task::{self, Core, Directories, Identities, TreeEntry};
 use serde::Serialize;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// What a process was doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -46,11 +47,14 @@ pub struct Process {
     /// The architecture that it ran on.
     pub architecture: Option<&'static str>,
     /// The program that it ran.
-    pub program: Option<String>,
+    #[serde(serialize_with = "shared_text")]
+    pub program: Option<Arc<str>>,
     /// Its working directory.
-    pub working_directory: Option<String>,
+    #[serde(serialize_with = "shared_text")]
+    pub working_directory: Option<Arc<str>>,
     /// Its root directory.
-    pub root_directory: Option<String>,
+    #[serde(serialize_with = "shared_text")]
+    pub root_directory: Option<Arc<str>>,
     /// Permissions that new files do not get.
     pub mask: Option<u32>,
     /// As whom it ran.
@@ -99,6 +103,11 @@ pub struct Credentials {
     pub no_new_privileges: bool,
 }
 
+/// The most processes that are read.
+const PROCESSES_LIMIT: usize = 1 << 18;
+/// The most threads of all processes together that are read.
+const THREADS_LIMIT: usize = 1 << 20;
+
 /// Reads the tree, and each process's images.
 pub(super) fn read(
     reader: &mut Reader<'_>,
@@ -119,6 +128,13 @@ pub(super) fn read(
     }
     if tree.is_empty() {
         return Err(fail("there is no process in it".to_owned()));
+    }
+    let threads = tree.iter().fold(0_usize, |sum, entry| sum.saturating_add(entry.threads.0.len()));
+    if tree.len() > PROCESSES_LIMIT || threads > THREADS_LIMIT {
+        return Err(fail(format!(
+            "it has {} processes with {threads} threads, which is more than is read",
+            tree.len()
+        )));
     }
     Ok(tree.into_iter().map(|entry| process(reader, files, descriptors_by_id, entry)).collect())
 }
@@ -181,19 +197,16 @@ fn process(reader: &mut Reader<'_>, files: &Files, descriptors_by_id: bool, entr
     process.descriptors = files.descriptors(reader, &format!("fdinfo-{table}.img")).unwrap_or_default();
     let directories: Option<Directories> = reader.message(&format!("fs-{pid}.img"), Kind::Directories);
     if let Some(directories) = directories {
-        process.working_directory = files.path(directories.working).map(str::to_owned);
-        process.root_directory = files.path(directories.root).map(str::to_owned);
+        process.working_directory = files.path(directories.working);
+        process.root_directory = files.path(directories.root);
         process.mask = directories.mask;
     }
     if let Some((memory, program)) = memory::read(reader, files, pid) {
         process.memory = Some(memory);
-        process.program = files.path(program).map(str::to_owned);
+        process.program = files.path(program);
     }
     process
 }
-
-/// The most threads of a process that are read: the kernel allows no more processes and threads on a host.
-const THREADS_LIMIT: usize = 1 << 22;
 
 fn threads(reader: &mut Reader<'_>, process: &Process, ids: &[u32]) -> Vec<Thread> {
     let name = |reader: &mut Reader<'_>, id: u32| {
@@ -207,7 +220,7 @@ fn threads(reader: &mut Reader<'_>, process: &Process, ids: &[u32]) -> Vec<Threa
         }
         core?.thread.0?.name
     };
-    ids.iter().take(THREADS_LIMIT).map(|&id| Thread { id, name: name(reader, id) }).collect()
+    ids.iter().map(|&id| Thread { id, name: name(reader, id) }).collect()
 }
 
 /// `enum __compel_task_state` of CRIU.

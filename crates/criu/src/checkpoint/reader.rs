@@ -10,6 +10,8 @@ use crate::source::Images;
 const IMAGE_LIMIT: u64 = 128 << 20;
 /// The most bytes of images that are read of one checkpoint. Memory is not among them.
 const TOTAL_LIMIT: u64 = 256 << 20;
+/// The most areas of memory of all processes together.
+const AREAS_LIMIT: usize = 1 << 21;
 /// The most lines about what cannot be read.
 const UNREADABLE_LIMIT: usize = 1_000;
 
@@ -21,6 +23,8 @@ pub(super) struct Reader<'a> {
     pub names: Vec<String>,
     /// What could not be read so far.
     pub unreadable: Vec<Unreadable>,
+    /// How many areas of memory may still be read.
+    pub areas_left: usize,
     left: u64,
 }
 
@@ -28,7 +32,7 @@ impl<'a> Reader<'a> {
     pub(super) fn new(images: &'a dyn Images) -> Self {
         let mut names = images.names();
         names.sort_unstable();
-        Self { images, names, unreadable: Vec::new(), left: TOTAL_LIMIT }
+        Self { images, names, unreadable: Vec::new(), areas_left: AREAS_LIMIT, left: TOTAL_LIMIT }
     }
 
     /// Remembers that something could not be read.
