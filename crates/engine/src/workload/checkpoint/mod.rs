@@ -20,7 +20,7 @@ use super::life::Life;
 use super::{Attempt, app};
 use crate::backend::snapshot::Taken;
 use crate::backend::{Launcher, Place, PrepareError, Sandbox, class_of};
-use crate::channel::ExecRequest;
+use crate::channel::{AwaitOutcome, ExecRequest};
 use crate::lab::Lab;
 use crate::network::{AGENT_PORT, Family, Network};
 use clones::Cloning;
@@ -272,6 +272,7 @@ impl Cycle<'_> {
         }
         hear(outside, taken, first_reply, options.connections_come_back, life)?;
         drop(network);
+        self.answers_again(life)?;
         let touched = self.touch(life).map_err(after_restore)?;
         let shown = proof::whole(&self.subject, life.sandbox.agent(), &before, deadline).map_err(after_restore)?;
         life.attempt.proofs.extend(shown);
@@ -290,6 +291,24 @@ impl Cycle<'_> {
             life.retire(STOP_PATIENCE)?;
             cloning.measure(&mut life.attempt)?;
         }
+        Ok(())
+    }
+
+    /// An application that listens must answer inside as it did before.
+    fn answers_again(&self, life: &mut Life<'_>) -> Result<(), Failure> {
+        let Some(application) = &self.options.app else { return Ok(()) };
+        if !matches!(application.ready, Ready::Http { .. } | Ready::Tcp { .. }) {
+            return Ok(());
+        }
+        let deadline = self.deadline(life.lab);
+        let request = application.await_request(self.options.timeout);
+        let waited = life.sandbox.agent().await_app(&request, deadline)?.reply;
+        if waited.outcome != AwaitOutcome::Met {
+            let message =
+                format!("the application does not answer any more ({}): {:?}", application.ready, waited.outcome);
+            return Err(proof::mismatch(message));
+        }
+        life.attempt.proofs.push(format!("the application answers again ({})", application.ready));
         Ok(())
     }
 
