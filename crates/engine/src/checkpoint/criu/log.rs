@@ -95,6 +95,11 @@ fn classify(first: &str, all: &str) -> CheckpointError {
     {
         return of(CheckpointClass::PidInUse, "a container with its own pid namespace cannot collide; end the process");
     }
+    if has("Can't get rlimit") {
+        let hint = "CRIU asks for the limits of processes of other users, which takes CAP_SYS_RESOURCE: run with it, or \
+                    let every process inside be root's (nginx: `user root;`)";
+        return of(CheckpointClass::Permission, hint);
+    }
     if has("Can't get 1:16 opt") {
         let hint =
             "CRIU before 4.2 cannot dump a TCP socket on Linux 6.16 and newer: run scripts/criu.sh, or update it";

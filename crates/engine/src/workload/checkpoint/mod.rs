@@ -20,7 +20,7 @@ use super::life::Life;
 use super::{Attempt, app};
 use crate::backend::snapshot::Taken;
 use crate::backend::{Launcher, Place, PrepareError, Sandbox, class_of};
-use crate::channel::ExecRequest;
+use crate::channel::{AwaitOutcome, ExecRequest};
 use crate::lab::Lab;
 use crate::network::{AGENT_PORT, Family, Network};
 use clones::Cloning;
@@ -93,6 +93,16 @@ struct Carried {
     outside: Vec<(&'static str, Outside)>,
 }
 
+/// How long it took to touch the memory.
+#[derive(Clone, Copy, Debug, Default)]
+struct Touched {
+    /// Until each tenth of it was touched.
+    until_ns: [u64; 10],
+    all_ns: u64,
+    minor_faults: u64,
+    major_faults: u64,
+}
+
 impl Cycle<'_> {
     fn run(&self, life: &mut Life<'_>, progress: &mut app::Progress) -> Result<(), Failure> {
         let lab = life.lab;
@@ -150,8 +160,9 @@ impl Cycle<'_> {
         let lab = life.lab;
         let network = life.sandbox.network().filter(|_| self.options.outside);
         let before = proof::look(&self.subject, life.sandbox.agent(), self.deadline(lab))?;
-        let touched = self.touch(life)?;
-        life.attempt.metrics.insert("touch_before_ns".to_owned(), touched.0);
+        if let Some(touched) = self.touch(life)? {
+            life.metric("touch_before_ns", touched.all_ns);
+        }
         let mut outside = Vec::new();
         for (name, port, question) in self.questions().into_iter().filter(|_| network.is_some()) {
             let unreached = |error: std::io::Error| {
@@ -177,19 +188,22 @@ impl Cycle<'_> {
         questions
     }
 
-    /// How long it takes to touch the memory, and how many faults it takes: time, minor, major.
-    fn touch(&self, life: &mut Life<'_>) -> Result<(f64, u64, u64), Failure> {
+    /// How long it takes to touch the memory, tenth by tenth, and how many faults it takes.
+    fn touch(&self, life: &mut Life<'_>) -> Result<Option<Touched>, Failure> {
         let percent = self.options.touch_percent;
         if percent == 0 {
-            return Ok((0.0, 0, 0));
+            return Ok(None);
         }
         let question = format!("touch {percent}");
-        let touched = self.subject.ask(life.sandbox.agent(), &question, self.deadline(life.lab))?.reply;
-        let mut sum = 0;
-        for step in 1..=10 {
-            sum += fact(&touched, &format!("touch_{}", step * 10))?;
+        let facts = self.subject.ask(life.sandbox.agent(), &question, self.deadline(life.lab))?.reply;
+        let mut touched = Touched::default();
+        for (step, until) in touched.until_ns.iter_mut().enumerate() {
+            touched.all_ns = touched.all_ns.saturating_add(fact(&facts, &format!("touch_{}", (step + 1) * 10))?);
+            *until = touched.all_ns;
         }
-        Ok((sum as f64, fact(&touched, "minor_faults")?, fact(&touched, "major_faults")?))
+        touched.minor_faults = fact(&facts, "minor_faults")?;
+        touched.major_faults = fact(&facts, "major_faults")?;
+        Ok(Some(touched))
     }
 
     /// Keeps the state and makes it durable.
@@ -258,10 +272,11 @@ impl Cycle<'_> {
         }
         hear(outside, taken, first_reply, options.connections_come_back, life)?;
         drop(network);
-        let (time, minor, major) = self.touch(life).map_err(after_restore)?;
+        self.answers_again(life)?;
+        let touched = self.touch(life).map_err(after_restore)?;
         let shown = proof::whole(&self.subject, life.sandbox.agent(), &before, deadline).map_err(after_restore)?;
         life.attempt.proofs.extend(shown);
-        told::restored(first_reply.ns_since(origin), (time, minor, major), options, life);
+        told::restored(first_reply.ns_since(origin), touched.as_ref(), life);
         if options.clones > 0 {
             let cloning = Cloning {
                 launcher: self.launcher,
@@ -276,6 +291,24 @@ impl Cycle<'_> {
             life.retire(STOP_PATIENCE)?;
             cloning.measure(&mut life.attempt)?;
         }
+        Ok(())
+    }
+
+    /// An application that listens must answer inside as it did before.
+    fn answers_again(&self, life: &mut Life<'_>) -> Result<(), Failure> {
+        let Some(application) = &self.options.app else { return Ok(()) };
+        if !matches!(application.ready, Ready::Http { .. } | Ready::Tcp { .. }) {
+            return Ok(());
+        }
+        let deadline = self.deadline(life.lab);
+        let request = application.await_request(self.options.timeout);
+        let waited = life.sandbox.agent().await_app(&request, deadline)?.reply;
+        if waited.outcome != AwaitOutcome::Met {
+            let message =
+                format!("the application does not answer any more ({}): {:?}", application.ready, waited.outcome);
+            return Err(proof::mismatch(message));
+        }
+        life.attempt.proofs.push(format!("the application answers again ({})", application.ready));
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use super::outside::Seen;
 use super::storage::Census;
-use super::{CheckpointOptions, Life};
+use super::{CheckpointOptions, Life, Touched};
 use crate::backend::snapshot::{Compression, Taken};
 use crate::workload::Attempt;
 use isodyne_core::failure::Failure;
@@ -71,18 +71,15 @@ pub(super) fn outside(
 }
 
 /// How long it took to come back, what was still to come after the first answer, and from when on it pays.
-pub(super) fn restored(
-    restore_ns: u64,
-    (touch_ns, minor, major): (f64, u64, u64),
-    options: &CheckpointOptions,
-    life: &mut Life<'_>,
-) {
+pub(super) fn restored(restore_ns: u64, touched: Option<&Touched>, life: &mut Life<'_>) {
     life.metric("restore_ns", restore_ns);
-    if options.touch_percent > 0 {
-        let metrics = &mut life.attempt.metrics;
-        metrics.insert("touch_ns".to_owned(), touch_ns);
-        metrics.insert("touch_minor_faults_count".to_owned(), minor as f64);
-        metrics.insert("touch_major_faults_count".to_owned(), major as f64);
+    if let Some(touched) = touched {
+        life.metric("touch_ns", touched.all_ns);
+        for (step, until_ns) in touched.until_ns.iter().enumerate() {
+            life.metric(&format!("touch_{}_percent_ns", (step + 1) * 10), *until_ns);
+        }
+        life.metric("touch_minor_faults_count", touched.minor_faults);
+        life.metric("touch_major_faults_count", touched.major_faults);
     }
     let of = |name: &str| life.attempt.metrics.get(name).copied();
     if let (Some(cold_ns), Some(durable_ns)) = (of("cold_ready_ns"), of("durable_ns")) {
