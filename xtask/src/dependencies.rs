@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The most packages that the program may be built from, its own included. Whoever raises it says why in the commit.
-const MOST: usize = 146;
+const MOST: usize = 147;
 
 /// What may not be in the default build: executors, whose wake-ups are not ours to measure, and what needs libclang,
 /// cmake or a C library beside the system's.
