@@ -61,9 +61,8 @@ pub(super) fn mend(
     stand_ins: &Path,
 ) -> Result<Mended, CheckpointError> {
     let mut mended = Mended::default();
-    for unknown in
-        skip.iter().filter(|skipped| !mounts.iter().any(|mount| mount.external && mount.destination == **skipped))
-    {
+    let is_external = |place: &String| mounts.iter().any(|mount| mount.external && mount.destination == *place);
+    if let Some(unknown) = skip.iter().find(|place| !is_external(place)) {
         let known: Vec<&str> = own(mounts).map(|mount| mount.destination.as_str()).collect();
         let hint = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
         let message = format!("nothing was mounted from outside at `{unknown}`");

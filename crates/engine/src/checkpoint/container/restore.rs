@@ -131,9 +131,9 @@ pub fn restore(request: &RestoreRequest<'_>) -> Result<Restored, CheckpointError
     timing.push(phase("prepare", checked, prepared));
     let work = Work { archive: &archive, request, name, images, mended };
     let result = work.check_interrupt().and_then(|()| match backend {
-        BackendName::Podman => work.into_podman(),
-        BackendName::Docker => work.into_docker(),
-        _ => work.into_runc(),
+        BackendName::Podman => work.by_podman(),
+        BackendName::Docker => work.by_docker(),
+        _ => work.by_runc(),
     });
     let back = result.inspect_err(|_| {
         work.mended.undo();
@@ -149,7 +149,7 @@ pub fn restore(request: &RestoreRequest<'_>) -> Result<Restored, CheckpointError
     };
     Ok(Restored {
         backend,
-        name: work.name.clone(),
+        name: work.name,
         id: back.id,
         pid: back.pid,
         bundle: back.bundle,
@@ -264,7 +264,7 @@ impl Work<'_> {
         given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()
     }
 
-    fn into_runc(&self) -> Result<Back, CheckpointError> {
+    fn by_runc(&self) -> Result<Back, CheckpointError> {
         let (archive, request) = (self.archive, self.request);
         let mut bundle = runc::begin(archive, &self.name, request.place.root.as_deref(), request.bundle)?;
         bundle.fill(archive, &self.name, self.config()?)?;
@@ -310,7 +310,7 @@ impl Work<'_> {
         copy(&self.images, target)
     }
 
-    fn into_podman(&self) -> Result<Back, CheckpointError> {
+    fn by_podman(&self) -> Result<Back, CheckpointError> {
         let call = self.podman();
         if podman::knows(&call, &self.name)? {
             let message = format!("podman has a container `{}` already", self.name);
@@ -380,7 +380,7 @@ impl Work<'_> {
         Ok(named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
     }
 
-    fn into_docker(&self) -> Result<Back, CheckpointError> {
+    fn by_docker(&self) -> Result<Back, CheckpointError> {
         let socket = docker::daemon()?;
         let inspected = self.json(DOCKER)?;
         if docker::inspect(&socket, &self.name)?.is_some() {
