@@ -73,6 +73,15 @@ pub fn fill(seed: u64, kind: Kind, index: u64, version: u64, page: &mut Page) {
     }
 }
 
+/// The first word of a page.
+pub fn first_word(seed: u64, kind: Kind, index: u64, version: u64) -> u64 {
+    match kind {
+        Kind::Zero => 0,
+        Kind::Duplicate => finish(finish(seed ^ GOLDEN).wrapping_add(GOLDEN)),
+        Kind::Compressible | Kind::Random => finish(two(two(seed, index), version).wrapping_add(GOLDEN)),
+    }
+}
+
 /// Fills bytes that are no whole page: the beginning of a random page.
 pub fn fill_bytes(seed: u64, index: u64, bytes: &mut [u8]) {
     let mut page = [0; PAGE_WORDS];
@@ -143,6 +152,9 @@ mod tests {
             fill(5, kind, index, version, &mut page);
             page
         };
+        for kind in [Kind::Zero, Kind::Duplicate, Kind::Compressible, Kind::Random] {
+            assert_eq!(page(kind, 3, 9)[0], first_word(5, kind, 3, 9));
+        }
         assert_eq!(page(Kind::Zero, 3, 0), [0; PAGE_WORDS]);
         assert_eq!(page(Kind::Duplicate, 3, 0), page(Kind::Duplicate, 4, 9));
         assert_ne!(page(Kind::Random, 3, 0), page(Kind::Random, 4, 0));

@@ -3,7 +3,7 @@
 use crate::sys::poll::Moment;
 use crate::sys::{Result, process, thread};
 use alloc::vec::Vec;
-use isodyne_subject::content::{Kind, fill};
+use isodyne_subject::content::{Kind, fill, first_word};
 use isodyne_subject::spec::Spec;
 use isodyne_subject::{PAGE_BYTES, Page, digest};
 
@@ -147,11 +147,15 @@ impl Restless {
         Ok(restless)
     }
 
-    /// Writes the page that is due after so many writes.
-    pub(super) fn write_next(&self, writes: u64) {
-        if let Some(page) = writes.checked_rem(self.pages) {
-            self.write(page, writes / self.pages + 1);
-        }
+    /// Writes the page that is due after so many writes; false if it did not hold what was written to it before: a page
+    /// that was lost would otherwise heal, for it is written again soon.
+    pub(super) fn write_next(&self, writes: u64) -> bool {
+        let Some(page) = writes.checked_rem(self.pages) else { return true };
+        let before = writes / self.pages;
+        // SAFETY: the page is mapped, and only this thread writes to it.
+        let held = unsafe { self.area.page(page as usize).cast::<u64>().read_volatile() };
+        self.write(page, before + 1);
+        held == first_word(self.seed, Kind::Random, self.first + page, before)
     }
 
     fn write(&self, page: u64, version: u64) {
@@ -192,9 +196,14 @@ mod tests {
         let spec = spec();
         let processes: Vec<Memory> = (0..3).map(|process| Memory::hold(&spec, process).unwrap()).collect();
         let restless = Restless::hold(&spec).unwrap();
-        (0..23).for_each(|writes| restless.write_next(writes));
+        assert!((0..23).all(|writes| restless.write_next(writes)));
         let digest = || processes.iter().fold(restless.digest(8), |sum, memory| sum.wrapping_add(memory.digest(8)));
         assert_eq!(digest(), expect::memory(&spec, 8, 23));
+        assert!(restless.write_next(24), "that page was not written before its turn");
+        assert!(!restless.write_next(33), "a write that was left out heals, and is seen");
+        let spec = Spec { dirty_pages: 0, pages: 220, ..spec };
+        let digest = || processes.iter().fold(0_u64, |sum, memory| sum.wrapping_add(memory.digest(8)));
+        assert_eq!(digest(), expect::memory(&spec, 8, 0));
         processes[1].flip_a_bit();
         assert_ne!(digest(), expect::memory(&spec, 8, 23));
     }

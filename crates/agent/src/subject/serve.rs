@@ -132,6 +132,7 @@ fn reply(state: &mut Option<State>, question: &str, directory: &[u8]) -> Result<
             let key = number()?;
             let of_still = state.family.ask(Task::Digest(key))?.digest;
             say(&mut out, "writes", state.writer.writes());
+            say(&mut out, "stale", state.writer.stale());
             say(&mut out, "memory", of_still.wrapping_add(state.writer.digest(key)));
         }
         "objects" => state.objects(number()?, &mut out)?,

@@ -126,6 +126,10 @@ pub(super) struct Writer {
     runs: AtomicU32,
     stands: AtomicU32,
     writes: AtomicU64,
+    /// Pages that did not hold what was written to them before.
+    stale: AtomicU64,
+    /// A lie: the next write is counted and not made.
+    skips: AtomicU32,
 }
 
 impl Writer {
@@ -136,6 +140,8 @@ impl Writer {
             runs: AtomicU32::new(1),
             stands: AtomicU32::new(0),
             writes: AtomicU64::new(0),
+            stale: AtomicU64::new(0),
+            skips: AtomicU32::new(0),
         }));
         if rate_per_s > 0 {
             // SAFETY: as for the ticks; only this thread writes to the pages from here on.
@@ -170,7 +176,12 @@ impl Writer {
 
     /// Counts a write that was not made: a lie that must be found.
     pub(super) fn lose_a_write(&self) {
-        self.writes.fetch_add(1, SeqCst);
+        self.skips.store(1, SeqCst);
+    }
+
+    /// How many pages did not hold what was written to them before.
+    pub(super) fn stale(&self) -> u64 {
+        self.stale.load(SeqCst)
     }
 
     /// What the pages hold, while the writing is paused.
@@ -197,7 +208,9 @@ extern "C" fn write(writer: usize) -> ! {
         last = now;
         while due_ns >= page_ns {
             let writes = writer.writes.load(SeqCst);
-            writer.restless.write_next(writes);
+            if writer.skips.swap(0, SeqCst) == 0 && !writer.restless.write_next(writes) {
+                writer.stale.fetch_add(1, SeqCst);
+            }
             writer.writes.store(writes + 1, SeqCst);
             due_ns -= page_ns;
         }

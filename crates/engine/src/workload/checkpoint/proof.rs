@@ -99,6 +99,7 @@ pub(super) fn whole(
     let key = fastrand::u64(..);
     let memory = subject.ask(agent, &format!("memory {key}"), deadline)?.reply;
     let writes = fact(&memory, "writes")?;
+    same("pages that did not hold what was last written to them", fact(&memory, "stale")?, 0)?;
     same("the digest of the memory", fact(&memory, "memory")?, expect::memory(spec, key, writes))?;
     shown.push(format!("{} B of memory hold what they held", spec.pages * isodyne_subject::PAGE_BYTES as u64));
     objects(subject, agent, key, deadline, &mut shown)?;

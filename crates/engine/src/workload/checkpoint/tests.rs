@@ -43,6 +43,8 @@ struct DoubleSandbox {
     origin: HostInstant,
     shelf: Arc<Mutex<Option<Box<dyn Sandbox>>>>,
     kept: bool,
+    /// What it had seen when it was put on the shelf.
+    seen: Vec<Stamp>,
 }
 
 impl DoubleSandbox {
@@ -60,7 +62,13 @@ impl Launcher for Double {
         self.name.lock().unwrap().clone_from(&place.name);
         let inner = self.inner.launch(place, lab)?;
         let origin = inner.origin();
-        Ok(Box::new(DoubleSandbox { inner: Some(inner), origin, shelf: Arc::clone(&self.shelf), kept: false }))
+        Ok(Box::new(DoubleSandbox {
+            inner: Some(inner),
+            origin,
+            shelf: Arc::clone(&self.shelf),
+            kept: false,
+            seen: Vec::new(),
+        }))
     }
 
     fn restorer(&self) -> Option<&dyn Restorer> {
@@ -107,7 +115,7 @@ impl Restorer for Double {
                 subject.ask(kept.agent(), &format!("lie {lie}"), lab.clock.after(STOP_PATIENCE))?;
             }
         }
-        Ok(Box::new(DoubleSandbox { inner: Some(kept), origin, shelf, kept: false }))
+        Ok(Box::new(DoubleSandbox { inner: Some(kept), origin, shelf, kept: false, seen: Vec::new() }))
     }
 }
 
@@ -133,7 +141,7 @@ impl Sandbox for DoubleSandbox {
     }
 
     fn stamps(&self) -> Vec<Stamp> {
-        self.inner.as_ref().map_or_else(Vec::new, |inner| inner.stamps())
+        self.inner.as_ref().map_or_else(|| self.seen.clone(), |inner| inner.stamps())
     }
 
     fn agent(&mut self) -> &mut AgentChannel {
@@ -154,6 +162,7 @@ impl Sandbox for DoubleSandbox {
 
     fn stop(&mut self, deadline: HostInstant) -> Stopped {
         if self.kept {
+            self.seen = self.stamps();
             *self.shelf.lock().unwrap() = self.inner.take();
             return Stopped { gone: Some(Clock.now()), signal: Some(SignalName::Exit), ..Stopped::default() };
         }
