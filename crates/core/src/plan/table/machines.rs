@@ -64,8 +64,8 @@ pub(super) const QEMU: &[Key] = &[
     factor(
         "ivshmem_size",
         Kind::Bytes { min: 4 * KIB, max: 64 * GIB },
-        DefaultValue::Bytes(16 * MIB),
-        "The device's memory, a power of two.",
+        DefaultValue::Bytes(128 * MIB),
+        "The device's memory, a power of two; four slots of a 4K frame take 95 MiB.",
     ),
     factor(
         "ivshmem_vectors",

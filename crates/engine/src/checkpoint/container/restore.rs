@@ -205,15 +205,22 @@ fn unpacked(archive: &Archive, scratch: &Path) -> Result<PathBuf, CheckpointErro
     Ok(scratch.join(IMAGES))
 }
 
-/// Where empty files and directories stand that are mounted in place of what is left out. They live as long as the
-/// container.
+/// Where empty files and directories stand that are mounted in place of what is left out: beside the bundle, if it was
+/// named. They live as long as the container.
 fn stand_ins(archive: &Archive, request: &RestoreRequest<'_>) -> Result<PathBuf, CheckpointError> {
     let name = request.new_name.unwrap_or(&archive.manifest.source.name);
     let safe = !name.is_empty() && name != "." && name != ".." && !name.contains('/');
     if !safe {
         return Err(CheckpointError::new(CheckpointClass::NameInUse, format!("`{name}` is no name of a container")));
     }
-    Ok(runc::default_bundles().with_file_name("stand-ins").join(name))
+    Ok(match request.bundle {
+        Some(bundle) => {
+            let mut beside = bundle.as_os_str().to_owned();
+            beside.push(".stand-ins");
+            beside.into()
+        }
+        None => runc::default_bundles().with_file_name("stand-ins").join(name),
+    })
 }
 
 impl Work<'_> {

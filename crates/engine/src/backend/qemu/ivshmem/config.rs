@@ -19,7 +19,7 @@ use std::time::Duration;
 const GREETING_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The memory of a device, if nothing is said.
-const DEFAULT_SIZE_BYTES: u64 = 16 << 20;
+const DEFAULT_SIZE_BYTES: u64 = 128 << 20;
 
 choices! {
     /// The device, as a plan says it.
