@@ -130,7 +130,7 @@ impl Restorer for DockerLauncher {
             .map_err(|error| failed(&error))?;
         let attach_call = Call { name: "attach", asked: attached.asked, at: attached.at };
         let asked = lab.clock.now();
-        docker::start(socket, &id, NAME)?;
+        docker::start(socket, &id, &checkpoint)?;
         let started = lab.clock.now();
         let stamp = |name, at, asked| Stamp { name, at, asked: Some(asked), signal: SignalName::Reply };
         Ok(Box::new(DockerSandbox::new(Parts {

@@ -2,8 +2,9 @@
 //!
 //! Docker 20.10 cannot start a container from a checkpoint that it has just made itself: the daemon wants to put the
 //! images into its content store, where `docker checkpoint create` has left them ("content … already exists"). Images
-//! that come from the runtime were never there, so that the start works; if the daemon refuses all the same, it has
-//! removed them by that, and the second start works.
+//! that come from the runtime were never there, so that the start works. For the same reason two containers cannot be started
+//! at once from the same images, so that each gets them with a file of its own beside them. If the daemon refuses all the
+//! same, it has removed them by that, and the second start works.
 
 use super::find::{Container, Match};
 use super::state;
@@ -163,9 +164,13 @@ pub(super) fn create(socket: &Path, name: &str, body: &Value) -> Result<String, 
     Ok(reply.json()["Id"].as_str().unwrap_or_default().to_owned())
 }
 
-/// Starts a container from the images in its directory of checkpoints.
-pub(crate) fn start(socket: &Path, id: &str, checkpoint: &str) -> Result<(), CheckpointError> {
-    let target = format!("/containers/{id}/start?checkpoint={checkpoint}");
+/// Starts a container from images in its own directory of checkpoints.
+pub(crate) fn start(socket: &Path, id: &str, checkpoint: &Path) -> Result<(), CheckpointError> {
+    // CRIU does not look at it; the daemon's content of the same images is another one with it.
+    let unlike = checkpoint.join("restored-as");
+    std::fs::write(&unlike, id).map_err(|error| CheckpointError::host("write", &unlike, &error))?;
+    let name = checkpoint.file_name().unwrap_or_default().to_string_lossy();
+    let target = format!("/containers/{id}/start?checkpoint={name}");
     let once = || call(socket, &Request::new("POST", &target), START);
     let first = once()?;
     let reply = if !first.is_success() && first.message().contains("already exists") { once()? } else { first };

@@ -413,7 +413,7 @@ impl Work<'_> {
         let directory = data.join("containers").join(id).join("checkpoints").join(NAME);
         self.copy_images(&directory)?;
         self.check_interrupt()?;
-        let started = docker::start(socket, id, NAME);
+        let started = docker::start(socket, id, &directory);
         // The container does not need them any more.
         let _ = std::fs::remove_dir_all(&directory);
         started?;
