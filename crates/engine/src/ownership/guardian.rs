@@ -20,7 +20,7 @@ pub fn guard(scratch: &Path) {
         return;
     }
     // Held until this process ends: a session that resumes the run waits for it.
-    let lock = File::create(scratch.join(GUARDIAN_LOCK));
+    let lock = File::open(scratch.join(GUARDIAN_LOCK));
     let _held = lock.as_ref().map(|file| flock(file, FlockOperation::LockExclusive));
     while matches!(lifeline.read(&mut ignored), Ok(count) if count > 0) {}
     // If the lab has cleaned up by itself, then the scratch directory is gone with its journal.

@@ -89,6 +89,8 @@ impl Journal {
 /// guardian lives before the directory does: at no moment does the directory have nobody who would remove it.
 fn begin(scratch: &Path, lifeline: Option<&mut ChildStdin>) -> io::Result<File> {
     make_scratch(scratch)?;
+    // Made here and not by the guardian, who may come to it when the directory is being removed already.
+    File::create(scratch.join(GUARDIAN_LOCK))?;
     lifeline.map_or(Ok(()), |lifeline| lifeline.write_all(READY))?;
     File::options().create(true).append(true).open(path_in(scratch))
 }

@@ -86,6 +86,11 @@ fn classify(first: &str, all: &str) -> CheckpointError {
     if has("No space left on device") || has("no space left on device") {
         return of(CheckpointClass::Enospc, "free some space, or keep it somewhere else");
     }
+    if has("Timeout reached. Try to interrupt") {
+        let hint =
+            "its processes did not stand still within CRIU's 10 s: one of them may wait for a busy disk; try again";
+        return of(CheckpointClass::Timeout, hint);
+    }
     if has("already exists") && has("container") || has("ID already in use") || has("already in use") && has("name") {
         return of(CheckpointClass::NameInUse, "choose another name");
     }
@@ -173,6 +178,7 @@ mod tests {
     #[test]
     fn classes_are_told_apart() {
         let class = |text: &str| classify(text, text).class;
+        assert_eq!(class("Timeout reached. Try to interrupt: 0"), CheckpointClass::Timeout);
         assert_eq!(class("write: No space left on device"), CheckpointClass::Enospc);
         assert_eq!(class("Pid 7 is taken by others"), CheckpointClass::PidInUse);
         assert_eq!(class("Can't fork for 1234: File exists"), CheckpointClass::PidInUse);
