@@ -152,6 +152,7 @@ pub fn remove_empty_parents(layout: &CgroupLayout) {
 pub fn remove_path(directory: &Path) -> io::Result<()> {
     let clock = Clock;
     let deadline = clock.after(REMOVE_PATIENCE);
+    let mut seen_alive = false;
     loop {
         let mut outcome = Ok(());
         for directory in tree(directory).iter().rev() {
@@ -166,7 +167,10 @@ pub fn remove_path(directory: &Path) -> io::Result<()> {
         let Err((path, error)) = outcome else { return Ok(()) };
         let busy = error.kind() == io::ErrorKind::ResourceBusy;
         let pids = processes_of(directory);
-        if !busy || !pids.is_empty() || clock.until(deadline).is_zero() {
+        // The end of one can be what kills the next. Twice, since between the signal that was taken and the end that has
+        // begun a process looks alive.
+        let alive = !pids.is_empty() && pids.iter().all(|pid| !is_ending(*pid));
+        if !busy || (alive && seen_alive) || clock.until(deadline).is_zero() {
             let shown: Vec<String> = pids.iter().take(8).map(u32::to_string).collect();
             let inside = if pids.is_empty() { String::new() } else { format!(" (processes {})", shown.join(", ")) };
             return Err(io::Error::new(
@@ -174,6 +178,26 @@ pub fn remove_path(directory: &Path) -> io::Result<()> {
                 format!("failed to remove cgroup `{}`{inside}: {error}", path.display()),
             ));
         }
+        seen_alive = alive;
         pause(Duration::from_millis(1));
     }
+}
+
+/// Whether a process has been killed or is on its way out: its end comes without anybody doing anything more.
+fn is_ending(pid: u32) -> bool {
+    const EXITING: u64 = 4;
+    const KILLED: u64 = 1 << (9 - 1);
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
+    let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace().collect();
+    let number = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+    let is_dead = fields.first().is_some_and(|state| matches!(*state, "Z" | "X"));
+    if is_dead || number(6) & EXITING != 0 {
+        return true;
+    }
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let pending = status.lines().filter_map(|line| {
+        let mask = line.strip_prefix("SigPnd:").or_else(|| line.strip_prefix("ShdPnd:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
+    });
+    pending.fold(0, |all, mask| all | mask) & KILLED != 0
 }

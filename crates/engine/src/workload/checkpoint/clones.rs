@@ -16,9 +16,9 @@ use std::sync::Barrier;
 
 /// What one clone came to.
 struct Clone {
-    /// From its own t0 to its first right answer.
+    /// From its own request to its first right answer.
     restore_ns: u64,
-    origin: HostInstant,
+    asked: HostInstant,
     first_reply: HostInstant,
     facts: Option<CloneFacts>,
     usage: Vec<(String, f64)>,
@@ -89,7 +89,7 @@ impl Cloning<'_> {
     }
 
     fn first_reply(&self, place: &Place) -> Result<(Box<dyn Sandbox>, Clone), Failure> {
-        let (sandbox, origin, first_reply) = super::restore(
+        let (sandbox, asked, first_reply) = super::restore(
             self.launcher,
             self.storage,
             place,
@@ -99,8 +99,8 @@ impl Cloning<'_> {
             &self.before,
             self.hello_again,
         )?;
-        let restore_ns = first_reply.ns_since(origin);
-        let clone = Clone { restore_ns, origin, first_reply, facts: None, usage: Vec::new() };
+        let restore_ns = first_reply.ns_since(asked);
+        let clone = Clone { restore_ns, asked, first_reply, facts: None, usage: Vec::new() };
         Ok((sandbox, clone))
     }
 
@@ -115,7 +115,7 @@ impl Cloning<'_> {
         let metrics = &mut attempt.metrics;
         let mut times: Vec<u64> = clones.iter().map(|clone| clone.restore_ns).collect();
         times.sort_unstable();
-        let first = clones.iter().map(|clone| clone.origin.0).min().unwrap_or(0);
+        let first = clones.iter().map(|clone| clone.asked.0).min().unwrap_or(0);
         let last = clones.iter().map(|clone| clone.first_reply.0).max().unwrap_or(0);
         metrics.insert("clones_ns".to_owned(), last.saturating_sub(first) as f64);
         // Type 1: the smallest value that half of them do not exceed.

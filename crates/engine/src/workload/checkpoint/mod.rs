@@ -44,6 +44,10 @@ const STOP_PATIENCE: Duration = Duration::from_secs(15);
 /// For how long the subject's ticks are looked at before anything is kept: what a gap is worth is what it is without a
 /// freeze.
 const QUIET: Duration = Duration::from_millis(250);
+/// Answers behind the gap that show that a connection goes on, and how long they are waited for: TCP asks again ever less
+/// often while nobody answers.
+const AFTER_COUNT: usize = 20;
+const AFTER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether the backend can keep a state at all.
 ///
@@ -260,10 +264,11 @@ impl Cycle<'_> {
         let (lab, options) = (life.lab, self.options);
         let place = self.place_of_restored()?;
         let Carried { before, network, outside } = carried;
-        let (restored, origin, first_reply) =
+        let (restored, asked, first_reply) =
             restore(self.launcher, storage, &place, lab, options, &self.subject, &before, taken.hello_again)?;
+        let prepare_ns = restored.origin().ns_since(asked);
         life.succeed(restored);
-        life.stamp(MilestoneName::FirstReply, Some(origin), first_reply, SignalName::Frame);
+        life.stamp(MilestoneName::FirstReply, Some(asked), first_reply, SignalName::Frame);
         life.total();
         let deadline = self.deadline(lab);
         let ticks = self.subject.ask(life.sandbox.agent(), "ticks", deadline).map_err(after_restore)?.reply;
@@ -276,7 +281,8 @@ impl Cycle<'_> {
         let touched = self.touch(life).map_err(after_restore)?;
         let shown = proof::whole(&self.subject, life.sandbox.agent(), &before, deadline).map_err(after_restore)?;
         life.attempt.proofs.extend(shown);
-        told::restored(first_reply.ns_since(origin), touched.as_ref(), life);
+        told::restored(first_reply.ns_since(asked), touched.as_ref(), life);
+        life.metric("restore_prepare_ns", prepare_ns);
         if options.clones > 0 {
             let cloning = Cloning {
                 launcher: self.launcher,
@@ -329,7 +335,7 @@ impl Cycle<'_> {
     }
 }
 
-/// Lets the clients outside ask a moment longer, so that answers behind the gap have come, and hears what they saw.
+/// Hears what the clients outside saw, once answers have come to them behind the gap.
 fn hear(
     clients: Vec<(&'static str, Outside)>,
     taken: &Taken,
@@ -337,16 +343,17 @@ fn hear(
     must_survive: bool,
     life: &mut Life<'_>,
 ) -> Result<(), Failure> {
-    if !clients.is_empty() {
-        std::thread::sleep(QUIET);
-    }
+    let deadline = life.lab.clock.after(AFTER_PATIENCE);
     for (name, client) in clients {
+        client.wait_for(AFTER_COUNT, back, deadline);
         told::outside(name, &client.end(), taken, back, must_survive, life)?;
     }
     Ok(())
 }
 
-/// Brings a state back, and waits for the first answer that shows that it is the one: the sandbox, its t0, and the answer.
+/// Brings a state back, and waits for the first answer that shows that it is the one: the sandbox, when it was asked for, and
+/// the answer. The clock starts with the request and not with the sandbox's t0: what a backend does before that (files are
+/// unpacked, digests checked, a layer is laid over a root) is part of coming back, and backends do it on either side of t0.
 #[expect(clippy::too_many_arguments, reason = "the single restore and the clones have nothing else in common")]
 fn restore(
     launcher: &dyn Launcher,
@@ -361,8 +368,8 @@ fn restore(
     let restorer = launcher
         .restorer()
         .ok_or_else(|| Failure::new(FailureClass::Launch, "the backend has not the power to bring a state back"))?;
+    let asked = lab.clock.now();
     let mut sandbox = restorer.restore(&storage.directory, options.memory, place, lab)?;
-    let origin = sandbox.origin();
     let deadline = lab.clock.after(options.timeout);
     let answered = (|| {
         if hello_again {
@@ -371,7 +378,7 @@ fn restore(
         proof::hello(subject, sandbox.agent(), before, deadline).map_err(after_restore)
     })();
     match answered {
-        Ok(answered) => Ok((sandbox, origin, answered.at)),
+        Ok(answered) => Ok((sandbox, asked, answered.at)),
         Err(failure) => {
             let failure = sandbox.diagnose(failure);
             sandbox.stop(lab.clock.after(Duration::from_millis(500)));

@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub(super) enum Question {
 pub(super) struct Outside {
     end: Arc<AtomicBool>,
     thread: Option<JoinHandle<Seen>>,
+    /// A word for each right answer: when it came.
+    answered: Receiver<HostInstant>,
 }
 
 /// What the client saw.
@@ -54,8 +57,21 @@ impl Outside {
         let end = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&end);
         let name = "isodyne-outside".to_owned();
-        let thread = std::thread::Builder::new().name(name).spawn(move || ask(stream, &question, clock, &told))?;
-        Ok(Self { end, thread: Some(thread) })
+        let (tell, answered) = channel();
+        let thread =
+            std::thread::Builder::new().name(name).spawn(move || ask(stream, &question, clock, &told, &tell))?;
+        Ok(Self { end, thread: Some(thread), answered })
+    }
+
+    /// Waits until so many answers have come behind a moment, or until none can come any more, or until the deadline.
+    pub(super) fn wait_for(&self, count: usize, moment: HostInstant, deadline: HostInstant) {
+        let mut behind = 0;
+        while behind < count {
+            match self.answered.recv_timeout(Clock.until(deadline)) {
+                Ok(at) => behind += usize::from(at > moment),
+                Err(_) => return,
+            }
+        }
     }
 
     /// Ends it; what it saw.
@@ -73,7 +89,7 @@ impl Drop for Outside {
     }
 }
 
-fn ask(mut stream: TcpStream, question: &Question, clock: Clock, end: &AtomicBool) -> Seen {
+fn ask(mut stream: TcpStream, question: &Question, clock: Clock, end: &AtomicBool, tell: &Sender<HostInstant>) -> Seen {
     let mut seen = Seen::default();
     let mut first_body = None;
     for number in 0.. {
@@ -85,7 +101,12 @@ fn ask(mut stream: TcpStream, question: &Question, clock: Clock, end: &AtomicBoo
             Question::Http { path, status } => http_trip(&mut stream, path, *status, &mut first_body, end),
         };
         match answered {
-            Ok(Some(None)) => seen.answers.push(clock.now()),
+            Ok(Some(None)) => {
+                let at = clock.now();
+                seen.answers.push(at);
+                // Whether somebody listens does not matter.
+                let _ = tell.send(at);
+            }
             Ok(Some(Some(wrong))) => {
                 seen.wrong = Some(wrong);
                 break;
@@ -233,10 +254,7 @@ mod tests {
         let seen = Seen { answers, ..Seen::default() };
         assert_eq!(seen.longest_gap_ns(HostInstant(5), HostInstant(10)), Some(47));
         assert_eq!(seen.longest_gap_ns(HostInstant(1), HostInstant(3)), Some(47));
-        assert_eq!(
-            seen.longest_gap_ns(HostInstant(1), HostInstant(2)),
-            Some(1).max(seen.longest_gap_ns(HostInstant(1), HostInstant(2)))
-        );
+        assert_eq!(seen.longest_gap_ns(HostInstant(1), HostInstant(2)), Some(1));
         assert_eq!(seen.longest_gap_ns(HostInstant(60), HostInstant(95)), None, "no answer came behind it");
         assert_eq!((seen.count(), seen.count_after(HostInstant(50))), (6, 2));
     }

@@ -23,6 +23,8 @@ use std::sync::Mutex;
 enum How {
     /// Gives back what was kept.
     Honest,
+    /// Gives back what was kept, after work that lies before its sandbox's t0.
+    Slow(Duration),
     /// Gives back what was kept, changed in one thing.
     Lie(&'static str),
     /// Boots another one.
@@ -96,11 +98,14 @@ impl Restorer for Double {
         place: &Place,
         lab: &Lab,
     ) -> Result<Box<dyn Sandbox>, Failure> {
+        if let How::Slow(unpacking) = self.how {
+            std::thread::sleep(unpacking);
+        }
         let origin = lab.clock.now();
         let mut kept = self.shelf.lock().unwrap().take().expect("something was kept");
         let shelf = Arc::clone(&self.shelf);
         match self.how {
-            How::Honest => {}
+            How::Honest | How::Slow(_) => {}
             How::Refuse => {
                 kept.stop(lab.clock.after(STOP_PATIENCE));
                 return Err(Failure::new(FailureClass::Launch, "the engine refused: name in use"));
@@ -260,6 +265,16 @@ fn an_honest_restore_is_a_sample_with_every_proof() {
         "layer",
     ] {
         assert!(proofs.contains(shown), "{shown} in {proofs}");
+    }
+}
+
+#[test]
+fn what_a_backend_does_before_its_own_t0_is_part_of_the_restore() {
+    let unpacking = Duration::from_millis(300);
+    let attempt = sample("c0de0005", How::Slow(unpacking), &[]);
+    assert_eq!(attempt.failure, None);
+    for name in ["restore_ns", "restore_prepare_ns"] {
+        assert!(attempt.metrics[name] >= unpacking.as_nanos() as f64, "{name}: {:?}", attempt.metrics);
     }
 }
 
