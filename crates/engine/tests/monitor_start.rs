@@ -26,8 +26,12 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-const MONITOR: Monitor =
-    Monitor { name: "the monitor", processor_thread: "vcpu", guest_ends_by: ShutdownHow::PowerOff };
+const MONITOR: Monitor = Monitor {
+    name: "the monitor",
+    processor_thread: "vcpu",
+    guest_ends_by: ShutdownHow::PowerOff,
+    ends_by_request: true,
+};
 /// Longer than any of these failures takes to be seen, and far less than the deadline of an answer.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
@@ -68,7 +72,17 @@ impl Bench {
     }
 
     /// Starts this command, whose words go to its log.
-    fn start(&self, mut command: Command, calls: &[ApiCall], pinning: Pinning<'_>) -> Result<Machine, Failure> {
+    fn start(&self, command: Command, calls: &[ApiCall], pinning: Pinning<'_>) -> Result<Machine, Failure> {
+        self.start_as(MONITOR, command, calls, pinning)
+    }
+
+    fn start_as(
+        &self,
+        monitor: Monitor,
+        mut command: Command,
+        calls: &[ApiCall],
+        pinning: Pinning<'_>,
+    ) -> Result<Machine, Failure> {
         let logs = Logs::under(&self.directory.path().join("1"), "monitor");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&logs.monitor).unwrap();
         command.current_dir(&self.lab().scratch).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -76,7 +90,7 @@ impl Bench {
         self.agents.borrow_mut().push(theirs);
         let transport = FdTransport::from_socket(ours.into(), self.lab().clock).unwrap();
         let start = Start {
-            monitor: MONITOR,
+            monitor,
             command,
             socket: self.socket(),
             calls,
@@ -194,6 +208,40 @@ fn a_monitor_that_ends_while_it_is_configured_is_told_by_its_answer_or_its_log()
         "the monitor did not start (exit status: 148): Shutting down after a bad syscall (42)."
     );
     assert_eq!(failure.class, FailureClass::Launch);
+}
+
+#[test]
+fn a_machine_that_was_kept_and_stands_still_is_ended_without_its_guest() {
+    // As Cloud Hypervisor, which has a request for that, and as Firecracker, which a kill alone ends then.
+    for ends_by_request in [true, false] {
+        let bench = Bench::new();
+        let word = fifo(&bench);
+        let (tell, told) = std::sync::mpsc::channel();
+        let mind: Mind = Box::new(move |_, target, _| {
+            tell.send(target.to_owned()).unwrap();
+            if target == "/quit" {
+                std::fs::write(&word, "now\n").unwrap();
+            }
+            (204, Value::Null)
+        });
+        serve(&bench.socket(), mind);
+        let monitor = Monitor { ends_by_request, ..MONITOR };
+        let start = bench.start_as(monitor, shell("read word <word"), &calls(), Pinning::None);
+        let mut machine = start.unwrap();
+        let directory = bench.directory.path().join("kept");
+        std::fs::create_dir(&directory).unwrap();
+        let deadline = bench.lab().clock.after(Duration::from_secs(60));
+        let keep = ["/pause", "/write"].map(|target| ApiCall::put(target, json!({})));
+        machine.keep(keep, None, &directory, deadline).unwrap();
+        let stopped = machine.stop(&ApiCall::put("/quit", json!({})), deadline);
+        assert!(bench.begun.elapsed() < AT_ONCE, "its guest was waited for: {:?}", bench.begun.elapsed());
+        assert!(stopped.gone.is_some() && stopped.survivors.is_empty(), "{stopped:?}");
+        assert!(!stopped.killed && stopped.complaint.is_none(), "{stopped:?}");
+        drop(machine);
+        let asked: Vec<String> = told.iter().skip(calls().len()).collect();
+        let quit = ends_by_request.then_some("/quit");
+        assert!(asked.iter().map(String::as_str).eq(["/pause", "/write"].into_iter().chain(quit)), "{asked:?}");
+    }
 }
 
 #[test]

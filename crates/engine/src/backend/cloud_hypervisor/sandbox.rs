@@ -12,8 +12,12 @@ use isodyne_core::unit::HostInstant;
 use std::sync::Arc;
 
 /// What it is called and how it ends.
-pub(super) const MONITOR: Monitor =
-    Monitor { name: "Cloud Hypervisor", processor_thread: "vcpu", guest_ends_by: ShutdownHow::PowerOff };
+pub(super) const MONITOR: Monitor = Monitor {
+    name: "Cloud Hypervisor",
+    processor_thread: "vcpu",
+    guest_ends_by: ShutdownHow::PowerOff,
+    ends_by_request: true,
+};
 
 pub(super) struct CloudHypervisorSandbox {
     pub(super) machine: Machine,

@@ -15,8 +15,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What it is called and how it ends.
-pub(super) const MONITOR: Monitor =
-    Monitor { name: "Firecracker", processor_thread: "fc_vcpu", guest_ends_by: ShutdownHow::Reboot };
+pub(super) const MONITOR: Monitor = Monitor {
+    name: "Firecracker",
+    processor_thread: "fc_vcpu",
+    guest_ends_by: ShutdownHow::Reboot,
+    ends_by_request: false,
+};
 
 pub(super) struct FirecrackerSandbox {
     pub(super) machine: Machine,

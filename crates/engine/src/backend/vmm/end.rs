@@ -23,6 +23,8 @@ pub struct Ended {
     pub killed: bool,
     /// Why the end was not a good one.
     pub complaint: Option<String>,
+    /// Whether a kill is how it ends, so that its status says nothing.
+    pub by_kill: bool,
 }
 
 /// Ends a monitor whose guest stands still: by its own request, then by a kill.
@@ -30,7 +32,13 @@ pub fn end_without_guest(process: &mut OwnedProcess, quit: impl FnOnce(), deadli
     quit();
     let exit = process.wait(deadline);
     let killed = exit.is_none();
-    Ended { exit: exit.or_else(|| process.kill()), killed, complaint: None }
+    Ended { exit: exit.or_else(|| process.kill()), killed, complaint: None, by_kill: false }
+}
+
+/// Ends a monitor whose guest stands still, and which knows no request that ends it without its guest: a kill is its end,
+/// and not a sign that something went wrong.
+pub fn end_by_kill(process: &mut OwnedProcess) -> Ended {
+    Ended { exit: process.kill(), killed: false, complaint: None, by_kill: true }
 }
 
 /// Asks in order of kindness until the monitor ends; says how far it had to go. `quit` tells the monitor to end without
@@ -44,7 +52,7 @@ pub fn end(
     clock: Clock,
     deadline: HostInstant,
 ) -> Ended {
-    let ended = |exit, killed, complaint| Ended { exit, killed, complaint };
+    let ended = |exit, killed, complaint| Ended { exit, killed, complaint, by_kill: false };
     if let Some(exit) = process.wait(clock.now()) {
         let complaint = format!("{monitor} had ended before it was stopped ({})", exit.status);
         return ended(Some(exit), false, Some(complaint));
@@ -75,9 +83,9 @@ impl Ended {
     /// The report of the stop. A monitor that ended by itself with another status than success is complained of, with the
     /// last words of its log; so is a guest whose console shows that it died, which Firecracker's status does not tell.
     pub fn into_stopped(self, monitor: &str, process: &OwnedProcess, logs: &Logs) -> Stopped {
-        let Self { exit, killed, complaint } = self;
+        let Self { exit, killed, complaint, by_kill } = self;
         let complaint = complaint.or_else(|| {
-            let status = exit.map(|exit| exit.status).filter(|status| !status.success())?;
+            let status = exit.map(|exit| exit.status).filter(|status| !status.success() && !by_kill)?;
             let words = last_words(&tail(&logs.monitor)).unwrap_or_default();
             Some(format!("{monitor} ended with {status}: {words}"))
         });

@@ -4,7 +4,7 @@ use super::api::{self, ApiCall};
 use super::card;
 use super::console::ConsoleLog;
 use super::disk;
-use super::end::{diagnose, end, patience_after};
+use super::end::{diagnose, end, end_by_kill, end_without_guest, patience_after};
 use super::first_sign::started_by_first_sign;
 use super::logs::{Logs, tail};
 use super::pin::{Pin, threads_numbered};
@@ -44,6 +44,8 @@ pub struct Monitor {
     pub processor_thread: &'static str,
     /// What the guest does to end it.
     pub guest_ends_by: ShutdownHow,
+    /// Whether it has a request that ends it without its guest.
+    pub ends_by_request: bool,
 }
 
 impl Monitor {
@@ -124,6 +126,8 @@ pub struct Machine {
     unpinned_ns: Option<u64>,
     network: Option<Arc<OwnNetwork>>,
     disk: Option<OverlayMethod>,
+    /// Whether it was left standing by what kept its state.
+    stands_still: bool,
 }
 
 impl Machine {
@@ -171,6 +175,7 @@ impl Machine {
             unpinned_ns,
             network,
             disk,
+            stands_still: false,
         })
     }
 
@@ -240,9 +245,11 @@ impl Machine {
     ) -> Result<Taken, Failure> {
         let (client, name) = (&mut self.client, self.monitor.name);
         let mut call = |call: &ApiCall| api::call(client, call, deadline).map_err(|error| api::failure(name, &error));
+        self.stands_still = true;
         let paused = call(&pause)?;
         let written = call(&write)?;
         let resumed = resume.map(|resume| call(&resume)).transpose()?.map(|reply| reply.at);
+        self.stands_still = resumed.is_none();
         let files = files_of(directory);
         Ok(Taken {
             asked: paused.asked,
@@ -255,12 +262,18 @@ impl Machine {
         })
     }
 
-    /// Ends it: the guest is asked, then the monitor by its own request, then it is killed.
+    /// Ends it: the guest is asked, unless it stands still and hears nobody, then the monitor by its own request, then it is
+    /// killed.
     pub fn stop(&mut self, quit: &ApiCall, deadline: HostInstant) -> Stopped {
-        let (client, clock, Monitor { name, guest_ends_by, .. }) = (&mut self.client, self.clock, self.monitor);
+        let (client, clock, process) = (&mut self.client, self.clock, &mut self.process);
+        let Monitor { name, guest_ends_by, ends_by_request, .. } = self.monitor;
         // The answer does not matter, the exit does.
         let quit = || drop(api::call(client, quit, clock.after(QUIT_DEADLINE)));
-        let ended = end(&mut self.process, &mut self.channel, guest_ends_by, name, quit, clock, deadline);
+        let ended = match (self.stands_still, ends_by_request) {
+            (true, true) => end_without_guest(process, quit, deadline),
+            (true, false) => end_by_kill(process),
+            (false, _) => end(process, &mut self.channel, guest_ends_by, name, quit, clock, deadline),
+        };
         self.finish_watching();
         ended.into_stopped(name, &self.process, &self.logs)
     }
