@@ -88,7 +88,7 @@ fn kept_twice(test: &str, backend: BackendName) {
     let mut first = remembering(&bench, launcher.as_ref(), "one");
     let running = directory(&bench, "running");
     let taken = keep(&bench, first.as_mut(), &running, full(true));
-    assert!(taken.written > taken.asked && !taken.hello_again, "{taken:?}");
+    assert!(taken.written > taken.asked && !taken.restored_says_hello, "{taken:?}");
     assert!(taken.files.iter().any(|(path, bytes)| path.ends_with("images/pages-1.img") && *bytes > 0), "{taken:?}");
     let told = |name: &str| taken.engine.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
     let (runtime, criu) = (told("runtime_ns").expect("the runtime's time"), told("criu_total_ns").expect("CRIU's"));

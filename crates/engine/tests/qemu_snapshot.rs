@@ -103,7 +103,7 @@ impl Bench {
         let snapshots = sandbox.snapshots().unwrap();
         let taken = snapshots.snapshot(&directory, &SnapshotOptions::of(kind, resume), deadline).unwrap();
         let paused = taken.paused.unwrap();
-        assert!(taken.asked < paused && paused < taken.written && !taken.hello_again, "{taken:?}");
+        assert!(taken.asked < paused && paused < taken.written && !taken.restored_says_hello, "{taken:?}");
         assert_eq!(taken.resumed.is_some(), resume);
         eprintln!("{name}: {:.4} s, {:?}", taken.written.ns_since(taken.asked) as f64 / 1e9, taken.files);
         (directory, taken)

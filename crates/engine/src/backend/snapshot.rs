@@ -90,8 +90,10 @@ pub struct Taken {
     pub written: HostInstant,
     /// When it ran again; `None` if it was left standing or has ended, or if the engine does not say so.
     pub resumed: Option<HostInstant>,
-    /// Whether the agent says hello again, because the snapshot has ended its connection.
-    pub hello_again: bool,
+    /// Whether the agent of a sandbox that runs on says hello again: keeping its state has ended the connection.
+    pub running_says_hello: bool,
+    /// Whether the agent of a sandbox that comes back says hello again: its connection is not in the state.
+    pub restored_says_hello: bool,
     /// The files, with what they take on the disk.
     pub files: Vec<(PathBuf, u64)>,
     /// What the engine says of its own phases and amounts, by metric name (`criu_frozen_ns`, `criu_pages_written_count`).
@@ -115,7 +117,7 @@ pub trait Snapshots {
 /// A launcher that can bring a kept state back.
 pub trait Restorer {
     /// Starts an engine that takes the state from a directory and lets the sandbox run. t0 is stamped right before the
-    /// fork, as for a launch. Whether the agent says hello again, [`Taken::hello_again`] has told.
+    /// fork, as for a launch. Whether the agent says hello again, [`Taken::restored_says_hello`] has told.
     ///
     /// # Errors
     /// A classed failure with its evidence. Nothing is left running.

@@ -128,7 +128,8 @@ impl Keeper<'_> {
             paused: None,
             written: self.clock.now(),
             resumed: None,
-            hello_again: false,
+            running_says_hello: false,
+            restored_says_hello: false,
             files: kept::files_below(directory),
             engine: dumped.engine,
         })

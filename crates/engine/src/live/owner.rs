@@ -115,7 +115,7 @@ fn handle(request: Request, sandbox: &mut dyn Sandbox, about: &About, clock: Clo
             };
             match snapshots.snapshot(&directory, &options, deadline) {
                 Ok(taken) => {
-                    if taken.hello_again
+                    if taken.running_says_hello
                         && leave_running
                         && let Err(failure) = sandbox.agent().hello(deadline)
                     {
@@ -124,7 +124,7 @@ fn handle(request: Request, sandbox: &mut dyn Sandbox, about: &About, clock: Clo
                     let kept = KeptDone {
                         frozen_ns: taken.paused.map(|paused| taken.written.ns_since(paused)),
                         written_ns: taken.written.ns_since(taken.asked),
-                        hello_again: taken.hello_again,
+                        hello_again: taken.restored_says_hello,
                         engine: taken.engine.into_iter().collect(),
                     };
                     (Reply::Kept(kept), (!leave_running).then_some(Ended::Kept))

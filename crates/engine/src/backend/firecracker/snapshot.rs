@@ -86,7 +86,7 @@ impl Snapshots for FirecrackerSandbox {
         let taken = self.machine.keep(calls, options.resume.then(|| change_state("Resumed")), directory, deadline)?;
         // Firecracker resets every connection of a guest that it has kept.
         self.machine.agent().begin_anew();
-        Ok(Taken { hello_again: true, ..taken })
+        Ok(Taken { running_says_hello: true, restored_says_hello: true, ..taken })
     }
 }
 

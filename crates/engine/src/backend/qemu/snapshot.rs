@@ -109,7 +109,8 @@ impl QemuSandbox {
             paused: Some(paused),
             written,
             resumed,
-            hello_again: false,
+            running_says_hello: false,
+            restored_says_hello: false,
             files: files_of(directory),
             engine: Vec::new(),
         })

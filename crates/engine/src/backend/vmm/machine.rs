@@ -256,7 +256,8 @@ impl Machine {
             paused: Some(paused.at),
             written: written.at,
             resumed,
-            hello_again: false,
+            running_says_hello: false,
+            restored_says_hello: false,
             files,
             engine: Vec::new(),
         })

@@ -241,7 +241,7 @@ impl Cycle<'_> {
             return Ok(());
         }
         let deadline = self.deadline(life.lab);
-        if taken.hello_again {
+        if taken.running_says_hello {
             life.sandbox.agent().begin_anew();
             life.sandbox.agent().hello(deadline)?;
         }
@@ -265,7 +265,7 @@ impl Cycle<'_> {
         let place = self.place_of_restored()?;
         let Carried { before, network, outside } = carried;
         let (restored, asked, first_reply) =
-            restore(self.launcher, storage, &place, lab, options, &self.subject, &before, taken.hello_again)?;
+            restore(self.launcher, storage, &place, lab, options, &self.subject, &before, taken.restored_says_hello)?;
         let prepare_ns = restored.origin().ns_since(asked);
         life.succeed(restored);
         life.stamp(MilestoneName::FirstReply, Some(asked), first_reply, SignalName::Frame);
@@ -292,7 +292,7 @@ impl Cycle<'_> {
                 subject: &self.subject,
                 before,
                 storage,
-                hello_again: taken.hello_again,
+                hello_again: taken.restored_says_hello,
             };
             life.retire(STOP_PATIENCE)?;
             cloning.measure(&mut life.attempt)?;

@@ -136,7 +136,16 @@ impl Snapshots for DoubleSandbox {
         self.kept = true;
         let written = Clock.now();
         let (paused, resumed) = (Some(asked), options.resume.then_some(written));
-        Ok(Taken { asked, paused, written, resumed, hello_again: false, files: Vec::new(), engine: Vec::new() })
+        Ok(Taken {
+            asked,
+            paused,
+            written,
+            resumed,
+            running_says_hello: false,
+            restored_says_hello: false,
+            files: Vec::new(),
+            engine: Vec::new(),
+        })
     }
 }
 
