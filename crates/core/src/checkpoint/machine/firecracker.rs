@@ -9,6 +9,11 @@ const VERSION_LIMIT: usize = 64;
 
 /// Reads the beginning of a state; `None` if it is none of Firecracker's.
 pub fn firecracker(beginning: &[u8]) -> Option<Machine> {
+    // From 1.15 on the state is packed by bitcode, which says in a byte before a number that it is whole.
+    head(beginning).or_else(|| head(beginning.strip_prefix(&[0])?))
+}
+
+fn head(beginning: &[u8]) -> Option<Machine> {
     let (magic, rest) = beginning.split_first_chunk()?;
     let magic = u64::from_le_bytes(*magic);
     let (_, architecture) = MAGICS.iter().find(|(known, _)| *known == magic)?;
@@ -55,6 +60,11 @@ mod tests {
         assert_eq!((machine.format.as_deref(), machine.architecture.as_deref()), (Some("4.0.0"), Some("x86_64")));
         let cut = firecracker(&state[..18]).unwrap();
         assert_eq!((cut.format, cut.unreadable.len()), (None, 2));
+        // The first bytes of a state of Firecracker 1.16.1.
+        let real = b"\x00\x00\x00d\x86\x84\x19\x10\x07\x0610.0.0\x06\x80\x00\x03f/payload";
+        let machine = firecracker(real).unwrap();
+        assert_eq!((machine.format.as_deref(), machine.architecture.as_deref()), (Some("10.0.0"), Some("x86_64")));
+        assert_eq!(firecracker(&[&[1][..], &real[1..]].concat()), None);
         assert_eq!(firecracker(b"QEVM\0\0\0\x03"), None);
         assert_eq!(firecracker(&[0; 4]), None);
     }
