@@ -118,7 +118,7 @@ pub(super) fn size_of(cell: &Cell) -> Option<(&str, f64)> {
 /// Whether a factor's key is about an amount of work.
 pub(super) fn is_size(key: &str) -> bool {
     has_word(key, &["size", "bytes", "payload", "length"])
-        && !has_word(key, &["memory", "ram", "mem", "pool", "ivshmem"])
+        && !has_word(key, &["memory", "ram", "mem", "rss", "pss", "private", "pool", "ivshmem"])
 }
 
 /// A factor as a number of bytes; a text such as `100M` is read in binary units, since sizes of test files are.

@@ -8,6 +8,9 @@ use crate::factor::FactorValue;
 
 const SECOND_NS: f64 = 1e9;
 
+/// The fewest samples that show that a measured size is the same every time: a single value always is.
+const FEWEST: usize = 3;
+
 /// Factors by which units are mistaken, with the mistake in words.
 const MISTAKES: &[(f64, &str, Weight)] = &[
     (1.048_576, "MB and MiB", Weight::Suspect),
@@ -34,7 +37,7 @@ pub(super) fn mixed_units(case: &Case<'_>) -> Vec<Finding> {
             .filter(|(key, value)| is_size(key) && !ambiguous(value))
             .filter_map(|(key, value)| Some((key.clone(), amount(value)?)))
             .collect();
-        let constant = |series: &&Series<'_>| series.kind == Kind::Bytes && series.constant();
+        let constant = |series: &&Series<'_>| series.kind == Kind::Bytes && series.constant() && series.n() >= FEWEST;
         let measured = case.of_cell(&rate.cell.id).iter().filter(constant).filter(|series| is_size(series.metric));
         sizes.extend(measured.map(|series| (series.metric.to_owned(), series.min())));
         let times = case.of_cell(&rate.cell.id).iter().filter(|time| time.is_elapsed() && time.n() == rate.n());
@@ -156,6 +159,20 @@ mod tests {
         assert_eq!(said(1000.0 / 1024.0), Some(Weight::Suspect));
         assert_eq!(said(0.125), Some(Weight::Void));
         assert_eq!(said(1000.0), Some(Weight::Void));
+    }
+
+    #[test]
+    fn one_sample_shows_no_constant_size() {
+        let said = |samples: usize| {
+            let mut made = Made::imported();
+            let cell = made.cell("a");
+            for _ in 0..samples {
+                let values = [("total_ns", 1e9), ("throughput_bytes_per_s", 8e8), ("file_bytes", 1e8)];
+                made.sample(&cell, &values);
+            }
+            made.says("mixed-units")
+        };
+        assert_eq!((said(1), said(3)), (None, Some(Weight::Void)));
     }
 
     #[test]

@@ -251,7 +251,7 @@ fn an_honest_restore_is_a_sample_with_every_proof() {
         "total_ns",
         "residue_ns",
         "outage_inside_ns",
-        "throughput_bytes_per_s",
+        "durable_bytes_per_s",
     ] {
         assert!(attempt.metrics.contains_key(name), "{name} is not in {:?}", attempt.metrics);
     }

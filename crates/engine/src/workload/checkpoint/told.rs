@@ -105,6 +105,6 @@ pub(super) fn census(census: &Census, options: &CheckpointOptions, spec: &Spec, 
     }
     if let Some(durable_ns) = metrics.get("durable_ns").copied().filter(|time| *time > 0.0) {
         let speed = census.allocated_bytes as f64 * 1e9 / durable_ns;
-        metrics.insert("throughput_bytes_per_s".to_owned(), speed);
+        metrics.insert("durable_bytes_per_s".to_owned(), speed);
     }
 }
