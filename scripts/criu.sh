@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs a CRIU that works with this kernel, if none does: the distribution's own, or else the files of a newer Debian's,
-# unpacked beside the system with the libraries they need and run through their own loader.
+# unpacked beside the system with the libraries they need. The program is told of them and of its own loader by patchelf: a
+# script that starts the loader costs a shell with every start, and a checkpoint by runc starts CRIU twice.
 #
 # Debian 12's CRIU 3.17 cannot read the vDSO of kernels from 6.x on; Debian 13's 4.1 can. Since 6.16 the kernel refuses
 # SO_PASSCRED on TCP sockets, and only CRIU 4.2 knows that: an older one cannot dump a process with any TCP socket open.
@@ -74,12 +75,12 @@ loader=$(find "$prefix/usr/lib" "$prefix/lib" "$prefix/lib64" "$prefix/usr/lib64
     echo "error: the packages of Debian $suite do not hold what was expected (no loader or no criu under $prefix)" >&2
     exit 1
 }
+patchelf_of_this_system() {
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends patchelf >/dev/null
+}
+command -v patchelf >/dev/null || patchelf_of_this_system 2>/dev/null || { apt-get update -q && patchelf_of_this_system; }
+patchelf --set-interpreter "$loader" --force-rpath --set-rpath "$libraries" "$prefix/usr/sbin/criu"
 mkdir -p "$(dirname "$link")"
-cat >"$link" <<SCRIPT
-#!/bin/sh
-# Made by isodyne's scripts/criu.sh: CRIU of Debian $suite with its own libraries.
-exec $loader --library-path $libraries $prefix/usr/sbin/criu "\$@"
-SCRIPT
-chmod 755 "$link"
+ln -sf "$prefix/usr/sbin/criu" "$link"
 criu --version >&2
 criu check >&2 || echo "note: \`criu check\` is not content with this kernel: checkpoints may not work" >&2
