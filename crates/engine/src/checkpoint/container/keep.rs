@@ -27,6 +27,9 @@ use std::time::{Duration, SystemTime};
 /// More rounds than this gain nothing.
 const MOST_ROUNDS: u32 = 100;
 
+/// How often is looked whether CRIU has begun; nothing is timed by it.
+const LOOK: Duration = Duration::from_millis(2);
+
 /// How a container is to be kept.
 pub struct KeepRequest<'a> {
     /// Where checkpoints are.
@@ -98,6 +101,14 @@ fn facts(container: &Container) -> Facts {
     Facts { tools, podman, host: host::this() }
 }
 
+/// Waits until CRIU has begun to work, or until it will not: before, the runtime would be held up by what else is started.
+fn wait_for_criu(directory: &Path, done: &AtomicBool) {
+    let log = directory.join(LOGS).join(criu::DUMP_LOG);
+    while !done.load(Ordering::SeqCst) && !log.exists() {
+        std::thread::sleep(LOOK);
+    }
+}
+
 /// One call of the runtime.
 fn dump(argv: &[String], work: &Path, patience: Duration) -> Result<u64, CheckpointError> {
     let (program, arguments) = argv.split_first().map_or(("", &[] as &[String]), |(first, rest)| (first, rest));
@@ -145,7 +156,10 @@ pub fn keep(container: &Container, request: &KeepRequest<'_>) -> Result<Kept, Ch
     let images = partial.path().join(IMAGES);
     let done = AtomicBool::new(false);
     let (facts, runtime_ns, digests) = std::thread::scope(|scope| {
-        let facts = scope.spawn(|| facts(container));
+        let facts = scope.spawn(|| {
+            wait_for_criu(partial.path(), &done);
+            facts(container)
+        });
         // What is packed afterwards has another digest then.
         let plain = request.options.compression.is_none();
         let follower = plain.then(|| scope.spawn(|| follow(&images, &done)));
