@@ -32,10 +32,11 @@ mkdir -p "$lab"
 image=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: //p' | head -n 1)
 [ -n "$image" ] || unable "the package lists have no linux-image-cloud-amd64 (apt-get update; Debian only)"
 release=${image#linux-image-}
-guest=$lab/$release
+# Another one as soon as what starts in it has changed.
+guest=$lab/$release-$(cat "$project"/tests/nested/*init | cksum | cut -d ' ' -f 1)
 if [ ! -e "$guest/complete" ]; then
     echo "building the guest ($release) in $guest" >&2
-    rm -rf "$guest"
+    rm -rf "$lab/$release" "$lab/$release"-*
     mkdir -p "$guest/debs/partial" "$guest/root" "$guest/start/bin" "$guest/start/modules"
     : >"$guest/nothing-installed"
     (
