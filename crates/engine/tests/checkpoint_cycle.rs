@@ -1,4 +1,4 @@
-//! Whole samples of `checkpoint` on real runc and CRIU: every proof passes, also those of connections from outside.
+//! Whole samples of `checkpoint` on real CRIU, with runc, podman and Docker: every proof passes, also those of connections from outside.
 
 mod container_support;
 
@@ -6,25 +6,26 @@ use container_support::{Bench, skip};
 use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
 use isodyne_core::factor::{FactorValue, Factors};
 use isodyne_core::ledger::MilestoneName;
-use isodyne_engine::backend::PrepareError;
+use isodyne_engine::backend::{PrepareError, docker};
 use isodyne_engine::checkpoint::criu::{self, CriuState};
+use isodyne_engine::ownership::name_prefix;
 use isodyne_engine::workload::{Attempt, CheckpointOptions, checkpoint};
 use std::time::Duration;
 
 /// A lab, if runc and CRIU are here.
-fn bench(test: &str) -> Option<Bench> {
+fn bench(test: &str, backend: BackendName) -> Option<Bench> {
     if let CriuState::Unusable { reason, .. } = criu::probe() {
         skip(test, reason);
         return None;
     }
-    Bench::new(test, BackendName::Runc)
+    Bench::new(test, backend)
 }
 
 fn sample(bench: &Bench, of_backend: &[(&str, FactorValue)], own: &[(&str, FactorValue)]) -> Attempt {
     let factors: Factors =
         of_backend.iter().chain(own).map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-    let id = CellId::new(BenchmarkName::Checkpoint, BackendName::Runc, &factors);
-    let cell = Cell { id, benchmark: BenchmarkName::Checkpoint, backend: BackendName::Runc, factors, variant: None };
+    let id = CellId::new(BenchmarkName::Checkpoint, bench.backend, &factors);
+    let cell = Cell { id, benchmark: BenchmarkName::Checkpoint, backend: bench.backend, factors, variant: None };
     let options = CheckpointOptions::of(&cell, &bench.lab, Duration::from_secs(120)).expect("options");
     let launcher = bench.prepare(of_backend).expect("prepared");
     let place = bench.place();
@@ -48,7 +49,8 @@ fn lacks_tcp(test: &str, attempt: &Attempt) -> bool {
 
 #[test]
 fn a_container_comes_back_with_everything_in_it_and_so_do_its_clones() {
-    let Some(bench) = bench("a_container_comes_back_with_everything_in_it_and_so_do_its_clones") else { return };
+    let test = "a_container_comes_back_with_everything_in_it_and_so_do_its_clones";
+    let Some(bench) = bench(test, BackendName::Runc) else { return };
     let own = [
         ("resident", FactorValue::Bytes(8_000_000)),
         ("zero_percent", count(10)),
@@ -88,22 +90,59 @@ fn a_container_comes_back_with_everything_in_it_and_so_do_its_clones() {
     bench.finish();
 }
 
-#[test]
-fn a_connection_from_outside_goes_on_in_the_restored_container() {
-    let test = "a_connection_from_outside_goes_on_in_the_restored_container";
-    let Some(bench) = bench(test) else { return };
-    let network = [("network", FactorValue::Text("own".to_owned()))];
+/// A client outside keeps one connection, before, through and after the gap; with `more` the sandbox also runs on.
+fn goes_on(test: &str, backend: BackendName, network: &str, more: &[(&str, FactorValue)]) {
+    let Some(bench) = bench(test, backend) else { return };
+    let network = [("network", FactorValue::Text(network.to_owned()))];
     if let Err(PrepareError::Unavailable { reason, .. }) = bench.prepare(&network) {
         return skip(test, &reason);
     }
-    let own = [("resident", FactorValue::Bytes(1 << 20)), ("connections", count(3))];
+    let own = [&[("resident", FactorValue::Bytes(1 << 20)), ("connections", count(3))], more].concat();
     let attempt = sample(&bench, &network, &own);
     if lacks_tcp(test, &attempt) {
         return;
     }
     assert_eq!(attempt.failure, None);
-    assert!(attempt.metrics["outside_answers_before_count"] > 0.0, "{:?}", attempt.metrics);
-    assert!(attempt.metrics["outside_answers_after_count"] > 0.0, "{:?}", attempt.metrics);
-    assert!(attempt.metrics["outage_outside_ns"] > attempt.metrics["restore_ns"], "{:?}", attempt.metrics);
+    let value = |name: &str| *attempt.metrics.get(name).unwrap_or_else(|| panic!("no {name}: {:?}", attempt.metrics));
+    assert!(value("outside_answers_before_count") > 0.0 && value("outside_answers_after_count") > 0.0);
+    let shown = attempt.proofs.join("\n");
+    assert!(shown.contains("one TCP connection from outside to the subject"), "{shown}");
+    if more.is_empty() {
+        assert!(value("outage_outside_ns") > value("restore_ns"), "{:?}", attempt.metrics);
+    } else {
+        assert!(value("freeze_outside_ns") > 0.0);
+    }
+    if backend == BackendName::Docker {
+        // Nothing of the start stays: neither containerd's copy of the images nor the word to CRIU.
+        let copies = docker::list_copies(&name_prefix(&bench.lab.run_id));
+        assert_eq!(copies, Vec::<String>::new());
+        let setting = std::fs::read_to_string("/etc/criu/runc.conf").unwrap_or_default();
+        assert!(!setting.contains(&format!("restore: {} ", std::process::id())), "{setting}");
+    }
     bench.finish();
+}
+
+#[test]
+fn a_connection_from_outside_goes_on_in_the_restored_container() {
+    goes_on("a_connection_from_outside_goes_on_in_the_restored_container", BackendName::Runc, "own", &[]);
+}
+
+#[test]
+fn a_connection_from_outside_goes_on_in_podmans_restored_container() {
+    goes_on("a_connection_from_outside_goes_on_in_podmans_restored_container", BackendName::Podman, "own", &[]);
+}
+
+#[test]
+fn a_connection_from_outside_goes_on_in_dockers_restored_container() {
+    goes_on("a_connection_from_outside_goes_on_in_dockers_restored_container", BackendName::Docker, "bridge", &[]);
+}
+
+#[test]
+fn a_connection_from_outside_goes_on_in_the_container_that_runs_on() {
+    let runs_on = [("leave_running", FactorValue::Flag(true))];
+    for (backend, network) in
+        [(BackendName::Runc, "own"), (BackendName::Podman, "own"), (BackendName::Docker, "bridge")]
+    {
+        goes_on("a_connection_from_outside_goes_on_in_the_container_that_runs_on", backend, network, &runs_on);
+    }
 }

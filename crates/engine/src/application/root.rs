@@ -2,7 +2,7 @@
 
 use super::Application;
 use crate::backend::{Place, Step, text};
-use crate::checkpoint::{CheckpointError, layer};
+use crate::checkpoint::{CheckpointError, kept, layer};
 use crate::lab::Lab;
 use crate::ownership::{Owned, Resource};
 use isodyne_core::checkpoint::LayerForm;
@@ -116,8 +116,7 @@ impl SampleRoot {
         let upper = self.path.with_file_name("upper");
         let form = if self.guard.is_some() { LayerForm::Changes } else { LayerForm::Whole };
         let source = if self.guard.is_some() { &upper } else { &self.path };
-        let mut file = File::create_new(tar).map_err(|error| CheckpointError::host("make", tar, &error))?;
-        layer::write(source, form, &layer::LayerLimits::default(), None, &mut file).map(|_| ())
+        kept::write_layer(source, form, tar)
     }
 
     /// Brings the changes of a kept sandbox into a root that nothing runs in yet.

@@ -244,6 +244,9 @@ pub trait Sandbox: Send {
         None
     }
 
+    /// A sandbox that was restored has given its first right answer, which is stamped: what only the restore needed can go.
+    fn came_back(&mut self) {}
+
     /// Says more about a failure from what only the backend sees: exit status, console, runtime log.
     fn diagnose(&mut self, failure: Failure) -> Failure;
 

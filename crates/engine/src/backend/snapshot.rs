@@ -79,6 +79,22 @@ pub enum MemoryBackend {
     Userfault,
 }
 
+impl MemoryBackend {
+    /// A container's runtime has CRIU read the memory, and nobody else can bring it.
+    ///
+    /// # Errors
+    /// A failure of the class `launch`.
+    pub(crate) fn of_a_container(self) -> Result<(), Failure> {
+        match self {
+            Self::File => Ok(()),
+            Self::Userfault => {
+                let message = "the runtime reads the memory of a container from files only";
+                Err(Failure::new(FailureClass::Launch, message))
+            }
+        }
+    }
+}
+
 /// A snapshot that was written, and when.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Taken {
@@ -98,6 +114,25 @@ pub struct Taken {
     pub files: Vec<(PathBuf, u64)>,
     /// What the engine says of its own phases and amounts, by metric name (`criu_frozen_ns`, `criu_pages_written_count`).
     pub engine: Vec<(String, f64)>,
+}
+
+/// Whether a sandbox's state was kept, and what became of the sandbox by that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum WasKept {
+    /// It was not kept.
+    #[default]
+    No,
+    /// It has ended: then it was its engine that killed it.
+    Ended,
+    /// It ran on.
+    RanOn,
+}
+
+impl WasKept {
+    /// What a snapshot makes of it.
+    pub(crate) fn by(options: &SnapshotOptions) -> Self {
+        if options.resume { Self::RanOn } else { Self::Ended }
+    }
 }
 
 /// A live sandbox whose state can be kept.

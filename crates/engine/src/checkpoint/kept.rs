@@ -1,13 +1,14 @@
 //! What a sandbox of the lab leaves when it is kept: the images, and beside them what a restore has to know.
 
 use super::CheckpointError;
+use super::layer::{self, LayerLimits};
 use super::pack::{self, WORTH_PACKING, packing_of};
 use crate::backend::snapshot::{SnapshotOptions, files_of};
-use isodyne_core::checkpoint::{CheckpointClass, Compressed, KeptOptions};
+use isodyne_core::checkpoint::{CheckpointClass, Compressed, KeptOptions, LayerForm};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufWriter, Read};
 use std::path::{Path, PathBuf};
 
 /// The file with what is to be known.
@@ -153,6 +154,14 @@ impl Kept {
         unpack_images(&images, &self.packed, &target)?;
         Ok(target)
     }
+}
+
+/// Writes the layer of a sandbox: what it has changed of its root, or all of it.
+pub(crate) fn write_layer(root: &Path, form: LayerForm, tar: &Path) -> Result<(), CheckpointError> {
+    let file = File::create_new(tar).map_err(|error| CheckpointError::host("make", tar, &error))?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    layer::write(root, form, &LayerLimits::default(), None, &mut out)?;
+    out.into_inner().map(|_| ()).map_err(|error| CheckpointError::host("write", tar, error.error()))
 }
 
 /// Every file below a directory with what it takes on the disk, by path. Links are not followed.

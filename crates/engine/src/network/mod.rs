@@ -5,6 +5,7 @@
 //! the end of all of it. The host's end of every connection is a socket that a thread of the lab has opened inside.
 
 mod bridge;
+pub(crate) mod kept;
 mod namespace;
 mod netlink;
 mod nft;

@@ -32,18 +32,19 @@ impl Home {
         }
     }
 
-    /// The containers in it, and the networks, whose names begin with `prefix`, one line each.
+    /// The containers in it, the networks, and containerd's copies of containers' images, whose names begin with `prefix`, one line each.
     pub(super) fn containers(&self, prefix: &str) -> Vec<String> {
         let (names, place) = match self {
             Self::Oci(root) => (oci::list(root, prefix), root.display().to_string()),
             Self::Podman(command) => (podman::list_with_prefix(command, prefix), "podman's store".to_owned()),
             Self::Docker(socket) => (docker::list_with_prefix(socket, prefix), socket.display().to_string()),
         };
-        let networks = match self {
-            Self::Docker(socket) => docker::list_networks(socket, prefix),
-            Self::Oci(_) | Self::Podman(_) => Vec::new(),
+        let (networks, copies) = match self {
+            Self::Docker(socket) => (docker::list_networks(socket, prefix), docker::list_copies(prefix)),
+            Self::Oci(_) | Self::Podman(_) => (Vec::new(), Vec::new()),
         };
         let containers = names.into_iter().map(|name| format!("container {name} in {place}"));
-        containers.chain(networks.into_iter().map(|name| format!("network {name} in {place}"))).collect()
+        let networks = networks.into_iter().map(|name| format!("network {name} in {place}"));
+        containers.chain(networks).chain(copies).collect()
     }
 }

@@ -19,6 +19,7 @@ pub use resource::Resource;
 pub use sweep::sweep;
 
 pub(crate) use journal::make_scratch;
+pub(crate) use resource::start_ticks;
 
 use crate::clock::Clock;
 use home::Home;

@@ -1,6 +1,7 @@
 //! The kinds of things a run can leave on a host, and how each is removed by its name alone.
 
 use crate::backend::{docker, oci, podman};
+use crate::checkpoint::criu;
 use crate::network::uplink;
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
@@ -66,6 +67,22 @@ pub enum Resource {
     Uplink(String),
     /// What is mounted on a directory, with everything that is mounted in it.
     Mount(PathBuf),
+    /// The file that lets CRIU bring established connections back, where no caller can tell it.
+    CriuSetting {
+        /// Where it is.
+        file: PathBuf,
+        /// Its first line: another file at this place is not ours.
+        mark: String,
+        /// Whether the directory was made with it.
+        made_directory: bool,
+    },
+    /// The copy of a container's images that containerd leaves of a start from a checkpoint.
+    ContainerdCopy {
+        /// What it says of itself.
+        mark: String,
+        /// Where containerd makes such copies.
+        directories: Vec<PathBuf>,
+    },
     /// An image in a store of podman's.
     PodmanImage {
         /// The program and its global options.
@@ -99,6 +116,8 @@ impl Resource {
             Self::DockerNetwork { socket, name } => all_gone(docker::remove_network(socket, name)),
             Self::Uplink(name) => uplink::remove(name),
             Self::Mount(path) => unmount_all(path),
+            Self::CriuSetting { file, mark, made_directory } => criu::remove_setting(file, mark, *made_directory),
+            Self::ContainerdCopy { mark, directories } => all_gone(docker::remove_copies(mark, directories)),
             Self::PodmanImage { command, tag } => all_gone(podman::remove_image(command, tag)),
             Self::DockerImage { socket, tag } => all_gone(docker::remove_image(socket, tag)),
         }
@@ -114,6 +133,8 @@ impl Resource {
                 | Self::DockerNetwork { .. }
                 | Self::Uplink(_)
                 | Self::Mount(_)
+                | Self::CriuSetting { .. }
+                | Self::ContainerdCopy { .. }
                 | Self::PodmanImage { .. }
                 | Self::DockerImage { .. }
         )
@@ -183,7 +204,7 @@ fn stat_fields(pid: u32) -> Option<Vec<String>> {
 }
 
 /// When a process started, in clock ticks since boot (field 22 of /proc/PID/stat).
-pub(super) fn start_ticks(pid: u32) -> Option<u64> {
+pub(crate) fn start_ticks(pid: u32) -> Option<u64> {
     stat_fields(pid)?.get(19)?.parse().ok()
 }
 

@@ -72,10 +72,21 @@ impl Daemon {
         self.components.iter().map(tool).collect()
     }
 
+    /// Whether it passes a container's annotations on to the runtime.
+    pub(super) fn takes_annotations(&self) -> bool {
+        takes_annotations(&self.api_version)
+    }
+
     /// The cgroup that containers are put under; a systemd driver takes only slices of its own.
     pub(super) fn cgroup_parent(&self, name: &str) -> Option<String> {
         (self.cgroup_driver == "cgroupfs").then(|| group::path_of(name))
     }
+}
+
+/// Whether a daemon passes a container's annotations on to the runtime: Docker 24 and newer, whose API is 1.43.
+pub(crate) fn takes_annotations(api_version: &str) -> bool {
+    let parts = api_version.split_once('.').map(|(major, minor)| (major.parse::<u32>(), minor.parse::<u32>()));
+    matches!(parts, Some((Ok(major), Ok(minor))) if (major, minor) >= (1, 43))
 }
 
 /// What a container is made from.

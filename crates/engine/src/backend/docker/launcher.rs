@@ -1,6 +1,7 @@
 //! Launching a container by API calls: create, attach, start.
 
 use super::api::{self, Daemon, Wanted, success};
+use super::bridge::OwnBridge;
 use super::image::{self, Image};
 use super::sandbox::{Call, DockerSandbox, Parts};
 use super::stream::AttachedStream;
@@ -13,8 +14,8 @@ use crate::channel::AgentChannel;
 use crate::http::{Client, HttpError, Request};
 use crate::image::rootfs::AGENT_PATH;
 use crate::lab::Lab;
-use crate::network::{self, BridgeNetwork};
-use crate::ownership::{Owned, Resource};
+use crate::network::BridgeNetwork;
+use crate::ownership::Resource;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::{MilestoneName, SignalName};
 use isodyne_core::probe::Tool;
@@ -38,7 +39,7 @@ pub(super) struct DockerLauncher {
 }
 
 impl DockerLauncher {
-    pub(super) fn body(&self, name: &str, args: &[String], bridge: Option<&BridgeNetwork>) -> Value {
+    pub(super) fn body(&self, name: &str, args: &[String], bridge: Option<(&str, &BridgeNetwork)>) -> Value {
         api::container(&Wanted {
             image: &self.image.tag,
             args,
@@ -46,22 +47,14 @@ impl DockerLauncher {
             memory_bytes: self.memory_bytes,
             cgroup_parent: self.daemon.cgroup_parent(name),
             app: self.image.app,
-            network: bridge.map(|bridge| (name, bridge)),
+            network: bridge,
         })
     }
 
     /// Makes the container's bridge. Before t0.
-    pub(super) fn make_bridge(&self, name: &str, lab: &Lab) -> Result<Option<(BridgeNetwork, Owned)>, Failure> {
-        let Some(has_v6) = self.bridge else { return Ok(None) };
-        let bridge = BridgeNetwork::choose(name, has_v6).map_err(network::refused)?;
-        let socket = self.daemon.socket.clone();
-        let guard = lab.owner.own(Resource::DockerNetwork { socket, name: name.to_owned() });
-        let body = api::network(name, &self.run_id, &bridge).to_string();
-        let request = Request::new("POST", api::CREATE_NETWORK).with_body("application/json", body.as_bytes());
-        api::call(&self.daemon.socket, lab.clock, &request, CALL)
-            .and_then(|reply| success(reply, &request.call()))
-            .map_err(|error| failed(&error))?;
-        Ok(Some((bridge, guard)))
+    pub(super) fn make_bridge(&self, name: &str, lab: &Lab) -> Result<Option<Arc<OwnBridge>>, Failure> {
+        let made = self.bridge.map(|has_v6| OwnBridge::make(&self.daemon, name, has_v6, lab)).transpose()?;
+        Ok(made.map(Arc::new))
     }
 
     pub(super) fn resource(&self, name: &str) -> Resource {
@@ -93,7 +86,8 @@ impl Launcher for DockerLauncher {
             |call: String, body: Option<Value>| Step::Request { socket: text(&self.daemon.socket), call, body };
         let name = place.name.as_str();
         let bridge = self.bridge.map(|has_v6| BridgeNetwork::of(name, has_v6));
-        let body = self.body(name, &config::serve(place.agent_patience_s), bridge.as_ref());
+        let named = bridge.as_ref().map(|bridge| (name, bridge));
+        let body = self.body(name, &config::serve(place.agent_patience_s), named);
         let bring = self.image.calls.iter().map(|call| request(call.clone(), None));
         let network = bridge.map(|bridge| {
             request(format!("POST {}", api::CREATE_NETWORK), Some(api::network(name, &self.run_id, &bridge)))
@@ -114,9 +108,10 @@ impl Launcher for DockerLauncher {
         let log = log_path(place, "docker");
         let log_file = open_log(&log)?;
         // Owned before the container, so that it is removed after it.
-        let (bridge, bridge_guard) = self.make_bridge(&place.name, lab)?.unzip();
+        let bridge = self.make_bridge(&place.name, lab)?;
         let guard = lab.owner.own(self.resource(&place.name));
-        let body = self.body(&place.name, &config::serve(place.agent_patience_s), bridge.as_ref()).to_string();
+        let named = bridge.as_deref().map(OwnBridge::named);
+        let body = self.body(&place.name, &config::serve(place.agent_patience_s), named).to_string();
         let deadline = lab.clock.after(CALL);
         let with_log = |error: &HttpError| Failure { evidence: vec![name_in_run(&log)], ..failed(error) };
         let (name, socket) = (place.name.as_str(), self.daemon.socket.as_path());
@@ -158,8 +153,8 @@ impl Launcher for DockerLauncher {
             channel: AgentChannel::new(Box::new(transport), lab.clock),
             log,
             guard: Some(guard),
-            bridge: bridge.map(Arc::new),
-            bridge_guard,
+            bridge,
+            copy: None,
         })))
     }
 

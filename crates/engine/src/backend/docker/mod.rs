@@ -4,6 +4,8 @@
 //! the hijacked connection of `attach`.
 
 pub(crate) mod api;
+mod bridge;
+pub(crate) mod copies;
 mod image;
 mod launcher;
 mod remove;
@@ -11,6 +13,7 @@ mod sandbox;
 mod snapshot;
 pub(crate) mod stream;
 
+pub use copies::{list_with_prefix as list_copies, remove as remove_copies};
 pub use remove::{list_networks, list_with_prefix, remove, remove_image, remove_network};
 
 use super::{Backend, Launcher, PrepareError};

@@ -1,16 +1,17 @@
 //! A live container of Docker.
 
 use super::api;
+use super::bridge::{self, OwnBridge};
 use super::remove::remove;
 use crate::backend::oci::diagnose::{Evidence, explain};
 use crate::backend::oci::group;
-use crate::backend::snapshot::Snapshots;
+use crate::backend::snapshot::{Snapshots, WasKept};
 use crate::backend::{Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
 use crate::host::cgroup::CgroupUsage;
 use crate::http::{Client, HttpError, Reply, Request};
-use crate::network::{BridgeNetwork, Network};
+use crate::network::Network;
 use crate::ownership::{Owned, Owner};
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::SignalName;
@@ -47,20 +48,20 @@ pub(super) struct Parts {
     pub(super) log: PathBuf,
     // Dropped in this order: a network is in use as long as its container is.
     pub(super) guard: Option<Owned>,
-    pub(super) bridge: Option<Arc<BridgeNetwork>>,
-    pub(super) bridge_guard: Option<Owned>,
+    pub(super) bridge: Option<Arc<OwnBridge>>,
+    /// What containerd has left of the start, if it came back from images.
+    pub(super) copy: Option<Owned>,
 }
 
 /// The sandbox. Dropped, its guard removes the container.
 pub(super) struct DockerSandbox {
     pub(super) parts: Parts,
-    /// Whether its state was kept and it has ended by that: then it was the runtime that killed it.
-    pub(super) kept_and_ended: bool,
+    pub(super) kept: WasKept,
 }
 
 impl DockerSandbox {
     pub(super) fn new(parts: Parts) -> Self {
-        Self { parts, kept_and_ended: false }
+        Self { parts, kept: WasKept::No }
     }
 
     /// Asks to be told about the container's end, before it is made to end.
@@ -109,6 +110,11 @@ impl Sandbox for DockerSandbox {
         Some(self)
     }
 
+    fn came_back(&mut self) {
+        // A copy that stays is told by the leak check.
+        drop(self.parts.copy.take());
+    }
+
     fn diagnose(&mut self, failure: Failure) -> Failure {
         let (clock, target) = (self.parts.clock, api::inspect_target(&self.parts.name));
         if failure.class != FailureClass::Timeout
@@ -155,7 +161,7 @@ impl Sandbox for DockerSandbox {
         stopped.survivors.extend(group::remove(&self.parts.name, Duration::from_secs(2)));
         if let Some(code) = ended
             .and_then(|reply| reply.json()["StatusCode"].as_i64())
-            .filter(|code| *code != 0 && !self.kept_and_ended)
+            .filter(|code| *code != 0 && self.kept != WasKept::Ended)
         {
             stopped.complaint = Some(format!("the container ended with exit code {code}"));
         }
@@ -164,8 +170,12 @@ impl Sandbox for DockerSandbox {
         {
             guard.release();
         }
+        if self.kept == WasKept::RanOn {
+            bridge::KEPT.left(&self.parts.name, self.parts.bridge.as_ref());
+        }
         // It is free now that the container is gone, and it is no part of the sandbox's end.
-        stopped.survivors.extend(self.parts.bridge_guard.take().and_then(|guard| guard.remove().err()));
+        stopped.survivors.extend(self.parts.bridge.take().and_then(|bridge| bridge.leave().err()));
+        stopped.survivors.extend(self.parts.copy.take().and_then(|copy| copy.remove().err()));
         stopped
     }
 }

@@ -4,19 +4,20 @@
 //! `checkpoint create` is not used, since 20.10 cannot start what it has just made (`docs/checkpoints.md`).
 
 use super::api;
+use super::bridge::{self, OwnBridge};
 use super::launcher::{CALL, DockerLauncher, failed};
 use super::sandbox::{Call, DockerSandbox, Parts};
 use super::stream::AttachedStream;
 use crate::backend::oci::config;
 use crate::backend::oci::diagnose::log_path;
 use crate::backend::oci::launcher::open_log;
-use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotOptions, Snapshots, Taken};
+use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotOptions, Snapshots, Taken, WasKept};
 use crate::backend::{Place, Sandbox, Stamp};
 use crate::channel::AgentChannel;
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::container::docker;
 use crate::checkpoint::kept::{self, Kept};
-use crate::checkpoint::layer::{self, LayerLimits, Whiteouts};
+use crate::checkpoint::layer::{self, Whiteouts};
 use crate::checkpoint::runtime::RuntimeProgram;
 use crate::checkpoint::sandbox::Keeper;
 use crate::http::{Client, Request};
@@ -26,10 +27,7 @@ use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::{MilestoneName, SignalName};
 use isodyne_core::unit::HostInstant;
 use serde_json::Value;
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
-use std::sync::Arc;
 
 /// The name of the images at Docker, for as long as a start takes.
 const NAME: &str = "isodyne";
@@ -72,20 +70,17 @@ impl Snapshots for DockerSandbox {
         let announce = self.parts.channel.unannounced();
         let record = Kept { name: self.parts.name.clone(), id: id.clone(), announce, ..Kept::default() };
         let mut dumped = keeper.dump(directory, options, record)?;
-        self.kept_and_ended = self.kept_and_ended || !options.resume;
+        self.kept = WasKept::by(options);
+        if !options.resume {
+            bridge::KEPT.left(&self.parts.name, self.parts.bridge.as_ref());
+        }
         if inspected["HostConfig"]["ReadonlyRootfs"] != true {
             let upper = upper_of(&inspected)?;
-            keeper.layer(&mut dumped, || keep_layer(Path::new(upper), &directory.join(kept::LAYER)))?;
+            let tar = directory.join(kept::LAYER);
+            keeper.layer(&mut dumped, || kept::write_layer(Path::new(upper), LayerForm::Changes, &tar))?;
         }
         keeper.taken(dumped, directory)
     }
-}
-
-fn keep_layer(upper: &Path, tar: &Path) -> Result<(), CheckpointError> {
-    let file = File::create_new(tar).map_err(|error| CheckpointError::host("make", tar, &error))?;
-    let mut out = BufWriter::with_capacity(1 << 20, file);
-    layer::write(upper, LayerForm::Changes, &LayerLimits::default(), None, &mut out)?;
-    out.into_inner().map(|_| ()).map_err(|error| CheckpointError::host("write", tar, error.error()))
 }
 
 impl Restorer for DockerLauncher {
@@ -96,18 +91,26 @@ impl Restorer for DockerLauncher {
         place: &Place,
         lab: &Lab,
     ) -> Result<Box<dyn Sandbox>, Failure> {
-        if memory != MemoryBackend::File {
-            return Err(launch("the runtime reads the memory of a container from files only"));
-        }
+        memory.of_a_container()?;
         let kept = Kept::read(directory)?;
         let images = kept.ready(directory, &place.directory)?;
         let (name, socket) = (place.name.as_str(), self.daemon.socket.as_path());
         let data = docker::data_root(socket)?;
         let log = log_path(place, "docker");
         let log_file = open_log(&log)?;
-        let (bridge, bridge_guard) = self.make_bridge(name, lab)?.unzip();
+        let bridge = match bridge::KEPT.again(&kept.name).filter(|_| self.bridge.is_some()) {
+            Some(bridge) => Some(bridge),
+            None => self.make_bridge(name, lab)?,
+        };
         let guard = lab.owner.own(self.resource(name));
-        let body = self.body(name, &config::serve(place.agent_patience_s), bridge.as_ref()).to_string();
+        let named = bridge.as_deref().map(OwnBridge::named);
+        let mut body = self.body(name, &config::serve(place.agent_patience_s), named);
+        let connections = kept.options.tcp_established;
+        let told = connections && self.daemon.takes_annotations();
+        if told {
+            docker::annotate(&mut body, &place.directory)?;
+        }
+        let body = body.to_string();
         let deadline = lab.clock.after(CALL);
         let (create, attach) = (api::create_target(name), api::attach_target(name));
         let origin = lab.clock.now();
@@ -130,7 +133,8 @@ impl Restorer for DockerLauncher {
             .map_err(|error| failed(&error))?;
         let attach_call = Call { name: "attach", asked: attached.asked, at: attached.at };
         let asked = lab.clock.now();
-        docker::start(socket, &id, &checkpoint)?;
+        let start = docker::Start { socket, name, id: &id, checkpoint: &checkpoint, connections: connections && !told };
+        let copy = start.run(&lab.owner)?;
         let started = lab.clock.now();
         let stamp = |name, at, asked| Stamp { name, at, asked: Some(asked), signal: SignalName::Reply };
         Ok(Box::new(DockerSandbox::new(Parts {
@@ -157,8 +161,8 @@ impl Restorer for DockerLauncher {
             ),
             log,
             guard: Some(guard),
-            bridge: bridge.map(Arc::new),
-            bridge_guard,
+            bridge,
+            copy: Some(copy),
         })))
     }
 }

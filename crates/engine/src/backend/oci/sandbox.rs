@@ -7,7 +7,7 @@ use super::group;
 use super::launcher::{command, open_log, state_root};
 use super::remove::{is_left, remove};
 use crate::application::SampleRoot;
-use crate::backend::snapshot::Snapshots;
+use crate::backend::snapshot::{Snapshots, WasKept};
 use crate::backend::{AppRoot, Place, Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::checkpoint::criu;
@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::host::accounting;
 use crate::host::cgroup::CgroupUsage;
 use crate::http::socket;
-use crate::network::{Network, OwnNetwork};
+use crate::network::{self, Network, OwnNetwork};
 use crate::ownership::{ExitReport, Owned, OwnedProcess, Owner};
 use crate::watch::Watcher;
 use isodyne_core::failure::{Failure, FailureClass};
@@ -65,14 +65,13 @@ pub(super) struct OciSandbox {
     pub(super) parts: Parts,
     origin: HostInstant,
     seen: CgroupUsage,
-    /// Whether its state was kept and it has ended by that: then it was the runtime that killed it.
-    pub(super) kept_and_ended: bool,
+    pub(super) kept: WasKept,
 }
 
 impl OciSandbox {
     pub(super) fn new(parts: Parts) -> Self {
         let origin = parts.stamps.first().and_then(|stamp| stamp.asked).unwrap_or(parts.process.forked_at);
-        Self { parts, origin, seen: CgroupUsage::default(), kept_and_ended: false }
+        Self { parts, origin, seen: CgroupUsage::default(), kept: WasKept::No }
     }
 
     fn is_started(&self) -> bool {
@@ -224,7 +223,8 @@ impl Sandbox for OciSandbox {
         stopped.gone = stopped.survivors.is_empty().then(|| end.map_or_else(|| self.parts.clock.now(), |end| end.at));
         stopped.signal = stopped.gone.map(|_| SignalName::Exit);
         stopped.usage = self.used(&calls);
-        if let Some(exit) = own.filter(|exit| !exit.status.success() && !stopped.killed && !self.kept_and_ended) {
+        if let Some(exit) = own.filter(|exit| !exit.status.success() && !stopped.killed && self.kept != WasKept::Ended)
+        {
             stopped.complaint = Some(format!("{} ended with {}", self.parts.runtime.name, exit.status));
         }
         stopped.survivors.extend(self.parts.process.end_group().err());
@@ -233,6 +233,9 @@ impl Sandbox for OciSandbox {
             && let Some(guard) = self.parts.guard.take()
         {
             guard.release();
+        }
+        if self.kept == WasKept::RanOn {
+            network::kept::left(&self.parts.place.name, self.parts.network.as_ref());
         }
         stopped
     }

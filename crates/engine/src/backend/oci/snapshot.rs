@@ -7,7 +7,7 @@
 use super::diagnose::log_path;
 use super::launcher::{OciLauncher, command, open_log, path_of, refused, spawned, state_root, stdio_transport};
 use super::sandbox::{OciSandbox, Parts};
-use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotOptions, Snapshots, Taken};
+use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotOptions, Snapshots, Taken, WasKept};
 use crate::backend::{Place, Sandbox};
 use crate::channel::AgentChannel;
 use crate::checkpoint::criu;
@@ -15,7 +15,7 @@ use crate::checkpoint::kept::{self, Kept};
 use crate::checkpoint::runtime::{DumpPlace, RuntimeProgram};
 use crate::checkpoint::sandbox::Keeper;
 use crate::lab::Lab;
-use crate::network::{NetworkKind, OwnNetwork};
+use crate::network;
 use crate::ownership::OwnedProcess;
 use isodyne_core::cell::BackendName;
 use isodyne_core::checkpoint::KeptOptions;
@@ -23,15 +23,10 @@ use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 /// How long the runtime's `run` may take to end after its container was kept and ended.
 const AFTERMATH: Duration = Duration::from_secs(5);
-
-/// The networks of sandboxes that were kept and did not run on: the one that comes back takes its own again, so that
-/// connections with the host's side go on.
-static NETWORKS: Mutex<Vec<(String, Weak<OwnNetwork>)>> = Mutex::new(Vec::new());
 
 /// Whether a runtime can have its containers kept: Debian's crun is built without CRIU, and gVisor keeps in its own way.
 pub(super) fn is_possible(name: BackendName) -> bool {
@@ -70,36 +65,16 @@ impl Snapshots for OciSandbox {
         };
         let record = Kept { name: name.clone(), announce: self.parts.channel.unannounced(), ..Kept::default() };
         let mut dumped = keeper.dump(directory, options, record)?;
+        self.kept = WasKept::by(options);
         if !options.resume {
-            self.kept_and_ended = true;
             // The `run` that stood between ends with its container.
             self.parts.process.wait(self.parts.clock.after(AFTERMATH));
-            note_network(&name, self.parts.network.as_ref());
+            network::kept::left(&name, self.parts.network.as_ref());
         }
         if let Some(root) = &self.parts.root {
             keeper.layer(&mut dumped, || root.keep(&directory.join(kept::LAYER)))?;
         }
         keeper.taken(dumped, directory)
-    }
-}
-
-fn note_network(name: &str, network: Option<&Arc<OwnNetwork>>) {
-    let mut networks = NETWORKS.lock().unwrap_or_else(PoisonError::into_inner);
-    networks.retain(|(known, network)| known != name && network.strong_count() > 0);
-    networks.extend(network.map(|network| (name.to_owned(), Arc::downgrade(network))));
-}
-
-/// The network of a container that comes back. Its addresses are those that it had: connections know no others.
-fn network_again(kind: NetworkKind, kept: &Kept, lab: &Lab) -> Result<Option<Arc<OwnNetwork>>, Failure> {
-    if kind == NetworkKind::None {
-        return Ok(None);
-    }
-    let networks = NETWORKS.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = networks.iter().find(|(name, _)| *name == kept.name).and_then(|(_, network)| network.upgrade());
-    // One that two containers were in would have two owners of one address.
-    match known.filter(|network| !kept.options.leave_running && Arc::strong_count(network) <= 3) {
-        Some(network) => Ok(Some(network)),
-        None => kind.for_container(&kept.name, lab),
     }
 }
 
@@ -130,19 +105,14 @@ impl Restorer for OciLauncher {
         place: &Place,
         lab: &Lab,
     ) -> Result<Box<dyn Sandbox>, Failure> {
-        if memory != MemoryBackend::File {
-            return Err(Failure::new(
-                FailureClass::Launch,
-                "the runtime reads the memory of a container from files only",
-            ));
-        }
+        memory.of_a_container()?;
         let kept = Kept::read(directory)?;
         let images = kept.ready(directory, &place.directory)?;
         let root = self.make_root(place, lab)?;
         if let Some(root) = &root {
             root.bring_back(&directory.join(kept::LAYER))?;
         }
-        let network = network_again(self.network, &kept, lab)?;
+        let network = network::kept::again(self.network, &kept.name, lab)?;
         let namespace = path_of(network.as_deref());
         self.runtime.write_bundle(place, &self.config(place, namespace.as_deref()))?;
         let guard = lab.owner.own(self.runtime.resource(place));

@@ -12,7 +12,7 @@ use crate::backend::snapshot::Restorer;
 use crate::backend::{Description, Launcher, Place, PrepareError, Sandbox, Step, text};
 use crate::image::rootfs::AGENT_PATH;
 use crate::lab::Lab;
-use crate::network::{Network, NetworkKind, UserNetwork};
+use crate::network::{NetworkKind, UserNetwork};
 use crate::ownership::Resource;
 use crate::watch::{Source, Watcher};
 use isodyne_core::failure::Failure;
@@ -158,13 +158,9 @@ impl Launcher for PodmanLauncher {
         let sources: Vec<Box<dyn Source>> = vec![Box::new(notify)];
         let guard = lab.owner.own(self.resource(place));
         let watcher = Watcher::start(lab.clock, sources).map_err(|error| refused("watcher", &error))?;
-        let own = self.network.for_container(&place.name, lab)?;
-        let namespace = path_of(own.as_deref());
-        let network: Option<Arc<dyn Network>> = match own {
-            Some(own) => Some(own),
-            None if self.network == NetworkKind::User => Some(Arc::new(UserNetwork::of(&place.name))),
-            None => None,
-        };
+        let own_network = self.network.for_container(&place.name, lab)?;
+        let namespace = path_of(own_network.as_deref());
+        let user_network = (self.network == NetworkKind::User).then(|| Arc::new(UserNetwork::of(&place.name)));
         let mut run = command(&self.argv(place, &config::serve(place.agent_patience_s), namespace.as_deref()));
         self.store.configure(&mut run);
         run.current_dir(&place.directory).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file);
@@ -185,7 +181,8 @@ impl Launcher for PodmanLauncher {
             watcher: Some(watcher),
             channel,
             process,
-            network,
+            own_network,
+            user_network,
             guard: Some(guard),
         })))
     }

@@ -6,12 +6,12 @@ use super::store::Store;
 use crate::backend::oci::diagnose::{Evidence, explain};
 use crate::backend::oci::group;
 use crate::backend::oci::sandbox::{usage_of, wait_for_orphan};
-use crate::backend::snapshot::Snapshots;
+use crate::backend::snapshot::{Snapshots, WasKept};
 use crate::backend::{Place, Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
 use crate::clock::Clock;
 use crate::host::cgroup::CgroupUsage;
-use crate::network::Network;
+use crate::network::{self, Network, OwnNetwork, UserNetwork};
 use crate::ownership::{Owned, OwnedProcess, Owner};
 use crate::watch::Watcher;
 use isodyne_core::failure::{Failure, FailureClass};
@@ -44,7 +44,10 @@ pub(super) struct Parts {
     pub(super) watcher: Option<Watcher>,
     pub(super) channel: AgentChannel,
     pub(super) process: OwnedProcess,
-    pub(super) network: Option<Arc<dyn Network>>,
+    /// The namespace that it is in, if the lab made one.
+    pub(super) own_network: Option<Arc<OwnNetwork>>,
+    /// Podman's network for users without root.
+    pub(super) user_network: Option<Arc<UserNetwork>>,
     pub(super) guard: Option<Owned>,
 }
 
@@ -52,13 +55,12 @@ pub(super) struct Parts {
 pub(super) struct PodmanSandbox {
     pub(super) parts: Parts,
     seen: CgroupUsage,
-    /// Whether its state was kept and it has ended by that: then it was the runtime that killed it.
-    pub(super) kept_and_ended: bool,
+    pub(super) kept: WasKept,
 }
 
 impl PodmanSandbox {
     pub(super) fn new(parts: Parts) -> Self {
-        Self { parts, seen: CgroupUsage::default(), kept_and_ended: false }
+        Self { parts, seen: CgroupUsage::default(), kept: WasKept::No }
     }
 
     pub(super) fn file(&self, name: &str) -> Option<String> {
@@ -95,7 +97,8 @@ impl Sandbox for PodmanSandbox {
     }
 
     fn network(&self) -> Option<Arc<dyn Network>> {
-        self.parts.network.clone()
+        let own = self.parts.own_network.clone().map(|network| network as Arc<dyn Network>);
+        own.or_else(|| self.parts.user_network.clone().map(|network| network as Arc<dyn Network>))
     }
 
     fn usage(&mut self) -> Vec<(String, f64)> {
@@ -149,7 +152,8 @@ impl Sandbox for PodmanSandbox {
         stopped.survivors.extend(group::remove(&self.parts.place.name, Duration::from_secs(2)));
         let own = self.parts.process.wait(self.parts.clock.now());
         stopped.usage = usage_of(own.as_slice(), self.seen, false);
-        if let Some(exit) = exit.filter(|exit| !exit.status.success() && !stopped.killed && !self.kept_and_ended) {
+        if let Some(exit) = exit.filter(|exit| !exit.status.success() && !stopped.killed && self.kept != WasKept::Ended)
+        {
             stopped.complaint = Some(format!("podman ended with {}", exit.status));
         }
         stopped.survivors.extend(self.parts.process.end_group().err());
@@ -157,6 +161,9 @@ impl Sandbox for PodmanSandbox {
             && let Some(guard) = self.parts.guard.take()
         {
             guard.release();
+        }
+        if self.kept == WasKept::RanOn {
+            network::kept::left(&self.parts.place.name, self.parts.own_network.as_ref());
         }
         stopped
     }

@@ -9,28 +9,25 @@ use super::sandbox::{Parts, PodmanSandbox};
 use super::store::Store;
 use crate::backend::oci::config;
 use crate::backend::oci::diagnose::log_path;
-use crate::backend::oci::launcher::{command, network_of, open_log, path_of, refused, spawned, stdio_transport};
-use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotOptions, Snapshots, Taken};
+use crate::backend::oci::launcher::{command, open_log, path_of, refused, spawned, stdio_transport};
+use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotOptions, Snapshots, Taken, WasKept};
 use crate::backend::{Place, Sandbox, text};
 use crate::channel::AgentChannel;
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::container::state;
 use crate::checkpoint::kept::{self, Kept};
-use crate::checkpoint::layer::{self, LayerLimits, Whiteouts};
+use crate::checkpoint::layer::{self, Whiteouts};
 use crate::checkpoint::runtime::RuntimeProgram;
 use crate::checkpoint::sandbox::{Keeper, finish};
 use crate::lab::Lab;
-use crate::network::{Network, NetworkKind};
+use crate::network::{self, NetworkKind};
 use crate::ownership::OwnedProcess;
 use isodyne_core::checkpoint::LayerForm;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
 use serde_json::Value;
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long podman may take for one call.
@@ -58,7 +55,7 @@ impl Snapshots for PodmanSandbox {
     ) -> Result<Taken, Failure> {
         let id = self.file("cid").filter(|id| !id.is_empty()).ok_or_else(|| launch("podman wrote no container id"))?;
         let root = &self.parts.runtime_root;
-        let kept = state::read(root, &id)?;
+        let source = state::read(root, &id)?;
         let keeper = Keeper {
             owner: &self.parts.owner,
             clock: self.parts.clock,
@@ -67,22 +64,25 @@ impl Snapshots for PodmanSandbox {
             log: &self.parts.log,
             deadline,
         };
-        let config = state::json(&kept.bundle.join(CONFIG))?;
+        let config = state::json(&source.bundle.join(CONFIG))?;
         let record = Kept {
             name: self.parts.place.name.clone(),
             id: id.clone(),
-            rootfs: text(&kept.rootfs),
+            rootfs: text(&source.rootfs),
             announce: self.parts.channel.unannounced(),
             ..Kept::default()
         };
         let mut dumped = keeper.dump(directory, options, record)?;
-        if !kept.readonly {
+        if !source.readonly {
             // The lab's store copies images as directories: there is no layer, only a root.
-            keeper.layer(&mut dumped, || keep_root(&kept.rootfs, &directory.join(kept::LAYER)))?;
+            keeper.layer(&mut dumped, || {
+                kept::write_layer(&source.rootfs, LayerForm::Whole, &directory.join(kept::LAYER))
+            })?;
         }
+        self.kept = WasKept::by(options);
         if !options.resume {
-            self.kept_and_ended = true;
             self.parts.process.wait(self.parts.clock.after(AFTERMATH));
+            network::kept::left(&self.parts.place.name, self.parts.own_network.as_ref());
         }
         let path = directory.join(CONFIG);
         std::fs::write(&path, config.to_string()).map_err(|error| CheckpointError::host("write", &path, &error))?;
@@ -90,11 +90,20 @@ impl Snapshots for PodmanSandbox {
     }
 }
 
-fn keep_root(root: &Path, tar: &Path) -> Result<(), CheckpointError> {
-    let file = File::create_new(tar).map_err(|error| CheckpointError::host("make", tar, &error))?;
-    let mut out = BufWriter::with_capacity(1 << 20, file);
-    layer::write(root, LayerForm::Whole, &LayerLimits::default(), None, &mut out)?;
-    out.into_inner().map(|_| ()).map_err(|error| CheckpointError::host("write", tar, error.error()))
+/// A container of podman's that is there and has not been started.
+struct Made<'a> {
+    id: &'a str,
+    /// The namespace that it joins.
+    namespace: Option<&'a str>,
+}
+
+/// Has a runtime's configuration name this network namespace.
+fn join_network(config: &mut Value, namespace: Option<&str>) {
+    let Some(path) = namespace else { return };
+    let namespaces = config.pointer_mut("/linux/namespaces").and_then(Value::as_array_mut);
+    for entry in namespaces.into_iter().flatten().filter(|entry| entry["type"] == "network") {
+        entry["path"] = path.into();
+    }
 }
 
 impl PodmanLauncher {
@@ -121,11 +130,12 @@ impl PodmanLauncher {
         &self,
         directory: &Path,
         kept: &Kept,
-        id: &str,
+        made: &Made<'_>,
         place: &Place,
         log: &Path,
         lab: &Lab,
     ) -> Result<(), Failure> {
+        let id = made.id;
         let (_, said) = self.call(&["inspect", "--type", "container", id], log, lab)?;
         let created: Value = serde_json::from_str(&said).map_err(|error| refused("podman's description", &error))?;
         let userdata = PathBuf::from(created[0]["StaticDir"].as_str().unwrap_or_default());
@@ -141,7 +151,10 @@ impl PodmanLauncher {
             std::fs::create_dir(&to).map_err(|error| CheckpointError::host("make", &to, &error))?;
             kept::link_all(&from, &to)?;
         }
-        let mut config = state::json(&directory.join(CONFIG))?.to_string();
+        let mut config = state::json(&directory.join(CONFIG))?;
+        // The kept one's namespace may be gone; podman takes what is written here.
+        join_network(&mut config, made.namespace);
+        let mut config = config.to_string();
         config = config.replace(&kept.id, id).replace(&kept.name, &place.name);
         if let Content::Image(_) = &self.content {
             let (_, root) = self.call(&["mount", id], log, lab)?;
@@ -171,9 +184,7 @@ impl Restorer for PodmanLauncher {
         place: &Place,
         lab: &Lab,
     ) -> Result<Box<dyn Sandbox>, Failure> {
-        if memory != MemoryBackend::File {
-            return Err(launch("the runtime reads the memory of a container from files only"));
-        }
+        memory.of_a_container()?;
         if self.network == NetworkKind::User {
             return Err(launch("a container with podman's own network is not brought back: use `network = \"own\"`"));
         }
@@ -182,12 +193,12 @@ impl Restorer for PodmanLauncher {
         std::fs::create_dir_all(&own).map_err(|error| refused(&text(&own), &error))?;
         let log = log_path(place, "podman");
         let guard = lab.owner.own(self.resource(place));
-        let network = self.network.for_container(&place.name, lab)?;
-        let namespace = path_of(network.as_deref()).or_else(|| network_of(self.network).map(str::to_owned));
+        let own_network = network::kept::again(self.network, &kept.name, lab)?;
+        let namespace = path_of(own_network.as_deref());
         let create = self.create(place, namespace.as_deref());
         let arguments: Vec<&str> = create[self.store.argv().len()..].iter().map(String::as_str).collect();
         let (created, id) = self.call(&arguments, &log, lab)?;
-        self.fill(directory, &kept, &id, place, &log, lab)?;
+        self.fill(directory, &kept, &Made { id: &id, namespace: namespace.as_deref() }, place, &log, lab)?;
         let options = &kept.options;
         let given = [("--tcp-established", options.tcp_established), ("--file-locks", options.file_locks)];
         let flags = given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag);
@@ -214,8 +225,28 @@ impl Restorer for PodmanLauncher {
             watcher: None,
             channel: AgentChannel::continued(Box::new(transport), lab.clock, kept.announce),
             process,
-            network: network.map(|network| network as Arc<dyn Network>),
+            own_network,
+            user_network: None,
             guard: Some(guard),
         })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_namespace_is_the_one_that_the_restored_container_joins() {
+        let config = |path: Value| json!({ "linux": { "namespaces": [{ "type": "pid" }, { "type": "network", "path": path }] } });
+        let mut joined = config("/proc/7/fd/9".into());
+        join_network(&mut joined, Some("/proc/7/fd/12"));
+        assert_eq!(joined, config("/proc/7/fd/12".into()));
+        join_network(&mut joined, None);
+        assert_eq!(joined, config("/proc/7/fd/12".into()));
+        let mut foreign = json!({ "linux": 5 });
+        join_network(&mut foreign, Some("/proc/7/fd/12"));
+        assert_eq!(foreign, json!({ "linux": 5 }));
     }
 }

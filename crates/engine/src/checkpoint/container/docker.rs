@@ -8,10 +8,11 @@
 
 use super::find::{Container, Match};
 use super::state;
-use crate::backend::docker::{api, socket};
-use crate::checkpoint::CheckpointError;
+use crate::backend::docker::{api, copies, socket};
+use crate::checkpoint::{CheckpointError, criu};
 use crate::clock::Clock;
 use crate::http::{HttpError, Reply, Request};
+use crate::ownership::{Owned, Owner};
 use isodyne_core::cell::BackendName;
 use isodyne_core::checkpoint::CheckpointClass;
 use serde_json::{Value, json};
@@ -156,6 +157,21 @@ pub(super) fn body(inspected: &Value, replaced: &[(String, PathBuf)]) -> Value {
     body
 }
 
+/// Has the container's description name a file for CRIU, which is written here, that lets it bring connections back. Only
+/// for daemons that pass annotations on to the runtime.
+pub(crate) fn annotate(body: &mut Value, directory: &Path) -> Result<(), CheckpointError> {
+    let file = directory.join("criu.conf");
+    std::fs::write(&file, criu::CONNECTIONS).map_err(|error| CheckpointError::host("write", &file, &error))?;
+    body["HostConfig"]["Annotations"]["org.criu.config"] = file.to_string_lossy().into_owned().into();
+    Ok(())
+}
+
+/// Whether the daemon passes a container's annotations on to the runtime.
+pub(super) fn takes_annotations(socket: &Path) -> Result<bool, CheckpointError> {
+    let reply = success(call(socket, &Request::new("GET", "/version"), api::PATIENCE)?, "to say its version")?;
+    Ok(api::takes_annotations(reply.json()["ApiVersion"].as_str().unwrap_or_default()))
+}
+
 /// Makes a container and does not start it; its id.
 pub(super) fn create(socket: &Path, name: &str, body: &Value) -> Result<String, CheckpointError> {
     let (target, text) = (api::create_target(name), body.to_string());
@@ -164,17 +180,36 @@ pub(super) fn create(socket: &Path, name: &str, body: &Value) -> Result<String, 
     Ok(reply.json()["Id"].as_str().unwrap_or_default().to_owned())
 }
 
-/// Starts a container from images in its own directory of checkpoints.
-pub(crate) fn start(socket: &Path, id: &str, checkpoint: &Path) -> Result<(), CheckpointError> {
-    // CRIU does not look at it; the daemon's content of the same images is another one with it.
-    let unlike = checkpoint.join("restored-as");
-    std::fs::write(&unlike, id).map_err(|error| CheckpointError::host("write", &unlike, &error))?;
-    let name = checkpoint.file_name().unwrap_or_default().to_string_lossy();
-    let target = format!("/containers/{id}/start?checkpoint={name}");
-    let once = || call(socket, &Request::new("POST", &target), START);
-    let first = once()?;
-    let reply = if !first.is_success() && first.message().contains("already exists") { once()? } else { first };
-    success(reply, "to start it from its images").map(|_| ())
+/// A start of a container from images.
+pub(crate) struct Start<'a> {
+    /// The daemon's socket.
+    pub(crate) socket: &'a Path,
+    /// The container.
+    pub(crate) name: &'a str,
+    /// Its id.
+    pub(crate) id: &'a str,
+    /// The images, in the container's own directory of checkpoints.
+    pub(crate) checkpoint: &'a Path,
+    /// Whether CRIU is to bring established connections back.
+    pub(crate) connections: bool,
+}
+
+impl Start<'_> {
+    /// Has Docker do it. What it gives removes what containerd has left of it, which is as large as the images.
+    pub(crate) fn run(&self, owner: &Owner) -> Result<Owned, CheckpointError> {
+        // CRIU does not look at it; the daemon's content of the same images is another one with it.
+        let (mark, unlike) = (copies::mark(self.name, self.id), self.checkpoint.join(copies::MARK));
+        std::fs::write(&unlike, &mark).map_err(|error| CheckpointError::host("write", &unlike, &error))?;
+        let copy = copies::own(owner, &mark);
+        let allowed = self.connections.then(|| criu::allow_connections(owner, Clock.after(START))).transpose()?;
+        let name = self.checkpoint.file_name().unwrap_or_default().to_string_lossy();
+        let target = format!("/containers/{}/start?checkpoint={name}", self.id);
+        let once = || call(self.socket, &Request::new("POST", &target), START);
+        let first = once()?;
+        let reply = if !first.is_success() && first.message().contains("already exists") { once()? } else { first };
+        drop(allowed);
+        success(reply, "to start it from its images").map(|_| copy)
+    }
 }
 
 /// Removes a container with everything of it.
@@ -201,6 +236,19 @@ mod tests {
         assert_eq!(body["HostConfig"]["Mounts"][0]["Source"], "/in/1");
         assert_eq!(body["NetworkingConfig"]["EndpointsConfig"], json!({ "none": { "IPAMConfig": null } }));
         assert_eq!((&body["Image"], &body["Cmd"]), (&json!("bb"), &json!(["sh"])));
+    }
+
+    #[test]
+    fn a_new_daemon_is_told_of_connections_by_the_container_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut body = json!({ "HostConfig": { "Annotations": { "of": "the user" } } });
+        annotate(&mut body, directory.path()).unwrap();
+        let file = body["HostConfig"]["Annotations"]["org.criu.config"].as_str().unwrap();
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "tcp-established\n");
+        assert_eq!(body["HostConfig"]["Annotations"]["of"], "the user");
+        annotate(&mut json!({ "HostConfig": { "Annotations": null } }), directory.path()).unwrap();
+        let takes = ["1.41", "1.43", "1.51", "2.0", "", "1", "x.99"].map(api::takes_annotations);
+        assert_eq!(takes, [false, true, true, true, false, false, false]);
     }
 
     #[test]

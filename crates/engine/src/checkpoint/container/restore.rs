@@ -9,6 +9,7 @@ use crate::checkpoint::criu::{self, CriuState};
 use crate::checkpoint::layer::{self, Whiteouts};
 use crate::checkpoint::{CheckpointError, host, kept};
 use crate::clock::Clock;
+use crate::ownership::Owner;
 use isodyne_core::cell::BackendName;
 use isodyne_core::checkpoint::{CheckpointClass, Kind, LayerForm, Phase};
 use isodyne_core::unit::HostInstant;
@@ -73,6 +74,8 @@ struct Work<'a> {
     name: String,
     /// The images as CRIU wrote them.
     images: PathBuf,
+    /// A directory for what only the restore needs.
+    scratch: PathBuf,
     mended: Mended,
 }
 
@@ -82,6 +85,7 @@ struct Back {
     pid: u32,
     bundle: Option<PathBuf>,
     engine: BTreeMap<String, f64>,
+    notes: Vec<String>,
 }
 
 /// A private directory, removed when dropped.
@@ -129,7 +133,7 @@ pub fn restore(request: &RestoreRequest<'_>) -> Result<Restored, CheckpointError
     let name = request.new_name.unwrap_or(&archive.manifest.source.name).to_owned();
     let prepared = Clock.now();
     timing.push(phase("prepare", checked, prepared));
-    let work = Work { archive: &archive, request, name, images, mended };
+    let work = Work { archive: &archive, request, name, images, scratch: scratch.0.clone(), mended };
     let result = work.check_interrupt().and_then(|()| match backend {
         BackendName::Podman => work.by_podman(),
         BackendName::Docker => work.by_docker(),
@@ -140,6 +144,7 @@ pub fn restore(request: &RestoreRequest<'_>) -> Result<Restored, CheckpointError
         let _ = std::fs::remove_dir_all(&stand_ins);
     })?;
     let runs = Clock.now();
+    notes.extend(back.notes.iter().cloned());
     timing.push(phase("engine", prepared, runs));
     let verified = if request.verify {
         // What is not what it should be does not stay.
@@ -284,7 +289,7 @@ impl Work<'_> {
         let mut engine: BTreeMap<String, f64> = criu::statistics(&work).into_iter().collect();
         engine.extend(criu::total_ns(&work.join(criu::RESTORE_LOG)).map(|ns| ("criu_total_ns".to_owned(), ns as f64)));
         bundle.kept = true;
-        Ok(Back { id: self.name.clone(), pid, bundle: Some(bundle.path.clone()), engine })
+        Ok(Back { id: self.name.clone(), pid, bundle: Some(bundle.path.clone()), engine, notes: Vec::new() })
     }
 
     /// Puts the layer into the upper directory of a container that is not mounted, or into its plain root.
@@ -345,7 +350,7 @@ impl Work<'_> {
             Ok((stats, pid))
         });
         match restored {
-            Ok((stats, pid)) => Ok(Back { id, pid, bundle: None, engine: stats }),
+            Ok((stats, pid)) => Ok(Back { id, pid, bundle: None, engine: stats, notes: Vec::new() }),
             Err(error) => {
                 podman::remove(&call, &id);
                 Err(error)
@@ -397,15 +402,27 @@ impl Work<'_> {
             );
         }
         let data = docker::data_root(&socket)?;
-        let id = docker::create(&socket, &self.name, &docker::body(&inspected, &self.mended.replaced))?;
-        let started = self.start_docker(&socket, &data, &id);
+        let mut body = docker::body(&inspected, &self.mended.replaced);
+        let mut connections = self.archive.manifest.options.tcp_established;
+        if connections && docker::takes_annotations(&socket)? {
+            docker::annotate(&mut body, &self.scratch)?;
+            connections = false;
+        }
+        let id = docker::create(&socket, &self.name, &body)?;
+        let started = self.start_docker(&socket, &data, &id, connections);
         if started.is_err() {
             docker::remove(&socket, &id);
         }
-        started.map(|pid| Back { id, pid, bundle: None, engine: BTreeMap::new() })
+        started.map(|(pid, notes)| Back { id, pid, bundle: None, engine: BTreeMap::new(), notes })
     }
 
-    fn start_docker(&self, socket: &Path, data: &Path, id: &str) -> Result<u32, CheckpointError> {
+    fn start_docker(
+        &self,
+        socket: &Path,
+        data: &Path,
+        id: &str,
+        connections: bool,
+    ) -> Result<(u32, Vec<String>), CheckpointError> {
         const NAME: &str = "isodyne";
         let gone = || CheckpointError::new(CheckpointClass::Mismatch, "Docker's new container is gone");
         let created = docker::inspect(socket, id)?.ok_or_else(gone)?;
@@ -413,10 +430,14 @@ impl Work<'_> {
         let directory = data.join("containers").join(id).join("checkpoints").join(NAME);
         self.copy_images(&directory)?;
         self.check_interrupt()?;
-        let started = docker::start(socket, id, &directory);
+        // Ctrl-C waits for the start's end, and nobody watches over a restore that is killed: the next one finds what is left
+        // of the setting, and replaces it.
+        let owner = Owner::new(Clock, &self.name);
+        let start = docker::Start { socket, name: &self.name, id, checkpoint: &directory, connections };
+        let started = start.run(&owner);
         // The container does not need them any more.
         let _ = std::fs::remove_dir_all(&directory);
-        started?;
+        let notes = started?.remove().err().into_iter().collect();
         self.check_interrupt()?;
         let inspected = docker::inspect(socket, id)?.ok_or_else(gone)?;
         let pid = inspected["State"]["Pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
@@ -424,6 +445,6 @@ impl Work<'_> {
             let message = "Docker says that it brought the container back, and it does not run";
             return Err(CheckpointError::new(CheckpointClass::Mismatch, message));
         }
-        Ok(pid)
+        Ok((pid, notes))
     }
 }

@@ -1,12 +1,10 @@
 //! Restores at once, from one kept state.
 
-use super::proof::{self, Before, after_restore};
-use super::storage::Storage;
-use super::subject::Subject;
-use super::{CheckpointOptions, STOP_PATIENCE};
-use crate::backend::{Launcher, Place, Sandbox};
+use super::STOP_PATIENCE;
+use super::comeback::{Back, Comeback};
+use super::proof::{self, after_restore};
+use crate::backend::{Place, Sandbox};
 use crate::clones::{CloneFacts, CloneReport, Told, clone_facts};
-use crate::lab::Lab;
 use crate::workload::Attempt;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
@@ -26,20 +24,15 @@ struct Clone {
 
 /// What all of them share.
 pub(super) struct Cloning<'a> {
-    pub(super) launcher: &'a dyn Launcher,
+    pub(super) comeback: Comeback<'a>,
+    /// Where the sandbox that was kept was.
     pub(super) place: &'a Place,
-    pub(super) lab: &'a Lab,
-    pub(super) options: &'a CheckpointOptions,
-    pub(super) subject: &'a Subject,
-    pub(super) before: Before,
-    pub(super) storage: &'a Storage,
-    pub(super) hello_again: bool,
 }
 
 impl Cloning<'_> {
     /// Restores as many as the plan says, at once: every one is proved, and only then are there times.
     pub(super) fn measure(&self, attempt: &mut Attempt) -> Result<(), Failure> {
-        let count = usize::try_from(self.options.clones).unwrap_or(usize::MAX);
+        let count = usize::try_from(self.comeback.options.clones).unwrap_or(usize::MAX);
         // They begin together; what is looked at does not disturb those that are still on their way.
         let (begin, all_here) = (Barrier::new(count), Barrier::new(count));
         let done: Vec<Result<Clone, Failure>> = std::thread::scope(|scope| {
@@ -78,7 +71,7 @@ impl Cloning<'_> {
         let proved = self.prove(sandbox.as_mut(), &mut clone);
         clone.usage = sandbox.usage();
         let proved = proved.map_err(|failure| sandbox.diagnose(failure));
-        let stopped = sandbox.stop(self.lab.clock.after(STOP_PATIENCE));
+        let stopped = sandbox.stop(self.comeback.lab.clock.after(STOP_PATIENCE));
         proved?;
         match stopped.survivors.first() {
             Some(survivor) => {
@@ -89,26 +82,19 @@ impl Cloning<'_> {
     }
 
     fn first_reply(&self, place: &Place) -> Result<(Box<dyn Sandbox>, Clone), Failure> {
-        let (sandbox, asked, first_reply) = super::restore(
-            self.launcher,
-            self.storage,
-            place,
-            self.lab,
-            self.options,
-            self.subject,
-            &self.before,
-            self.hello_again,
-        )?;
+        let Back { sandbox, asked, first_reply } = self.comeback.to(place)?;
         let restore_ns = first_reply.ns_since(asked);
         let clone = Clone { restore_ns, asked, first_reply, facts: None, usage: Vec::new() };
         Ok((sandbox, clone))
     }
 
     fn prove(&self, sandbox: &mut dyn Sandbox, clone: &mut Clone) -> Result<(), Failure> {
-        let deadline = self.lab.clock.after(self.options.timeout);
+        let deadline = self.comeback.lab.clock.after(self.comeback.options.timeout);
         // What is random must be drawn before anything else tells the clones apart.
         clone.facts = Some(clone_facts(sandbox.agent(), deadline).map_err(after_restore)?);
-        proof::whole(self.subject, sandbox.agent(), &self.before, deadline).map(drop).map_err(after_restore)
+        proof::whole(self.comeback.subject, sandbox.agent(), &self.comeback.before, deadline)
+            .map(drop)
+            .map_err(after_restore)
     }
 
     fn tell(&self, clones: &[Clone], attempt: &mut Attempt) {

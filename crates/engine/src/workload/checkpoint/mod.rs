@@ -6,6 +6,7 @@
 //! boot, the freeze, the dump and its syncing to the first right answer of the restored one.
 
 mod clones;
+mod comeback;
 mod options;
 mod outside;
 mod page_cache;
@@ -19,11 +20,12 @@ pub use options::CheckpointOptions;
 use super::life::Life;
 use super::{Attempt, app};
 use crate::backend::snapshot::Taken;
-use crate::backend::{Launcher, Place, PrepareError, Sandbox, class_of};
+use crate::backend::{Launcher, Place, PrepareError, class_of};
 use crate::channel::{AwaitOutcome, ExecRequest};
 use crate::lab::Lab;
 use crate::network::{AGENT_PORT, Family, Network};
 use clones::Cloning;
+use comeback::{Back, Comeback};
 use isodyne_core::cell::BenchmarkName;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::{MilestoneName, SignalName};
@@ -45,7 +47,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(15);
 /// freeze.
 const QUIET: Duration = Duration::from_millis(250);
 /// Answers behind the gap that show that a connection goes on, and how long they are waited for: TCP asks again ever less
-/// often while nobody answers.
+/// often while nobody answers, so that the next question may take as long as the gap was.
 const AFTER_COUNT: usize = 20;
 const AFTER_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -264,10 +266,18 @@ impl Cycle<'_> {
         let (lab, options) = (life.lab, self.options);
         let place = self.place_of_restored()?;
         let Carried { before, network, outside } = carried;
-        let (restored, asked, first_reply) =
-            restore(self.launcher, storage, &place, lab, options, &self.subject, &before, taken.restored_says_hello)?;
-        let prepare_ns = restored.origin().ns_since(asked);
-        life.succeed(restored);
+        let comeback = Comeback {
+            launcher: self.launcher,
+            lab,
+            options,
+            storage,
+            subject: &self.subject,
+            before,
+            hello_again: taken.restored_says_hello,
+        };
+        let Back { sandbox, asked, first_reply } = comeback.to(&place)?;
+        let prepare_ns = sandbox.origin().ns_since(asked);
+        life.succeed(sandbox);
         life.stamp(MilestoneName::FirstReply, Some(asked), first_reply, SignalName::Frame);
         life.total();
         let deadline = self.deadline(lab);
@@ -284,18 +294,8 @@ impl Cycle<'_> {
         told::restored(first_reply.ns_since(asked), touched.as_ref(), life);
         life.metric("restore_prepare_ns", prepare_ns);
         if options.clones > 0 {
-            let cloning = Cloning {
-                launcher: self.launcher,
-                place: self.place,
-                lab,
-                options,
-                subject: &self.subject,
-                before,
-                storage,
-                hello_again: taken.restored_says_hello,
-            };
             life.retire(STOP_PATIENCE)?;
-            cloning.measure(&mut life.attempt)?;
+            Cloning { comeback, place: self.place }.measure(&mut life.attempt)?;
         }
         Ok(())
     }
@@ -343,48 +343,13 @@ fn hear(
     must_survive: bool,
     life: &mut Life<'_>,
 ) -> Result<(), Failure> {
-    let deadline = life.lab.clock.after(AFTER_PATIENCE);
+    let gap = Duration::from_nanos(back.ns_since(taken.asked));
+    let deadline = life.lab.clock.after(AFTER_PATIENCE + gap);
     for (name, client) in clients {
         client.wait_for(AFTER_COUNT, back, deadline);
         told::outside(name, &client.end(), taken, back, must_survive, life)?;
     }
     Ok(())
-}
-
-/// Brings a state back, and waits for the first answer that shows that it is the one: the sandbox, when it was asked for, and
-/// the answer. The clock starts with the request and not with the sandbox's t0: what a backend does before that (files are
-/// unpacked, digests checked, a layer is laid over a root) is part of coming back, and backends do it on either side of t0.
-#[expect(clippy::too_many_arguments, reason = "the single restore and the clones have nothing else in common")]
-fn restore(
-    launcher: &dyn Launcher,
-    storage: &Storage,
-    place: &Place,
-    lab: &Lab,
-    options: &CheckpointOptions,
-    subject: &Subject,
-    before: &Before,
-    hello_again: bool,
-) -> Result<(Box<dyn Sandbox>, HostInstant, HostInstant), Failure> {
-    let restorer = launcher
-        .restorer()
-        .ok_or_else(|| Failure::new(FailureClass::Launch, "the backend has not the power to bring a state back"))?;
-    let asked = lab.clock.now();
-    let mut sandbox = restorer.restore(&storage.directory, options.memory, place, lab)?;
-    let deadline = lab.clock.after(options.timeout);
-    let answered = (|| {
-        if hello_again {
-            sandbox.agent().hello(deadline)?;
-        }
-        proof::hello(subject, sandbox.agent(), before, deadline).map_err(after_restore)
-    })();
-    match answered {
-        Ok(answered) => Ok((sandbox, asked, answered.at)),
-        Err(failure) => {
-            let failure = sandbox.diagnose(failure);
-            sandbox.stop(lab.clock.after(Duration::from_millis(500)));
-            Err(failure)
-        }
-    }
 }
 
 #[cfg(test)]

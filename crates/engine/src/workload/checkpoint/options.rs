@@ -68,8 +68,8 @@ impl CheckpointOptions {
         }
         let app = Application::of(cell, lab)?;
         let has_network = !matches!(word("network"), "" | "none");
-        // podman and Docker make a network with other addresses for what they bring back.
-        let outside = has_network && !matches!(cell.backend, BackendName::Podman | BackendName::Docker);
+        // Podman's own network comes back with nothing.
+        let outside = has_network && !(cell.backend == BackendName::Podman && word("network") == "user");
         let pages = bytes("resident").div_ceil(PAGE_BYTES as u64).max(1);
         let spec = Spec {
             nonce: [0; 2],

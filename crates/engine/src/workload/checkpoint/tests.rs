@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotOptions, Snapshots};
-use crate::backend::{Description, Stamp, Stopped, find};
+use crate::backend::{Description, Sandbox, Stamp, Stopped, find};
 use crate::channel::AgentChannel;
 use crate::clock::Clock;
 use crate::lab::LabOptions;
