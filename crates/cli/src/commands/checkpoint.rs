@@ -58,6 +58,12 @@ pub fn checkpoint(options: &CheckpointOptions, output: &Output) -> Result<Exit, 
     }
     let interrupt = Interrupt::listen().map_err(Trouble::unexpected)?;
     let failed = |error: CheckpointError| trouble(&error, SCHEMA, options.json, output);
+    if options.mapped_ram {
+        let message =
+            format!("`--mapped-ram` is for machines of QEMU, and `{}` is no sandbox with an owner", options.container);
+        let hint = "leave it out, or look at `isodyne sandbox list`";
+        return Err(failed(CheckpointError::new(CheckpointClass::Refused, message).hint(hint)));
+    }
     let container = find(&options.container, &place(&options.owner)).map_err(failed)?;
     let compression = options.compress.map(|packing| match packing {
         Packing::Zstd => Compressed::Zstd,
