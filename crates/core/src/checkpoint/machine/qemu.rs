@@ -312,6 +312,6 @@ mod tests {
             end(&mut machine, &STATE[..length]);
             assert!(machine.devices.is_empty() && !machine.unreadable.is_empty());
         }
-        assert_eq!(beginning(b"\x19CVT"), None);
+        assert_eq!(beginning(b"\x19CVT", nowhere), None);
     }
 }

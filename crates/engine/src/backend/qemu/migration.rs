@@ -4,7 +4,7 @@ use super::qmp::{Event, Pending, QmpClient, QmpError};
 use crate::backend::snapshot::MappedRam;
 use isodyne_core::unit::HostInstant;
 use serde_json::{Value, json};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 /// QEMU holds a migration back to what a network can carry, if nothing is said: bytes per second.
 const NO_LIMIT: u64 = 1 << 50;
