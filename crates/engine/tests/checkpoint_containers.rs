@@ -6,7 +6,7 @@
 use isodyne_core::cell::BackendName;
 use isodyne_core::checkpoint::{CheckpointClass, Compressed, KeptOptions, LayerForm};
 use isodyne_engine::checkpoint::container::{
-    Container, KeepRequest, Kept, RestoreRequest, Restored, Where, find, keep, restore,
+    Container, KeepRequest, Kept, RestoreRequest, Restored, Where, find, keep, remove_orphans, restore,
 };
 use isodyne_engine::checkpoint::criu::{self, CriuState};
 use isodyne_engine::checkpoint::layer::LayerLimits;
@@ -211,6 +211,34 @@ fn a_container_of_runc_is_kept_whole_and_goes_on_counting() {
     let again = find("goes-on", &runc.place).expect("it is found");
     let two = kept(&again, &output, "two", KeptOptions { leave_running: true, ..KeptOptions::default() });
     assert!(two.is_ok() || two.is_err_and(|error| error.class == CheckpointClass::Refused));
+}
+
+#[test]
+fn a_bundle_that_nobody_named_goes_with_its_container() {
+    let test = "a_bundle_that_nobody_named_goes_with_its_container";
+    if !is_possible(test, "runc") {
+        return;
+    }
+    let runc = Runc::new();
+    let name = format!("isodyne-test-{:08x}", fastrand::u32(..));
+    let container = runc.start(&name, true);
+    let one = kept(&container, &runc.path("kept"), "one", KeptOptions::default()).expect("kept");
+    let skipped = ["/vol".to_owned()];
+    let asked = || RestoreRequest { skip_mounts: &skipped, ..request(&one.directory, &runc.place, None) };
+    let back = restore(&asked()).expect("restored");
+    let bundle = back.bundle.expect("a bundle");
+    assert_eq!(bundle.file_name().and_then(|name| name.to_str()), Some(name.as_str()));
+    let stand_ins = bundle.with_file_name(format!("{name}.stand-ins"));
+    assert!(!remove_orphans().contains(&bundle) && bundle.is_dir() && stand_ins.is_dir());
+    // Another runc may have a container of this name, and then the place is taken.
+    let other = Where { root: Some(runc.path("other")), ..runc.place.clone() };
+    let error = restore(&RestoreRequest { place: &other, ..asked() }).expect_err("the place is taken");
+    assert!(error.class == CheckpointClass::NameInUse && error.message.contains("is the bundle of"), "{error}");
+    assert!(stand_ins.is_dir(), "what the first one uses stays");
+    run("runc", &["--root", runc.root(), "delete", "--force", &name]);
+    // Others may look at the same time: whoever removed it, it is gone.
+    remove_orphans();
+    assert!(!bundle.exists() && !stand_ins.exists());
 }
 
 #[test]

@@ -4,142 +4,62 @@
 
 mod guest_support;
 
-use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
-use isodyne_core::factor::{FactorValue, Factors};
+use guest_support::bench::{Bench, bench, echo, says};
+use isodyne_core::factor::FactorValue;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::MilestoneName as M;
-use isodyne_engine::backend::qemu::QemuBackend;
-use isodyne_engine::backend::{Backend, Launcher, Place, PrepareError, Sandbox};
-use isodyne_engine::channel::ExecRequest;
-use isodyne_engine::lab::Lab;
+use isodyne_engine::backend::{PrepareError, Sandbox};
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// One machine at a time: they would only slow each other down.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-static BENCHES: AtomicU32 = AtomicU32::new(0);
-
-struct Bench {
-    /// Taken when the bench is dropped, which checks that nothing is left.
-    lab: Option<Lab>,
-    _directory: tempfile::TempDir,
-    _turn: MutexGuard<'static, ()>,
+fn launch(bench: &Bench, stated: &[(&str, FactorValue)]) -> Result<Box<dyn Sandbox>, Failure> {
+    bench.launcher(stated).launch(&bench.place(), bench.lab())
 }
 
-/// A lab with a guest kernel; `None`, with the reason printed, where there is no QEMU or no kernel to be had.
-fn bench() -> Option<Bench> {
-    let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let number = BENCHES.fetch_add(1, Ordering::Relaxed);
-    let run_id = format!("{:x}{number:02x}", std::process::id());
-    let (directory, lab) = guest_support::qemu_lab(&run_id)?;
-    Some(Bench { lab: Some(lab), _directory: directory, _turn: turn })
+fn log(bench: &Bench, suffix: &str) -> String {
+    let bytes = std::fs::read(bench.lab().logs.join(format!("1-qemu.{suffix}.log"))).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let survivors = self.lab.take().map(Lab::close).unwrap_or_default();
-        assert!(survivors.is_empty() || std::thread::panicking(), "{survivors:?}");
+/// Boots, runs a command, stops, and gives the milestones that were seen, in the order of their times.
+fn boot(bench: &Bench, stated: &[(&str, FactorValue)]) -> Vec<M> {
+    let clock = bench.lab().clock;
+    let mut sandbox = launch(bench, stated).unwrap();
+    let deadline = clock.after(PATIENCE);
+    let hello = sandbox.agent().hello(deadline);
+    let (hello, at) = hello.unwrap_or_else(|failure| panic!("{}", sandbox.diagnose(failure)));
+    assert!(hello.is_init);
+    let executed = sandbox.agent().exec(&echo(), deadline).unwrap();
+    assert_eq!(executed.reply.stdout, b"0123456789abcdef\n", "{:?}", executed.reply);
+
+    let usage: std::collections::BTreeMap<String, f64> = sandbox.usage().into_iter().collect();
+    for name in ["guest_cpu_ns", "vmm_cpu_ns", "guest_memory_bytes", "vmm_overhead_bytes", "peak_memory_bytes"] {
+        assert!(usage.get(name).is_some_and(|value| *value > 0.0), "{name} in {usage:?}");
     }
-}
+    let mut stamps = sandbox.stamps();
+    let stopped = sandbox.stop(clock.after(PATIENCE));
+    assert!(stopped.gone.is_some() && !stopped.killed && stopped.complaint.is_none(), "{stopped:?}");
+    assert_eq!(stopped.survivors, Vec::<String>::new());
 
-fn says(text: &str) -> FactorValue {
-    FactorValue::Text(text.to_owned())
-}
-
-impl Bench {
-    fn lab(&self) -> &Lab {
-        self.lab.as_ref().unwrap()
-    }
-
-    fn launcher(&self, stated: &[(&str, FactorValue)]) -> Result<Box<dyn Launcher>, PrepareError> {
-        let factors: Factors = stated.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-        let id = CellId::new(BenchmarkName::Boot, BackendName::Qemu, &factors);
-        let cell = Cell { id, benchmark: BenchmarkName::Boot, backend: BackendName::Qemu, factors, variant: None };
-        QemuBackend.prepare(&cell, self.lab())
-    }
-
-    fn place(&self) -> Place {
-        Place {
-            name: "isodyne-test-1".to_owned(),
-            directory: self.lab().scratch.clone(),
-            log_prefix: self.lab().logs.join("1-qemu"),
-            agent_patience_s: 60,
-        }
-    }
-
-    fn launch(&self, stated: &[(&str, FactorValue)]) -> Result<Box<dyn Sandbox>, Failure> {
-        self.launcher(stated).unwrap().launch(&self.place(), self.lab())
-    }
-
-    fn log(&self, suffix: &str) -> String {
-        let bytes = std::fs::read(self.lab().logs.join(format!("1-qemu.{suffix}.log"))).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    /// The process of this run that lives.
-    fn machine(&self) -> Option<rustix::process::Pid> {
-        let mark = format!("ISODYNE_RUN={}", self.lab().run_id);
-        std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).find_map(|entry| {
-            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-            let marked = environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes());
-            rustix::process::Pid::from_raw(entry.file_name().to_str()?.parse().ok()?).filter(|_| marked)
-        })
-    }
-
-    /// Boots, runs a command, stops, and gives the milestones that were seen, in the order of their times.
-    fn boot(&self, stated: &[(&str, FactorValue)]) -> Vec<M> {
-        let clock = self.lab().clock;
-        let mut sandbox = self.launch(stated).unwrap();
-        let deadline = clock.after(PATIENCE);
-        let hello = sandbox.agent().hello(deadline);
-        let (hello, at) = hello.unwrap_or_else(|failure| panic!("{}", sandbox.diagnose(failure)));
-        assert!(hello.is_init);
-        let executed = sandbox.agent().exec(&echo(), deadline).unwrap();
-        assert_eq!(executed.reply.stdout, b"0123456789abcdef\n", "{:?}", executed.reply);
-
-        let usage: std::collections::BTreeMap<String, f64> = sandbox.usage().into_iter().collect();
-        for name in ["guest_cpu_ns", "vmm_cpu_ns", "guest_memory_bytes", "vmm_overhead_bytes", "peak_memory_bytes"] {
-            assert!(usage.get(name).is_some_and(|value| *value > 0.0), "{name} in {usage:?}");
-        }
-        let mut stamps = sandbox.stamps();
-        let stopped = sandbox.stop(clock.after(PATIENCE));
-        assert!(stopped.gone.is_some() && !stopped.killed && stopped.complaint.is_none(), "{stopped:?}");
-        assert_eq!(stopped.survivors, Vec::<String>::new());
-
-        stamps.sort_by_key(|stamp| (stamp.at, stamp.name));
-        assert!(stamps.iter().all(|stamp| stamp.at < at));
-        stamps.iter().map(|stamp| stamp.name).collect()
-    }
-}
-
-fn echo() -> ExecRequest {
-    ExecRequest {
-        id: 1,
-        argv: ["/init", "echo", "0123456789abcdef"].map(|word| word.as_bytes().to_vec()).to_vec(),
-        env: Vec::new(),
-        stdin: Vec::new(),
-        timeout_ms: 30_000,
-        output_limit: 4096,
-    }
+    stamps.sort_by_key(|stamp| (stamp.at, stamp.name));
+    assert!(stamps.iter().all(|stamp| stamp.at < at));
+    stamps.iter().map(|stamp| stamp.name).collect()
 }
 
 #[test]
 fn q35_boots_with_every_milestone() {
     let Some(bench) = bench() else { return };
-    let seen = bench.boot(&[]);
+    let seen = boot(&bench, &[]);
     assert_eq!(seen, [M::Spawned, M::ApiReady, M::Started, M::Firmware, M::Kernel, M::Init]);
-    assert!(bench.log("console").contains("Linux version"));
+    assert!(log(&bench, "console").contains("Linux version"));
 }
 
 #[test]
 fn microvm_boots() {
     let Some(bench) = bench() else { return };
-    let seen = bench.boot(&[("machine", says("microvm"))]);
+    let seen = boot(&bench, &[("machine", says("microvm"))]);
     assert_eq!(seen, [M::Spawned, M::ApiReady, M::Started, M::Kernel, M::Init]);
 }
 
@@ -147,7 +67,7 @@ fn microvm_boots() {
 fn a_small_pc_boots_in_96_mib_over_virtio_serial() {
     let Some(bench) = bench() else { return };
     let small = FactorValue::Bytes(96 << 20);
-    let seen = bench.boot(&[("machine", says("pc")), ("memory", small), ("channel", says("virtio-serial"))]);
+    let seen = boot(&bench, &[("machine", says("pc")), ("memory", small), ("channel", says("virtio-serial"))]);
     assert!(seen.contains(&M::Init));
 }
 
@@ -156,7 +76,7 @@ fn the_default_guest_boots_in_96_mib_however_it_is_entered() {
     let Some(bench) = bench() else { return };
     for entry in ["auto", "bzimage"] {
         let small = FactorValue::Bytes(96 << 20);
-        bench.boot(&[("memory", small), ("entry", says(entry)), ("console", says("full"))]);
+        boot(&bench, &[("memory", small), ("entry", says(entry)), ("console", says("full"))]);
     }
 }
 
@@ -167,9 +87,9 @@ fn virtual_processors_are_pinned_before_the_guest_runs() {
     let here: Vec<usize> = (0..1024).filter(|processor| here.is_set(*processor)).collect();
     let (first, last) = (here[0].to_string(), here[here.len() - 1].to_string());
     let pin = says(&format!("{last},{first}"));
-    let launcher = bench.launcher(&[("cpus", FactorValue::Count(2)), ("pin", pin)]).unwrap();
+    let launcher = bench.launcher(&[("cpus", FactorValue::Count(2)), ("pin", pin)]);
     let mut sandbox = launcher.launch(&bench.place(), bench.lab()).unwrap();
-    let affinities = guest_support::affinities(bench.machine().unwrap());
+    let affinities = guest_support::affinities(bench.machines()[0]);
     let on = |processor: &str| affinities.iter().filter(|(_, place)| place == processor).count();
     if first == last {
         eprintln!("this program has one processor: nothing can be told apart");
@@ -181,7 +101,7 @@ fn virtual_processors_are_pinned_before_the_guest_runs() {
     let stopped = sandbox.stop(bench.lab().clock.after(Duration::from_millis(600)));
     assert!(stopped.gone.is_some() && stopped.survivors.is_empty(), "{stopped:?}");
     drop(sandbox);
-    let Err(PrepareError::Unavailable { reason, hint }) = bench.launcher(&[("pin", says("1023"))]) else {
+    let Err(PrepareError::Unavailable { reason, hint }) = bench.prepare(&[("pin", says("1023"))]) else {
         panic!("not refused");
     };
     assert!(reason.contains("no processor 1023") && hint.contains(&first), "{reason}: {hint}");
@@ -191,7 +111,7 @@ fn virtual_processors_are_pinned_before_the_guest_runs() {
 fn a_guest_without_its_channels_driver_says_so_on_its_console() {
     let Some(bench) = bench() else { return };
     // The kernel has one serial port, and the agent's is the second.
-    let mut sandbox = bench.launch(&[("machine", says("microvm")), ("cmdline", says("8250.nr_uarts=1"))]).unwrap();
+    let mut sandbox = launch(&bench, &[("machine", says("microvm")), ("cmdline", says("8250.nr_uarts=1"))]).unwrap();
     let failure = sandbox.agent().hello(bench.lab().clock.after(PATIENCE)).unwrap_err();
     let failure = sandbox.diagnose(failure);
     assert_eq!(failure.class, FailureClass::Launch, "{failure}");
@@ -204,7 +124,8 @@ fn a_guest_without_its_channels_driver_says_so_on_its_console() {
 fn a_guest_without_init_is_a_crash_with_the_kernels_words() {
     let Some(bench) = bench() else { return };
     // `rdinit` alone falls back to looking for a root; both lead to a panic before any hello.
-    let mut sandbox = bench.launch(&[("machine", says("microvm")), ("cmdline", says("rdinit=/nonexistent"))]).unwrap();
+    let mut sandbox =
+        launch(&bench, &[("machine", says("microvm")), ("cmdline", says("rdinit=/nonexistent"))]).unwrap();
     let failure = sandbox.agent().hello(bench.lab().clock.after(PATIENCE)).unwrap_err();
     let failure = sandbox.diagnose(failure);
     assert_eq!(failure.class, FailureClass::Crash, "{failure}");
@@ -217,7 +138,7 @@ fn a_guest_without_init_is_a_crash_with_the_kernels_words() {
 #[test]
 fn a_guest_that_never_says_hello_is_a_timeout_and_can_be_stopped() {
     let Some(bench) = bench() else { return };
-    let mut sandbox = bench.launch(&[]).unwrap();
+    let mut sandbox = launch(&bench, &[]).unwrap();
     let failure = sandbox.agent().hello(bench.lab().clock.after(Duration::from_millis(200))).unwrap_err();
     let failure = sandbox.diagnose(failure);
     assert_eq!(failure.class, FailureClass::Timeout, "{failure}");
@@ -229,19 +150,19 @@ fn a_guest_that_never_says_hello_is_a_timeout_and_can_be_stopped() {
 #[test]
 fn a_dropped_machine_is_gone() {
     let Some(bench) = bench() else { return };
-    let sandbox = bench.launch(&[]).unwrap();
-    assert!(bench.machine().is_some());
+    let sandbox = launch(&bench, &[]).unwrap();
+    assert!(!bench.machines().is_empty());
     drop(sandbox);
-    assert!(bench.machine().is_none());
+    assert!(bench.machines().is_empty());
 }
 
 #[test]
 fn a_machine_that_is_killed_at_work_is_a_crash() {
     let Some(bench) = bench() else { return };
-    let mut sandbox = bench.launch(&[("machine", says("microvm"))]).unwrap();
+    let mut sandbox = launch(&bench, &[("machine", says("microvm"))]).unwrap();
     let deadline = bench.lab().clock.after(PATIENCE);
     sandbox.agent().hello(deadline).unwrap();
-    let pid = bench.machine().unwrap();
+    let pid = bench.machines()[0];
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     let failure = sandbox.agent().exec(&echo(), deadline).unwrap_err();
     let failure = sandbox.diagnose(failure);
@@ -255,17 +176,18 @@ fn a_machine_that_is_killed_at_work_is_a_crash() {
 fn too_little_memory_is_told_apart_from_a_crash() {
     let Some(bench) = bench() else { return };
     // At 64 MiB, the edge, this kernel sometimes goes on looking for memory for ever instead of giving up.
-    let mut sandbox = bench.launch(&[("machine", says("microvm")), ("memory", FactorValue::Bytes(60 << 20))]).unwrap();
+    let mut sandbox =
+        launch(&bench, &[("machine", says("microvm")), ("memory", FactorValue::Bytes(60 << 20))]).unwrap();
     let failure = sandbox.agent().hello(bench.lab().clock.after(Duration::from_secs(20))).unwrap_err();
     let failure = sandbox.diagnose(failure);
-    assert_eq!(failure.class, FailureClass::OomGuest, "{failure}\n{}", bench.log("console"));
+    assert_eq!(failure.class, FailureClass::OomGuest, "{failure}\n{}", log(&bench, "console"));
 }
 
 #[test]
 fn kernels_that_cannot_boot_are_refused_before_anything_starts() {
     let Some(bench) = bench() else { return };
     let file = bench.lab().scratch.join("kernel");
-    let refuse = |path: &Path| match bench.launcher(&[("kernel", says(&path.to_string_lossy()))]) {
+    let refuse = |path: &Path| match bench.prepare(&[("kernel", says(&path.to_string_lossy()))]) {
         Err(PrepareError::Invalid { key, message, .. }) => {
             assert_eq!(key, "backend.qemu.kernel");
             message
@@ -289,13 +211,13 @@ fn a_kernel_of_ones_own_boots() {
     let guest = isodyne_engine::image::guest(&bench.lab().cache).unwrap().unwrap();
     let file = bench.lab().scratch.join("my-kernel");
     std::fs::copy(&guest.image, &file).unwrap();
-    bench.boot(&[("machine", says("microvm")), ("kernel", says(&file.to_string_lossy()))]);
+    boot(&bench, &[("machine", says("microvm")), ("kernel", says(&file.to_string_lossy()))]);
 }
 
 #[test]
 fn what_qemu_refuses_is_told_in_its_own_words() {
     let Some(bench) = bench() else { return };
-    let Err(failure) = bench.launch(&[("cpu", says("no-such-model"))]) else { panic!("QEMU took it") };
+    let Err(failure) = launch(&bench, &[("cpu", says("no-such-model"))]) else { panic!("QEMU took it") };
     assert_eq!(failure.class, FailureClass::Launch);
     assert!(failure.message.contains("no-such-model"), "{failure}");
 }

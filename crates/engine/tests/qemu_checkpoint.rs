@@ -90,6 +90,7 @@ fn an_owned_machine_is_kept_as_an_archive_and_comes_back_from_it() {
         leave_running,
         tcp_established: false,
         file_locks: false,
+        mapped_ram: None,
         compression,
         patience: PATIENCE,
         asked: lab.clock.now(),

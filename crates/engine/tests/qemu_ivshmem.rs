@@ -4,21 +4,18 @@
 
 mod guest_support;
 
-use isodyne_core::cell::{BackendName, BenchmarkName, Cell, CellId};
-use isodyne_core::factor::{FactorValue, Factors};
-use isodyne_engine::backend::qemu::QemuBackend;
+use guest_support::bench::{Bench, bench, says};
+use isodyne_core::factor::FactorValue;
+use isodyne_engine::backend::Sandbox;
 use isodyne_engine::backend::qemu::ivshmem::{SealedMemory, Server, ServerOptions};
 use isodyne_engine::backend::shared_memory::SharedMemory;
-use isodyne_engine::backend::{Backend, Place, Sandbox};
 use isodyne_engine::channel::ExecRequest;
 use isodyne_engine::clock::Clock;
 use isodyne_engine::host::accounting;
-use isodyne_engine::lab::Lab;
 use isodyne_proto::Outcome;
 use isodyne_shm::wait::{Bell, Woken};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -29,59 +26,17 @@ const ANSWER: usize = 64;
 const OWN: usize = 128;
 const LAST_WORD: usize = 192;
 
-/// One test at a time: machines would only slow each other down.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-struct Bench {
-    lab: Option<Lab>,
-    directory: tempfile::TempDir,
-    _turn: MutexGuard<'static, ()>,
+/// Boots a guest and waits for its agent.
+fn boot(bench: &Bench, stated: &[(&str, FactorValue)]) -> Box<dyn Sandbox> {
+    let mut sandbox = bench.launcher(stated).launch(&bench.place(), bench.lab()).unwrap();
+    let hello = sandbox.agent().hello(Clock.after(PATIENCE));
+    hello.unwrap_or_else(|failure| panic!("{}", sandbox.diagnose(failure)));
+    sandbox
 }
 
-fn bench(name: &str) -> Option<Bench> {
-    let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let run_id = format!("{:x}{name}", std::process::id());
-    let (directory, lab) = guest_support::qemu_lab(&run_id)?;
-    Some(Bench { lab: Some(lab), directory, _turn: turn })
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let survivors = self.lab.take().map(Lab::close).unwrap_or_default();
-        assert!(survivors.is_empty() || std::thread::panicking(), "{survivors:?}");
-    }
-}
-
-fn says(text: &str) -> FactorValue {
-    FactorValue::Text(text.to_owned())
-}
-
-impl Bench {
-    fn lab(&self) -> &Lab {
-        self.lab.as_ref().unwrap()
-    }
-
-    /// Boots a guest and waits for its agent.
-    fn boot(&self, number: u32, stated: &[(&str, FactorValue)]) -> Box<dyn Sandbox> {
-        let factors: Factors = stated.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-        let id = CellId::new(BenchmarkName::Boot, BackendName::Qemu, &factors);
-        let cell = Cell { id, benchmark: BenchmarkName::Boot, backend: BackendName::Qemu, factors, variant: None };
-        let launcher = QemuBackend.prepare(&cell, self.lab()).unwrap();
-        let directory: PathBuf = self.lab().scratch.join(number.to_string());
-        std::fs::create_dir_all(&directory).unwrap();
-        let log_prefix = self.lab().logs.join(format!("{number}-qemu"));
-        let name = format!("isodyne-test-{number}");
-        let place = Place { name, directory, log_prefix, agent_patience_s: 60 };
-        let mut sandbox = launcher.launch(&place, self.lab()).unwrap();
-        let hello = sandbox.agent().hello(Clock.after(PATIENCE));
-        hello.unwrap_or_else(|failure| panic!("{}", sandbox.diagnose(failure)));
-        sandbox
-    }
-
-    fn stop(&self, mut sandbox: Box<dyn Sandbox>) {
-        let stopped = sandbox.stop(Clock.after(PATIENCE));
-        assert!(stopped.gone.is_some() && !stopped.killed && stopped.complaint.is_none(), "{stopped:?}");
-    }
+fn stop(mut sandbox: Box<dyn Sandbox>) {
+    let stopped = sandbox.stop(Clock.after(PATIENCE));
+    assert!(stopped.gone.is_some() && !stopped.killed && stopped.complaint.is_none(), "{stopped:?}");
 }
 
 /// Runs the agent's trial in the guest.
@@ -117,8 +72,8 @@ fn until(shared: &SharedMemory, place: usize, will_do: impl Fn(u64) -> bool) -> 
 
 #[test]
 fn a_guest_maps_plain_memory_every_way_that_its_kernel_has() {
-    let Some(bench) = bench("a") else { return };
-    let mut sandbox = bench.boot(1, &[("ivshmem", says("plain")), ("ivshmem_size", FactorValue::Bytes(SIZE))]);
+    let Some(bench) = bench() else { return };
+    let mut sandbox = boot(&bench, &[("ivshmem", says("plain")), ("ivshmem_size", FactorValue::Bytes(SIZE))]);
     let shared = sandbox.shared_memory().unwrap();
     assert_eq!((shared.region().len() as u64, shared.host_id()), (SIZE, None));
     let last = SIZE as usize - 8;
@@ -150,52 +105,47 @@ fn a_guest_maps_plain_memory_every_way_that_its_kernel_has() {
     // What the device shares is not counted as the guest's memory.
     let usage: BTreeMap<String, f64> = sandbox.usage().into_iter().collect();
     assert!(usage["guest_memory_bytes"] > 30e6, "{usage:?}");
-    bench.stop(sandbox);
+    stop(sandbox);
 }
 
 #[test]
 fn memory_above_4_gib_can_be_mapped_write_back() {
-    let Some(bench) = bench("d") else { return };
+    let Some(bench) = bench() else { return };
     // So much does not fit below, where the firmware has everything uncached.
-    let mut sandbox = bench.boot(1, &[("ivshmem", says("plain")), ("ivshmem_size", FactorValue::Bytes(1 << 30))]);
+    let mut sandbox = boot(&bench, &[("ivshmem", says("plain")), ("ivshmem_size", FactorValue::Bytes(1 << 30))]);
     let shared = sandbox.shared_memory().unwrap();
     shared.region().store_u64(NONCE, 6).unwrap();
     shared.region().store_u64(LAST_WORD, 7).unwrap();
     let said = trial(sandbox.as_mut(), &["plain", "write-back"]).unwrap();
     assert_eq!((said["mapping"].as_str(), said["mapping_is_seen"].as_str()), ("write-back", "true"), "{said:?}");
     assert_eq!(shared.region().load_u64(ANSWER), Some(!6));
-    bench.stop(sandbox);
+    stop(sandbox);
 }
 
 #[test]
 fn without_an_iommu_it_is_said_what_is_missing() {
-    let Some(bench) = bench("e") else { return };
-    let mut sandbox = bench.boot(1, &[("ivshmem", says("doorbell")), ("cmdline", says("intel_iommu=off"))]);
+    let Some(bench) = bench() else { return };
+    let mut sandbox = boot(&bench, &[("ivshmem", says("doorbell")), ("cmdline", says("intel_iommu=off"))]);
     let (code, reason) = trial(sandbox.as_mut(), &["doorbell", "uncached"]).unwrap_err();
     assert!(code == 3 && reason.contains("no IOMMU"), "{code} {reason}");
     // Its memory is there all the same.
     sandbox.shared_memory().unwrap().region().store_u64(LAST_WORD, 1).unwrap();
     trial(sandbox.as_mut(), &["plain", "uncached"]).unwrap();
-    bench.stop(sandbox);
+    stop(sandbox);
 }
 
-/// CPU time of the process of this run that runs a machine.
+/// CPU time of the machine of this run.
 fn machine_cpu_ns(bench: &Bench) -> u64 {
-    let mark = format!("ISODYNE_RUN={}", bench.lab().run_id);
-    let pids = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter_map(|entry| {
-        let environment = std::fs::read(entry.path().join("environ")).ok()?;
-        let marked = environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes());
-        entry.file_name().to_str()?.parse::<u32>().ok().filter(|_| marked)
-    });
+    let pids = bench.machines().into_iter().map(|pid| pid.as_raw_nonzero().get().cast_unsigned());
     pids.filter_map(|pid| accounting::process(pid)?.cpu_ns).sum()
 }
 
 #[test]
 fn a_guest_sleeps_until_the_host_rings_and_rings_back() {
-    let Some(bench) = bench("b") else { return };
+    let Some(bench) = bench() else { return };
     let size = FactorValue::Bytes(SIZE);
     let factors = [("ivshmem", says("doorbell")), ("ivshmem_size", size), ("ivshmem_vectors", FactorValue::Count(2))];
-    let mut sandbox = bench.boot(1, &factors);
+    let mut sandbox = boot(&bench, &factors);
     let shared = sandbox.shared_memory().unwrap();
     let host_id = shared.host_id().unwrap();
     let pause = Duration::from_secs(1);
@@ -232,17 +182,17 @@ fn a_guest_sleeps_until_the_host_rings_and_rings_back() {
         assert!(cpu < 500_000_000, "{cpu}");
     }
     assert_eq!(shared.server().unwrap().report().put_out_count, 0);
-    bench.stop(sandbox);
+    stop(sandbox);
 }
 
 #[test]
 fn two_guests_and_the_host_are_peers_of_one_server() {
-    let Some(bench) = bench("c") else { return };
+    let Some(bench) = bench() else { return };
     let path = bench.directory.path().join("ivshmem");
     let options = ServerOptions { socket: Some(path.clone()), ..Default::default() };
     let server = Server::start(Arc::new(SealedMemory::new(SIZE).unwrap()), options).unwrap();
     let factors = [("ivshmem", says("doorbell")), ("ivshmem_server", says(path.to_str().unwrap()))];
-    let [mut first, mut second] = [1, 2].map(|number| bench.boot(number, &factors));
+    let [mut first, mut second] = [1, 2].map(|_| boot(&bench, &factors));
     let shared = first.shared_memory().unwrap();
     let nonce = 0xfeed_0000_0000_0002;
     shared.region().store_u64(NONCE, nonce).unwrap();
@@ -272,6 +222,6 @@ fn two_guests_and_the_host_are_peers_of_one_server() {
     });
     assert_eq!(own, [said.0["own"].clone(), said.1["own"].clone()]);
     drop(shared);
-    bench.stop(first);
-    bench.stop(second);
+    stop(first);
+    stop(second);
 }

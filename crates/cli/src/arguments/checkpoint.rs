@@ -27,6 +27,15 @@ pub struct CheckpointOptions {
     /// Copy memory in this many rounds before the freeze (1 without a number); needs a kernel that tracks pages
     #[arg(long, value_name = "ROUNDS", num_args = 0..=1, default_value_t = 0, default_missing_value = "1")]
     pub pre_dump: u32,
+    /// Give each page of a machine's memory a place of its own in the file (QEMU 9.0 and newer)
+    #[arg(long)]
+    pub mapped_ram: bool,
+    /// With --mapped-ram: this many threads write and read the memory beside each other
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "mapped_ram")]
+    pub channels: u8,
+    /// With --mapped-ram: go past the host's page cache (QEMU 9.1 and newer)
+    #[arg(long, requires = "mapped_ram")]
+    pub direct_io: bool,
     /// Pack big files
     #[arg(long, value_enum, value_name = "HOW")]
     pub compress: Option<Packing>,

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 /// Options of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorOptions {
+    /// Remove bundles of restored containers that are gone
+    #[arg(long)]
+    pub clean: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -8,7 +8,7 @@ use isodyne_core::cell::BackendName;
 use isodyne_core::checkpoint::{CheckpointClass, Compressed, KeptOptions, Phase};
 use isodyne_core::unit::display_metric;
 use isodyne_engine::checkpoint::CheckpointError;
-use isodyne_engine::checkpoint::container::{Container, KeepRequest, Kept, Where, find, keep};
+use isodyne_engine::checkpoint::container::{self, Container, KeepRequest, Kept, Where, find, keep};
 use isodyne_engine::checkpoint::layer::LayerLimits;
 use isodyne_engine::clock::Clock;
 use isodyne_engine::schedule::Interrupt;
@@ -49,6 +49,13 @@ pub fn trouble(error: &CheckpointError, schema: &str, json: bool, output: &Outpu
     Trouble { exit, message: format!("{}: {}", error.class, error.message), hint: error.hint.clone() }
 }
 
+/// Removes bundles of restored containers that are gone: the command that made them could not stay for that.
+pub fn remove_orphans(output: &Output) {
+    for bundle in container::remove_orphans() {
+        output.warn(&format!("removed {}: the container that it was for is gone", bundle.display()));
+    }
+}
+
 /// Keeps a container.
 pub fn checkpoint(options: &CheckpointOptions, output: &Output) -> Result<Exit, Trouble> {
     let asked = Clock.now();
@@ -58,6 +65,13 @@ pub fn checkpoint(options: &CheckpointOptions, output: &Output) -> Result<Exit, 
     }
     let interrupt = Interrupt::listen().map_err(Trouble::unexpected)?;
     let failed = |error: CheckpointError| trouble(&error, SCHEMA, options.json, output);
+    if options.mapped_ram {
+        let message =
+            format!("`--mapped-ram` is for machines of QEMU, and `{}` is no sandbox with an owner", options.container);
+        let hint = "leave it out, or look at `isodyne sandbox list`";
+        return Err(failed(CheckpointError::new(CheckpointClass::Refused, message).hint(hint)));
+    }
+    remove_orphans(output);
     let container = find(&options.container, &place(&options.owner)).map_err(failed)?;
     let compression = options.compress.map(|packing| match packing {
         Packing::Zstd => Compressed::Zstd,

@@ -33,6 +33,9 @@ pub fn doctor(options: &DoctorOptions, output: &Output) -> Result<Exit, Trouble>
     for survivor in lab.close() {
         output.warn(&format!("a probe left something behind: {survivor}"));
     }
+    if options.clean {
+        super::checkpoint::remove_orphans(output);
+    }
     let checkpoint = criu::probe();
     let limits = super::calibrate::state(&host);
     let version = env!("CARGO_PKG_VERSION");

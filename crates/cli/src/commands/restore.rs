@@ -1,6 +1,6 @@
 //! `isodyne restore`: a kept container, back at its runtime.
 
-use super::checkpoint::{phases, place, trouble};
+use super::checkpoint::{phases, place, remove_orphans, trouble};
 use super::sandbox;
 use crate::arguments::RestoreOptions;
 use crate::exit::{Exit, Trouble};
@@ -26,6 +26,7 @@ pub fn restore(options: &RestoreOptions, output: &Output) -> Result<Exit, Troubl
         return sandbox::restore::restore(&archive, options, output);
     }
     let interrupt = Interrupt::listen().map_err(Trouble::unexpected)?;
+    remove_orphans(output);
     let place = place(&options.owner);
     let bundle = options.bundle.as_deref().map(std::path::absolute).transpose().map_err(Trouble::unexpected)?;
     let request = RestoreRequest {
@@ -52,10 +53,15 @@ pub fn restore(options: &RestoreOptions, output: &Output) -> Result<Exit, Troubl
             "engine": restored.engine, "verified": restored.verified, "notes": restored.notes,
         }));
     }
-    output.data(&table(&restored))
+    output.data(&table(&restored, bundle.is_some()))
 }
 
-fn table(restored: &Restored) -> String {
+/// Who removes a bundle.
+fn whose(named: bool) -> &'static str {
+    if named { "to be removed with the container" } else { "removed by a later `isodyne` once the container is gone" }
+}
+
+fn table(restored: &Restored, named_bundle: bool) -> String {
     let list = match restored.backend {
         BackendName::Runc => "runc list",
         BackendName::Podman => "podman ps",
@@ -80,7 +86,7 @@ fn table(restored: &Restored) -> String {
         );
     }
     if let Some(bundle) = &restored.bundle {
-        text += &format!("  {:<24} {}, to be removed with the container\n", "bundle", bundle.display());
+        text += &format!("  {:<24} {}, {}\n", "bundle", bundle.display(), whose(named_bundle));
     }
     text
 }

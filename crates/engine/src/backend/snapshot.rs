@@ -4,6 +4,7 @@ use super::{Place, Sandbox};
 use crate::lab::Lab;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,24 @@ pub enum SnapshotKind {
     Difference,
     /// All of it, in a file of its own that any number of restored sandboxes map, each with copies of what it changes.
     Template,
+    /// All of it, each page at a place of its own in the one file (QEMU's `mapped-ram`).
+    MappedRam(MappedRam),
+}
+
+/// How a file is written and read in which each page of the memory has a place of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappedRam {
+    /// Threads that write and read it beside each other (QEMU's `multifd`); without any, QEMU's own one does.
+    pub channels: u8,
+    /// Whether they go past the host's page cache, as far as the file system lets them.
+    pub direct_io: bool,
+}
+
+impl MappedRam {
+    /// The threads there really are: only they can go past the page cache.
+    pub fn threads(self) -> u8 {
+        self.channels.max(u8::from(self.direct_io))
+    }
 }
 
 /// How the files of a kept state are packed.
@@ -66,6 +85,20 @@ impl SnapshotOptions {
                 Err(Failure::new(FailureClass::Launch, format!("{monitor} takes no {what} for its snapshots")))
             }
             None => Ok(()),
+        }
+    }
+
+    /// Refuses a file in which each page has its place.
+    ///
+    /// # Errors
+    /// A failure of the class `launch`.
+    pub(crate) fn refuse_what_only_qemu_has(&self, engine: &str) -> Result<(), Failure> {
+        match self.kind {
+            SnapshotKind::MappedRam(_) => {
+                let message = format!("mapped RAM is a form of QEMU's, and {engine} has none: use the form `full`");
+                Err(Failure::new(FailureClass::Launch, message))
+            }
+            _ => Ok(()),
         }
     }
 }

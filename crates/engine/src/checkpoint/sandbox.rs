@@ -37,6 +37,7 @@ pub(crate) struct Dumped {
 /// Refuses what CRIU does not have, before anything is done.
 fn refuse(options: &SnapshotOptions) -> Result<(), Failure> {
     let refused = |message: String| Err(Failure::new(FailureClass::Launch, message));
+    options.refuse_what_only_qemu_has("CRIU")?;
     if options.kind != SnapshotKind::Full {
         return refused("a container is kept whole: CRIU's differences are rounds before the freeze".to_owned());
     }

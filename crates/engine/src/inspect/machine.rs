@@ -52,7 +52,7 @@ fn by_state(folder: &Folder) -> Result<Option<Machine>, String> {
         if let Some(machine) = machine::firecracker(&beginning) {
             return Ok(Some(machine));
         }
-        if let Some(mut machine) = machine::beginning(&beginning) {
+        if let Some(mut machine) = machine::beginning(&beginning, |at, part| folder.read_at(name, at, part).is_ok()) {
             let last = length.min(LOOKED_AT);
             let mut ending = vec![0; last as usize];
             folder.read_at(name, length - last, &mut ending)?;

@@ -105,9 +105,13 @@ fn handle(request: Request, sandbox: &mut dyn Sandbox, about: &About, clock: Clo
                 Err(failure) => failed(sandbox.diagnose(failure)),
             }
         }
-        Request::Keep { directory, template, leave_running, tcp_established, file_locks, timeout_ms } => {
+        Request::Keep { directory, template, mapped_ram, leave_running, tcp_established, file_locks, timeout_ms } => {
             let deadline = clock.after(Duration::from_millis(timeout_ms.clamp(1, LONGEST_MS).into()));
-            let kind = if template { SnapshotKind::Template } else { SnapshotKind::Full };
+            let kind = match mapped_ram {
+                Some(mapped) => SnapshotKind::MappedRam(mapped),
+                None if template => SnapshotKind::Template,
+                None => SnapshotKind::Full,
+            };
             let options = SnapshotOptions { tcp_established, file_locks, ..SnapshotOptions::of(kind, leave_running) };
             let Some(snapshots) = sandbox.snapshots() else {
                 let why = format!("{} keeps no states", about.cell.backend);

@@ -1,6 +1,7 @@
 //! What is said on the socket.
 
 use super::hex::Bytes;
+use crate::backend::snapshot::MappedRam;
 use isodyne_core::cell::Cell;
 use isodyne_core::failure::Failure;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,9 @@ pub enum Request {
         directory: PathBuf,
         /// Whether the memory is a file that many can share.
         template: bool,
+        /// How the state is written, if each page of a machine's memory is to have a place of its own in it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mapped_ram: Option<MappedRam>,
         /// Whether it runs on; if not, it ends.
         leave_running: bool,
         /// Whether established TCP connections of a container are kept; a machine's are in its memory.

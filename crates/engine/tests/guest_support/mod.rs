@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod bench;
+
 use isodyne_engine::host::find_tool;
 use isodyne_engine::image::{SetupError, SetupOptions, setup};
 use isodyne_engine::lab::{Lab, LabOptions};

@@ -6,6 +6,7 @@ use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use isodyne_core::checkpoint::{CheckpointClass, Compressed};
 use isodyne_core::unit::{HostInstant, display_metric};
+use isodyne_engine::backend::snapshot::MappedRam;
 use isodyne_engine::checkpoint::CheckpointError;
 use isodyne_engine::checkpoint::machine::{KeepMachine, KeptMachine, keep as keep_machine};
 use isodyne_engine::live::{directory, has_socket};
@@ -30,6 +31,9 @@ pub fn keep(options: &CheckpointOptions, asked: HostInstant, output: &Output) ->
         leave_running: options.leave_running,
         tcp_established: options.tcp_established,
         file_locks: options.file_locks,
+        mapped_ram: options
+            .mapped_ram
+            .then_some(MappedRam { channels: options.channels, direct_io: options.direct_io }),
         compression: options.compress.map(|packing| match packing {
             Packing::Zstd => Compressed::Zstd,
             Packing::Lz4 => Compressed::Lz4,

@@ -69,6 +69,16 @@ mod tests {
     use proptest::prelude::*;
 
     const STATE: &[u8] = include_bytes!("../../../tests/machine/qemu-7.2.state");
+    /// The beginning of a state whose pages have places of their own; behind the first head there are no pages here.
+    const MAPPED: &[u8] = include_bytes!("../../../tests/machine/qemu-10.0-mapped-ram.pieces").split_at(12).1;
+
+    fn from(bytes: &[u8]) -> impl FnMut(u64, &mut [u8]) -> bool {
+        |at, into| {
+            let begin = usize::try_from(at).ok();
+            let held = begin.and_then(|begin| bytes.get(begin..begin.checked_add(into.len())?));
+            held.map(|held| into.copy_from_slice(held)).is_some()
+        }
+    }
 
     proptest! {
         #[test]
@@ -81,8 +91,11 @@ mod tests {
             let foreign = [heads[head], &bytes].concat();
             let mut changed = STATE.to_vec();
             changed.splice(at..at, bytes.iter().copied().take(4));
-            for bytes in [&foreign, &changed] {
-                let read = [beginning(bytes), firecracker(bytes), config(bytes).ok()];
+            let mut mapped = MAPPED.to_vec();
+            let at = at % mapped.len();
+            mapped.splice(at..at, bytes.iter().copied().take(4));
+            for bytes in [&foreign, &changed, &mapped] {
+                let read = [beginning(bytes, from(bytes)), firecracker(bytes), config(bytes).ok()];
                 for mut machine in read.into_iter().flatten() {
                     end(&mut machine, bytes);
                     let sum = machine.blocks.iter().fold(0_u64, |sum, block| sum.saturating_add(block.bytes));

@@ -84,10 +84,24 @@ pub(super) const CHECKPOINT: &[Key] = &[
     ),
     factor(
         "form",
-        Kind::Choice(&["full", "template"]),
+        Kind::Choice(&["full", "template", "mapped-ram"]),
         DefaultValue::Text("full"),
         "All of the state in files of the engine's own (`full`), or the memory in a file that any number of restored \
-         machines map, each with copies of what it changes (`template`).",
+         machines map, each with copies of what it changes (`template`), or one file in which each page has a place of its \
+         own (`mapped-ram`: QEMU 9.0 and newer).",
+    ),
+    factor(
+        "channels",
+        Kind::Count { min: 0, max: 255 },
+        DefaultValue::Count(0),
+        "With `mapped-ram`: threads that write and read the memory beside each other (QEMU's `multifd`); 0 leaves it to the one \
+         that does the rest.",
+    ),
+    factor(
+        "direct_io",
+        Kind::Flag,
+        DefaultValue::Flag(false),
+        "With `mapped-ram`: whether these threads, or then one, go past the host's page cache (QEMU 9.1 and newer).",
     ),
     factor(
         "memory_by",

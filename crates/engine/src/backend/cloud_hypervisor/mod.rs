@@ -7,7 +7,6 @@ use crate::backend::{Backend, Description, Launcher, Place, PrepareError, Sandbo
 use crate::image::Transport;
 use crate::image::app::OverlayKind;
 use crate::lab::Lab;
-use crate::network::NetworkKind;
 use config::{Config, DiskConfig};
 use isodyne_core::cell::{BackendName, Cell};
 use isodyne_core::failure::Failure;
@@ -68,13 +67,8 @@ fn boot_from(config: &mut Config, lab: &Lab) -> Result<Vec<Asset>, PrepareError>
     let guest = guest::guest_for(lab, BackendName::CloudHypervisor, config.own_kernel.as_deref())?;
     // An ELF is entered by PVH and needs no unpacking; a bzImage is taken as well.
     config.kernel = guest.pvh_elf.clone().unwrap_or_else(|| guest.image.clone());
-    let devices = guest::Devices {
-        channel: config.channel,
-        entropy: config.entropy,
-        balloon: config.balloon_bytes.is_some(),
-        card: config.network != NetworkKind::None,
-        disk: config.disk.is_some(),
-    };
+    let disk = config.disk.as_ref();
+    let devices = guest::Devices::of(config.channel, config.entropy, config.balloon_bytes, config.network, disk);
     let initramfs = guest::initramfs_for(&guest, Transport::Pci, devices, config.own_kernel.is_some())?;
     config.initramfs.clone_from(&initramfs.path);
     config.modules.clone_from(&initramfs.modules);

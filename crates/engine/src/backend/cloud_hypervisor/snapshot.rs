@@ -46,6 +46,7 @@ impl Snapshots for CloudHypervisorSandbox {
         deadline: HostInstant,
     ) -> Result<Taken, Failure> {
         options.refuse_what_only_containers_have("Cloud Hypervisor")?;
+        options.refuse_what_only_qemu_has("Cloud Hypervisor")?;
         if options.kind != SnapshotKind::Full {
             let message = "Cloud Hypervisor writes whole snapshots only";
             return Err(Failure::new(FailureClass::Launch, message));

@@ -127,13 +127,8 @@ fn boot_from(config: &mut Config, cell: &Cell, lab: &Lab) -> Result<Vec<Asset>, 
         }
     };
     let transport = if config.pci { Transport::Pci } else { Transport::Mmio };
-    let devices = guest::Devices {
-        channel: config.channel,
-        entropy: config.entropy,
-        balloon: config.balloon_bytes.is_some(),
-        card: config.network != NetworkKind::None,
-        disk: config.disk.is_some(),
-    };
+    let disk = config.disk.as_ref();
+    let devices = guest::Devices::of(config.channel, config.entropy, config.balloon_bytes, config.network, disk);
     let initramfs = guest::initramfs_for(&guest, transport, devices, kernel.is_some())?;
     config.initramfs.clone_from(&initramfs.path);
     config.modules.clone_from(&initramfs.modules);

@@ -40,7 +40,7 @@ pub fn change_state(state: &'static str) -> ApiCall {
 /// The request that writes a snapshot. The memory of a whole one is a file that many machines can map: it is a template too.
 pub fn create(files: &SnapshotFiles, kind: SnapshotKind) -> ApiCall {
     let kind = match kind {
-        SnapshotKind::Full | SnapshotKind::Template => "Full",
+        SnapshotKind::Full | SnapshotKind::Template | SnapshotKind::MappedRam(_) => "Full",
         SnapshotKind::Difference => "Diff",
     };
     ApiCall::put(
@@ -74,6 +74,7 @@ impl Snapshots for FirecrackerSandbox {
         deadline: HostInstant,
     ) -> Result<Taken, Failure> {
         options.refuse_what_only_containers_have("Firecracker")?;
+        options.refuse_what_only_qemu_has("Firecracker")?;
         let files = SnapshotFiles::of(directory);
         if self.config.disk.is_some() || self.config.metadata.is_some() {
             let message = "a machine with an application's disk or with metadata is not kept: neither is in a snapshot";

@@ -1,6 +1,8 @@
 //! What a kept machine says of itself, in a file beside its state: QEMU checks next to nothing of what it is given back.
 
 use super::config::Config;
+use super::migration::Form;
+use crate::backend::snapshot::MappedRam;
 use crate::network::NetworkKind;
 use isodyne_core::failure::{Failure, FailureClass};
 use serde::{Deserialize, Serialize};
@@ -36,6 +38,9 @@ pub struct KeptMachine {
     pub name: String,
     /// Whether the memory is a file of its own.
     pub template: bool,
+    /// How the state was written, if each page of the memory has a place of its own in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapped_ram: Option<MappedRam>,
     /// The files beside this one.
     pub files: Vec<KeptFile>,
 }
@@ -57,11 +62,22 @@ impl KeptMachine {
     ///
     /// # Errors
     /// If a file cannot be read.
-    pub fn of(config: &Config, qemu: [u32; 3], name: &str, template: bool, directory: &Path) -> io::Result<Self> {
+    pub(super) fn of(config: &Config, qemu: [u32; 3], name: &str, form: Form, directory: &Path) -> io::Result<Self> {
+        let template = form == Form::Template;
+        let mapped_ram = if let Form::MappedRam(mapped) = form { Some(mapped) } else { None };
         let names = if template { &[STATE, MEMORY][..] } else { &[STATE] };
         let files = names.iter().map(|name| describe(directory, name)).collect::<io::Result<_>>()?;
         let (machine, name) = (seen_by_guest(config), name.to_owned());
-        Ok(Self { schema: SCHEMA.to_owned(), version: VERSION, qemu, machine, name, template, files })
+        Ok(Self { schema: SCHEMA.to_owned(), version: VERSION, qemu, machine, name, template, mapped_ram, files })
+    }
+
+    /// How the memory lies in the state.
+    pub(super) fn form(&self) -> Form {
+        match (self.template, self.mapped_ram) {
+            (true, _) => Form::Template,
+            (false, Some(mapped)) => Form::MappedRam(mapped),
+            (false, None) => Form::Stream,
+        }
     }
 
     /// Writes it beside the files.
@@ -85,6 +101,9 @@ impl KeptMachine {
         let kept: Self = serde_json::from_slice(&bytes).map_err(|error| altered(&path, &error.to_string()))?;
         if (kept.schema.as_str(), kept.version) != (SCHEMA, VERSION) {
             return Err(altered(&path, "it does not describe a machine that this program can bring back"));
+        }
+        if kept.template && kept.mapped_ram.is_some() {
+            return Err(altered(&path, "it describes memory that is in the state, and beside it"));
         }
         let wanted = if kept.template { &[STATE, MEMORY][..] } else { &[STATE] };
         if !kept.files.iter().map(|file| file.name.as_str()).eq(wanted.iter().copied()) {

@@ -239,7 +239,7 @@ fn converse(
         pin.apply(&processors::threads(qmp, deadline)?).map_err(Trouble::Other)?;
     }
     if let Some(kept) = kept {
-        let loaded = migration::load(qmp, kept.template, descriptor::STATE, deadline)?;
+        let loaded = migration::load(qmp, kept.form(), descriptor::STATE, deadline)?;
         stamps.push(stamp(MilestoneName::Configured, loaded, Some(asked), SignalName::Event));
         asked = clock.now();
     }

@@ -5,6 +5,7 @@ use super::arguments::{self, Begin};
 use super::config::{Config, Entry};
 use super::kept::{KeptMachine, MEMORY, STATE};
 use super::launch::{self, Kept};
+use super::migration::{Form, StateFile};
 use super::qmp::QmpError;
 use super::sandbox::QemuSandbox;
 use super::{migration, stub};
@@ -16,7 +17,7 @@ use isodyne_core::unit::HostInstant;
 use rustix::fs::{Mode, OFlags, open};
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -55,17 +56,21 @@ impl Snapshots for QemuSandbox {
     ) -> Result<Taken, Failure> {
         options.refuse_what_only_containers_have("QEMU")?;
         is_whole(&self.config)?;
-        let memory = match options.kind {
-            SnapshotKind::Full => None,
+        let (form, memory) = match options.kind {
+            SnapshotKind::Full => (Form::Stream, None),
+            SnapshotKind::MappedRam(mapped) => (Form::MappedRam(mapped), None),
             SnapshotKind::Difference => return Err(refused("QEMU keeps whole states only")),
-            SnapshotKind::Template => Some(self.memory.take().ok_or_else(|| {
-                refused(
-                    "a template takes memory that is a file, and that no other machine shares: \
-                     use `backend.qemu.memory_file = true`, and keep what came back from a template in full",
-                )
-            })?),
+            SnapshotKind::Template => {
+                let memory = self.memory.take().ok_or_else(|| {
+                    refused(
+                        "a template takes memory that is a file, and that no other machine shares: \
+                         use `backend.qemu.memory_file = true`, and keep what came back from a template in full",
+                    )
+                })?;
+                (Form::Template, Some(memory))
+            }
         };
-        let taken = self.keep(directory, memory.as_ref(), options.resume, deadline);
+        let taken = self.keep(directory, form, memory.as_ref(), options.resume, deadline);
         self.memory = self.memory.take().or(memory);
         taken
     }
@@ -75,6 +80,7 @@ impl QemuSandbox {
     fn keep(
         &mut self,
         directory: &Path,
+        form: Form,
         memory: Option<&super::memory::MemoryFile>,
         resume: bool,
         deadline: HostInstant,
@@ -84,14 +90,17 @@ impl QemuSandbox {
         };
         // The agent listens, and neither its words nor the lab's are under way.
         self.agent.ping(deadline)?;
-        let state = OpenOptions::new().write(true).create_new(true).mode(0o600).open(directory.join(STATE));
-        let state = state.map_err(unwritten)?;
+        let known = migration::known(&mut self.qmp, deadline).map_err(|error| failed(&error))?;
+        if let Some(why) = known.lacks(form, self.qmp.version()) {
+            return Err(refused(why));
+        }
+        let state = state_file(&directory.join(STATE), form)?;
         let asked = self.clock.now();
         let stop = self.qmp.send("stop", None).map_err(|error| failed(&error))?;
         self.stands_still = true;
         let (_, paused) = self.qmp.wait(&stop, deadline).map_err(|error| failed(&error))?;
-        let mut written = migration::save(&mut self.qmp, state.as_fd(), memory.is_some(), deadline)
-            .map_err(|error| failed(&error))?;
+        let mut written =
+            migration::save(&mut self.qmp, &state, form, known, deadline).map_err(|error| failed(&error))?;
         if let Some(memory) = memory {
             memory.keep(&directory.join(MEMORY), resume).map_err(unwritten)?;
             written = self.clock.now();
@@ -102,7 +111,7 @@ impl QemuSandbox {
             self.stands_still = false;
         }
         let version = self.qmp.version();
-        let kept = KeptMachine::of(&self.config, version, &self.name, memory.is_some(), directory);
+        let kept = KeptMachine::of(&self.config, version, &self.name, form, directory);
         kept.and_then(|kept| kept.write(directory)).map_err(unwritten)?;
         Ok(Taken {
             asked,
@@ -117,6 +126,27 @@ impl QemuSandbox {
     }
 }
 
+/// Makes the state's file. What goes past the page cache has a descriptor of its own.
+fn state_file(path: &Path, form: Form) -> Result<StateFile, Failure> {
+    let open = |options: &OpenOptions| options.open(path).map(OwnedFd::from);
+    let file = open(OpenOptions::new().write(true).create_new(true).mode(0o600)).map_err(|error| {
+        Failure::new(class_of(&error), format!("the state cannot be written to {}: {error}", path.display()))
+    })?;
+    let direct = match form {
+        Form::MappedRam(mapped) if mapped.direct_io => {
+            let opened = open(OpenOptions::new().write(true).custom_flags(OFlags::DIRECT.bits() as i32));
+            Some(opened.map_err(|error| {
+                refused(format!(
+                    "{} cannot be written past the page cache: {error}: leave direct I/O out",
+                    path.display()
+                ))
+            })?)
+        }
+        _ => None,
+    };
+    Ok(StateFile { file, direct })
+}
+
 impl Restorer for QemuLauncher {
     fn restore(
         &self,
@@ -129,7 +159,7 @@ impl Restorer for QemuLauncher {
             return Err(refused("QEMU takes its memory from the file only"));
         }
         is_whole(&self.config)?;
-        let machine = KeptMachine::read(directory)?;
+        let mut machine = KeptMachine::read(directory)?;
         machine.fits(&self.config)?;
         let missing = |path: &Path, error: io::Error| {
             Failure::new(FailureClass::Integrity, format!("{}: {error}", path.display()))
@@ -142,6 +172,10 @@ impl Restorer for QemuLauncher {
         // QEMU opens the memory once more for reading and writing, and maps it so that nothing is written.
         let memory = machine.template.then(|| open(MEMORY, OFlags::RDWR)).transpose()?;
         let state = open(STATE, OFlags::RDONLY)?;
+        if let Some(mapped) = &mut machine.mapped_ram {
+            // The state may have come to another file system, which has only the ordinary way to it.
+            mapped.direct_io &= open(STATE, OFlags::RDONLY | OFlags::DIRECT).is_ok();
+        }
         let begin = Begin::Kept { template: machine.template, stub: self.stub(place)? };
         let argv = arguments::argv_from(&self.config, &begin, &self.tool.path, place);
         let kept = Kept { machine, state, memory };

@@ -1,9 +1,11 @@
 //! The guest of a cell: the one of `isodyne setup`, or one with a kernel that the user names.
 
+use super::disk::DiskConfig;
 use super::factors::Channel;
 use crate::backend::PrepareError;
 use crate::image::{self, Driver, GuestAssets, Initramfs, Transport};
 use crate::lab::Lab;
+use crate::network::NetworkKind;
 use isodyne_core::cell::BackendName;
 use std::path::Path;
 
@@ -43,6 +45,20 @@ pub struct Devices {
     pub card: bool,
     /// A disk.
     pub disk: bool,
+}
+
+impl Devices {
+    /// Those of a microVM's configuration.
+    pub fn of(
+        channel: Channel,
+        entropy: bool,
+        balloon_bytes: Option<u64>,
+        network: NetworkKind,
+        disk: Option<&DiskConfig>,
+    ) -> Self {
+        let (balloon, card) = (balloon_bytes.is_some(), network != NetworkKind::None);
+        Self { channel, entropy, balloon, card, disk: disk.is_some() }
+    }
 }
 
 /// The initramfs for a machine with these devices. A kernel that the user named has the drivers of card and disk built in,

@@ -4,17 +4,21 @@
 //! back. Its other images are small and come late; they are digested with all other files.
 
 use super::digest::Digester;
+use crate::clock::Clock;
+use crate::wait::{Changes, either_readable, readable};
+use rustix::fs::inotify::WatchFlags;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What is read at once.
 const BLOCK: usize = 256 << 10;
-/// How long is waited where nothing new was found.
-const PAUSE: Duration = Duration::from_millis(2);
+/// How long is waited for the kernel's word that something was written: before Linux 6.5 it says nothing of what was spliced,
+/// which is how CRIU writes pages.
+const SILENCE: Duration = Duration::from_millis(50);
 
 /// Length and digest of files, by name.
 pub type Digests = BTreeMap<String, (u64, String)>;
@@ -30,16 +34,14 @@ fn is_of_pages(name: &str) -> bool {
     name.starts_with("pages-") && name.ends_with(".img")
 }
 
-/// Reads what is there and not read yet; whether there was anything.
-fn catch_up(followed: &mut Followed, block: &mut [u8]) -> io::Result<bool> {
-    let mut any = false;
+/// Reads what is there and not read yet.
+fn catch_up(followed: &mut Followed, block: &mut [u8]) -> io::Result<()> {
     loop {
         match followed.file.read(block) {
-            Ok(0) => return Ok(any),
+            Ok(0) => return Ok(()),
             Ok(length) => {
                 followed.digester.add(&block[..length]);
                 followed.length += length as u64;
-                any = true;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -47,14 +49,15 @@ fn catch_up(followed: &mut Followed, block: &mut [u8]) -> io::Result<bool> {
     }
 }
 
-/// Follows the files of pages in a directory until `done` is set, and then to their ends. A file that cannot be read is
-/// left to whoever digests the others.
-pub fn follow(directory: &Path, done: &AtomicBool) -> Digests {
+/// Follows the files of pages in a directory until `done` can be read (its other end is closed), and then to their ends. A
+/// file that cannot be read is left to whoever digests the others.
+pub fn follow(directory: &Path, done: impl AsFd) -> Digests {
+    // Without notifications there is the pause.
+    let changes = Changes::inside(directory, WatchFlags::CREATE | WatchFlags::MODIFY).ok();
+    let mut last = false;
     let mut all: BTreeMap<String, Option<Followed>> = BTreeMap::new();
     let mut block = vec![0; BLOCK];
     loop {
-        // Asked before looking, so that what was written until then is seen.
-        let last = done.load(Ordering::SeqCst);
         for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
             let Ok(name) = entry.file_name().into_string() else { continue };
             if is_of_pages(&name) && !all.contains_key(&name) {
@@ -63,21 +66,33 @@ pub fn follow(directory: &Path, done: &AtomicBool) -> Digests {
                 all.insert(name, followed);
             }
         }
-        let mut any = false;
         for followed in all.values_mut() {
-            match followed.as_mut().map(|file| catch_up(file, &mut block)) {
-                Some(Ok(found)) => any |= found,
-                Some(Err(_)) => *followed = None,
-                None => {}
+            if followed.as_mut().is_some_and(|file| catch_up(file, &mut block).is_err()) {
+                *followed = None;
             }
         }
         if last {
             let ended = all.into_iter().filter_map(|(name, followed)| Some((name, followed?)));
             return ended.map(|(name, file)| (name, (file.length, file.digester.hex()))).collect();
         }
-        if !any {
-            std::thread::sleep(PAUSE);
+        // Found before looking, so that what was written until then is seen.
+        last = is_done(&done, changes.as_ref());
+    }
+}
+
+/// Waits until something has changed or all is done; whether it is.
+fn is_done(done: &impl AsFd, changes: Option<&Changes>) -> bool {
+    let until = Clock.after(SILENCE);
+    let Some(changes) = changes else { return readable(Clock, done, until).unwrap_or(true) };
+    match either_readable(Clock, done, changes, until) {
+        Ok(Some(true)) => true,
+        Ok(Some(false)) => {
+            changes.forget();
+            false
         }
+        Ok(None) => false,
+        // What cannot be waited for is not followed: it is digested with the rest.
+        Err(_) => true,
     }
 }
 
@@ -90,23 +105,37 @@ mod tests {
     #[test]
     fn what_grows_is_digested_to_its_end() {
         let directory = tempfile::tempdir().unwrap();
-        let done = AtomicBool::new(false);
+        let (done, writing) = io::pipe().unwrap();
         let path = directory.path().join("pages-1.img");
         let digests = std::thread::scope(|scope| {
-            let follower = scope.spawn(|| follow(directory.path(), &done));
+            let follower = scope.spawn(|| follow(directory.path(), done));
             let mut file = File::create(&path).unwrap();
             for number in 0..200_u8 {
                 file.write_all(&vec![number; 30_000]).unwrap();
                 if number % 50 == 0 {
-                    std::thread::sleep(PAUSE * 2);
+                    std::thread::sleep(Duration::from_millis(4));
                 }
             }
             std::fs::write(directory.path().join("core-1.img"), "x").unwrap();
-            done.store(true, Ordering::SeqCst);
+            drop(writing);
             follower.join().unwrap()
         });
         let (length, digest) = digest_of(&path).unwrap();
         assert_eq!(digests, BTreeMap::from([("pages-1.img".to_owned(), (length, digest))]));
         assert_eq!(length, 6_000_000);
+    }
+
+    #[test]
+    fn a_file_that_grows_is_followed_by_events_and_in_silence() {
+        let directory = tempfile::tempdir().unwrap();
+        let (done, writing) = io::pipe().unwrap();
+        let changes = Changes::inside(directory.path(), WatchFlags::CREATE | WatchFlags::MODIFY).unwrap();
+        let began = Clock.now();
+        assert!(!is_done(&done, Some(&changes)), "nothing has happened");
+        assert!(Clock.now().ns_since(began) >= 40_000_000, "it waited");
+        std::fs::write(directory.path().join("pages-1.img"), "x").unwrap();
+        assert!(!is_done(&done, Some(&changes)) && !changes.wait(Clock, Clock.now()).unwrap(), "events are taken");
+        drop(writing);
+        assert!(is_done(&done, Some(&changes)) && is_done(&done, None));
     }
 }

@@ -21,7 +21,6 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// More rounds than this gain nothing.
@@ -154,7 +153,7 @@ pub fn keep(container: &Container, request: &KeepRequest<'_>) -> Result<Kept, Ch
     let ended = || CheckpointError::new(CheckpointClass::Interrupted, "interrupted: nothing was kept");
     let since = SystemTime::now();
     let images = partial.path().join(IMAGES);
-    let done = AtomicBool::new(false);
+    let (done, dumping) = std::io::pipe().map_err(|error| CheckpointError::host("follow", &images, &error))?;
     let (facts, runtime_ns, digests) = std::thread::scope(|scope| {
         let facts = scope.spawn(|| {
             wait_for_criu(partial.path(), &done);
@@ -162,9 +161,9 @@ pub fn keep(container: &Container, request: &KeepRequest<'_>) -> Result<Kept, Ch
         });
         // What is packed afterwards has another digest then.
         let plain = request.options.compression.is_none();
-        let follower = plain.then(|| scope.spawn(|| follow(&images, &done)));
+        let follower = plain.then(|| scope.spawn(|| follow(&images, done)));
         let runtime_ns = engine(container, request, partial.path());
-        done.store(true, Ordering::SeqCst);
+        drop(dumping);
         let badly = |_| CheckpointError::new(CheckpointClass::Host, "a thread ended badly");
         let digests = follower.map(|follower| follower.join().map_err(badly)).transpose()?.unwrap_or_default();
         Ok::<_, CheckpointError>((facts.join().map_err(badly)?, runtime_ns?, digests))

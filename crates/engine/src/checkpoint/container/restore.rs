@@ -3,7 +3,7 @@
 use super::find::Where;
 use super::mounts::{self, Mended};
 use super::verify::{self, Verified};
-use super::{docker, podman, runc, state};
+use super::{bundles, docker, podman, runc, state};
 use crate::checkpoint::archive::{self, Archive, CONFIG, DOCKER, IMAGES, LAYER, PODMAN, SHM};
 use crate::checkpoint::criu::{self, CriuState};
 use crate::checkpoint::layer::{self, Whiteouts};
@@ -127,10 +127,15 @@ pub fn restore(request: &RestoreRequest<'_>) -> Result<Restored, CheckpointError
     let mut timing = vec![phase("check", request.asked, checked)];
     let scratch = Scratch::make(&archive.directory)?;
     let images = unpacked(&archive, &scratch.0)?;
-    let stand_ins = stand_ins(&archive, request)?;
+    let stand_ins = stand_ins(&archive, backend, request)?;
+    let name = request.new_name.unwrap_or(&archive.manifest.source.name).to_owned();
+    if backend == BackendName::Runc {
+        runc::free_place(&name, request.place.root.as_deref(), request.bundle)?;
+    }
+    // What somebody else's container uses is not ours to remove.
+    let stand_ins_are_new = !stand_ins.exists();
     let mended = mounts::mend(&archive.manifest.mounts, request.fix_mounts, request.skip_mounts, &stand_ins)?;
     notes.extend(mended.notes.iter().cloned());
-    let name = request.new_name.unwrap_or(&archive.manifest.source.name).to_owned();
     let prepared = Clock.now();
     timing.push(phase("prepare", checked, prepared));
     let work = Work { archive: &archive, request, name, images, scratch: scratch.0.clone(), mended };
@@ -141,7 +146,9 @@ pub fn restore(request: &RestoreRequest<'_>) -> Result<Restored, CheckpointError
     });
     let back = result.inspect_err(|_| {
         work.mended.undo();
-        let _ = std::fs::remove_dir_all(&stand_ins);
+        if stand_ins_are_new {
+            let _ = std::fs::remove_dir_all(&stand_ins);
+        }
     })?;
     let runs = Clock.now();
     notes.extend(back.notes.iter().cloned());
@@ -210,21 +217,22 @@ fn unpacked(archive: &Archive, scratch: &Path) -> Result<PathBuf, CheckpointErro
     Ok(scratch.join(IMAGES))
 }
 
-/// Where empty files and directories stand that are mounted in place of what is left out: beside the bundle, if it was
-/// named. They live as long as the container.
-fn stand_ins(archive: &Archive, request: &RestoreRequest<'_>) -> Result<PathBuf, CheckpointError> {
+/// Where empty files and directories stand that are mounted in place of what is left out: beside the bundle, where there is
+/// one. They live as long as the container.
+fn stand_ins(
+    archive: &Archive,
+    backend: BackendName,
+    request: &RestoreRequest<'_>,
+) -> Result<PathBuf, CheckpointError> {
     let name = request.new_name.unwrap_or(&archive.manifest.source.name);
     let safe = !name.is_empty() && name != "." && name != ".." && !name.contains('/');
     if !safe {
         return Err(CheckpointError::new(CheckpointClass::NameInUse, format!("`{name}` is no name of a container")));
     }
     Ok(match request.bundle {
-        Some(bundle) => {
-            let mut beside = bundle.as_os_str().to_owned();
-            beside.push(".stand-ins");
-            beside.into()
-        }
-        None => runc::default_bundles().with_file_name("stand-ins").join(name),
+        Some(bundle) => bundles::stand_ins(bundle),
+        None if backend == BackendName::Runc => bundles::stand_ins(&bundles::default_bundles().join(name)),
+        None => bundles::default_bundles().with_file_name("stand-ins").join(name),
     })
 }
 

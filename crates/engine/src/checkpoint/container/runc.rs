@@ -1,5 +1,6 @@
 //! Bringing a container back into runc: a bundle of its own, made from the kept configuration, the layer and the root.
 
+use super::bundles::{self, UnderWork, default_bundles};
 use super::find::default_root;
 use crate::backend::oci::command::{last_line, run, run_without_streams};
 use crate::backend::oci::diagnose::tail;
@@ -20,6 +21,8 @@ pub(super) struct Bundle {
     root: PathBuf,
     /// Whether everything went well: otherwise it is removed.
     pub(super) kept: bool,
+    /// What keeps others from taking it for one whose container is gone; a directory that the user named is the user's.
+    under_work: Option<UnderWork>,
 }
 
 impl Drop for Bundle {
@@ -31,17 +34,12 @@ impl Drop for Bundle {
     }
 }
 
-/// Where bundles of restored containers go, if nobody says.
-pub(super) fn default_bundles() -> PathBuf {
-    PathBuf::from("/var/lib/isodyne/bundles")
-}
-
 /// Ends and removes a container that was brought back, with its bundle.
 pub(super) fn remove(archive: &Archive, root: Option<&Path>, bundle: &Path, name: &str) {
     let root = root.map_or_else(default_root, Path::to_owned);
     let runtime = RuntimeProgram::of(&program_of(archive), &root);
     // Dropped, it removes itself.
-    Bundle { path: bundle.to_owned(), runtime, root, kept: false }.delete(name);
+    Bundle { path: bundle.to_owned(), runtime, root, kept: false, under_work: None }.delete(name);
 }
 
 fn program_of(archive: &Archive) -> String {
@@ -54,32 +52,45 @@ fn program_of(archive: &Archive) -> String {
         .unwrap_or_else(|| "runc".to_owned())
 }
 
-/// Begins a bundle; the name must be free at runc.
+/// Where the bundle of a new container goes. Its name must be free at runc, and the place too.
+pub(super) fn free_place(name: &str, root: Option<&Path>, bundle: Option<&Path>) -> Result<PathBuf, CheckpointError> {
+    if root.map_or_else(default_root, Path::to_owned).join(name).exists() {
+        return Err(CheckpointError::new(CheckpointClass::NameInUse, format!("runc has a container `{name}` already"))
+            .hint("give another one with `--new-name`"));
+    }
+    match bundle {
+        None => {
+            let path = default_bundles().join(name);
+            bundles::clear(&path, CONFIG)?;
+            Ok(path)
+        }
+        Some(path) if path.exists() => {
+            let message = format!("{} is there already", path.display());
+            Err(CheckpointError::new(CheckpointClass::NameInUse, message)
+                .hint("name another directory with `--bundle`"))
+        }
+        Some(path) => Ok(path.to_owned()),
+    }
+}
+
+/// Begins a bundle.
 pub(super) fn begin(
     archive: &Archive,
     name: &str,
     root: Option<&Path>,
     bundle: Option<&Path>,
 ) -> Result<Bundle, CheckpointError> {
+    let path = free_place(name, root, bundle)?;
     let root = root.map_or_else(default_root, Path::to_owned);
-    if root.join(name).exists() {
-        return Err(CheckpointError::new(CheckpointClass::NameInUse, format!("runc has a container `{name}` already"))
-            .hint("give another one with `--new-name`"));
-    }
-    let path = bundle.map_or_else(|| default_bundles().join(name), Path::to_owned);
-    if bundle.is_none() && path.join(CONFIG).is_file() {
-        // Its container is gone: nobody else can be using what we made for it.
-        std::fs::remove_dir_all(&path).map_err(|error| CheckpointError::host("remove", &path, &error))?;
-    }
-    if path.exists() {
-        return Err(CheckpointError::new(CheckpointClass::NameInUse, format!("{} is there already", path.display()))
-            .hint("name another directory with `--bundle`"));
-    }
     std::fs::create_dir_all(&path).map_err(|error| CheckpointError::host("make", &path, &error))?;
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
         .map_err(|error| CheckpointError::host("protect", &path, &error))?;
     let runtime = RuntimeProgram::of(&program_of(archive), &root);
-    Ok(Bundle { path, runtime, root, kept: false })
+    let mut new = Bundle { path, runtime, root, kept: false, under_work: None };
+    if bundle.is_none() {
+        new.under_work = Some(bundles::own(&new.path, &new.root, name)?);
+    }
+    Ok(new)
 }
 
 impl Bundle {

@@ -1,6 +1,7 @@
 //! Keeping a sandbox that has an owner: the owner writes the state, and this program the archive around it.
 
 use super::{KeptSandbox, SANDBOX, is_machine, state_of};
+use crate::backend::snapshot::MappedRam;
 use crate::checkpoint::archive::{IMAGES, Partial};
 use crate::checkpoint::{CheckpointError, host};
 use crate::clock::Clock;
@@ -40,6 +41,8 @@ pub struct KeepMachine<'a> {
     pub tcp_established: bool,
     /// Whether locks of a container's files are kept.
     pub file_locks: bool,
+    /// How the state is written, if each page of a machine's memory is to have a place of its own in it.
+    pub mapped_ram: Option<MappedRam>,
     /// How big files are packed.
     pub compression: Option<Compressed>,
     /// The most that the backend may take.
@@ -81,7 +84,8 @@ pub fn keep(request: &KeepMachine<'_>) -> Result<KeptMachine, CheckpointError> {
     phases.end("find");
     let keep = Request::Keep {
         directory: directory.clone(),
-        template: can_be_template(&description),
+        template: request.mapped_ram.is_none() && can_be_template(&description),
+        mapped_ram: request.mapped_ram,
         leave_running: request.leave_running,
         tcp_established: request.tcp_established,
         file_locks: request.file_locks,

@@ -3,7 +3,7 @@
 use super::page_cache::State;
 use crate::application::Application;
 use crate::backend::PrepareError;
-use crate::backend::snapshot::{Compression, MemoryBackend, SnapshotKind, SnapshotOptions};
+use crate::backend::snapshot::{Compression, MappedRam, MemoryBackend, SnapshotKind, SnapshotOptions};
 use crate::lab::Lab;
 use crate::network::AGENT_PORT;
 use isodyne_core::cell::{BackendName, Cell};
@@ -90,7 +90,7 @@ impl CheckpointOptions {
         };
         let directory = directory(cell, app.is_some(), &spec)?;
         fits_a_container(cell, &spec, has_network, count("clones"))?;
-        let kind = if word("form") == "template" { SnapshotKind::Template } else { SnapshotKind::Full };
+        let kind = kind(word("form"), count("channels"), flag("direct_io"))?;
         let compression = match word("pack") {
             "zstd" => Compression::Zstd,
             "lz4" => Compression::Lz4,
@@ -118,6 +118,22 @@ impl CheckpointOptions {
             app: app.map(Box::new),
         })
     }
+}
+
+/// How much of the memory, and how it lies in the file.
+fn kind(form: &str, channels: u64, direct_io: bool) -> Result<SnapshotKind, PrepareError> {
+    if form == "mapped-ram" {
+        let channels = u8::try_from(channels).unwrap_or(u8::MAX);
+        return Ok(SnapshotKind::MappedRam(MappedRam { channels, direct_io }));
+    }
+    if channels > 0 || direct_io {
+        let key = if direct_io { "direct_io" } else { "channels" };
+        return Err(PrepareError::Unavailable {
+            reason: format!("`checkpoint.{key}` is for `checkpoint.form = \"mapped-ram\"`, and the form is \"{form}\""),
+            hint: format!("set the form as well, or leave `{key}` out"),
+        });
+    }
+    Ok(if form == "template" { SnapshotKind::Template } else { SnapshotKind::Full })
 }
 
 /// What containers cannot have together.

@@ -127,6 +127,15 @@ impl QmpClient {
         self.send_with("getfd", Some(json!({ "fdname": name })), Some(descriptor))
     }
 
+    /// Gives QEMU a descriptor of a file that it opens by the name `/dev/fdset/SET`, and does not wait. A set may hold
+    /// several, which differ in what they are open for.
+    ///
+    /// # Errors
+    /// [`QmpError`]
+    pub fn give_to_set(&mut self, descriptor: BorrowedFd<'_>, set: u32) -> Result<Pending, QmpError> {
+        self.send_with("add-fd", Some(json!({ "fdset-id": set })), Some(descriptor))
+    }
+
     fn send_with(
         &mut self,
         command: &str,
