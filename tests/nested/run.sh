@@ -52,6 +52,6 @@ echo 80 >/proc/sys/vm/nr_hugepages
 step huge_pages ./microvm_devices --test-threads=1 --nocapture huge_pages_where
 echo 0 >/proc/sys/vm/nr_hugepages
 step qemu_boot ./qemu_boot --test-threads=1 without_init what_qemu_refuses pinned
-left=$(ps | grep -E 'firecracker|cloud-hyper|qemu-system|isodyne' | grep -v -e grep -e run.sh -e '-M none')
+left=$(ps | grep -E 'firecracker|cloud-hyper|qemu-system|isodyne' | grep -v -e grep -e run.sh -e '-name holder')
 [ -z "$left" ] || { echo "left running: $left"; failed="$failed leftovers"; }
 [ -z "$failed" ] || { echo "failed:$failed"; exit 1; }

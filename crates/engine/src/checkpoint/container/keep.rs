@@ -11,14 +11,17 @@ use crate::checkpoint::layer::{self, LayerLimits, LayerSummary};
 use crate::checkpoint::runtime::DumpPlace;
 use crate::checkpoint::{CheckpointError, criu, host, kept};
 use crate::clock::Clock;
+use crate::wait::{Changes, either_readable};
 use isodyne_core::cell::BackendName;
 use isodyne_core::checkpoint::{
     CheckpointClass, KeptLayer, KeptOptions, KeptSource, Kind, LayerForm, Manifest, Phase, SCHEMA, VERSION,
 };
 use isodyne_core::unit::HostInstant;
+use rustix::fs::inotify::WatchFlags;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufWriter;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -26,8 +29,8 @@ use std::time::{Duration, SystemTime};
 /// More rounds than this gain nothing.
 const MOST_ROUNDS: u32 = 100;
 
-/// How often is looked whether CRIU has begun; nothing is timed by it.
-const LOOK: Duration = Duration::from_millis(2);
+/// How often is looked whether CRIU has begun, whatever the kernel says of it.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How a container is to be kept.
 pub struct KeepRequest<'a> {
@@ -101,10 +104,14 @@ fn facts(container: &Container) -> Facts {
 }
 
 /// Waits until CRIU has begun to work, or until it will not: before, the runtime would be held up by what else is started.
-fn wait_for_criu(directory: &Path, done: &AtomicBool) {
-    let log = directory.join(LOGS).join(criu::DUMP_LOG);
-    while !done.load(Ordering::SeqCst) && !log.exists() {
-        std::thread::sleep(LOOK);
+fn wait_for_criu(work: &Path, done: impl AsFd) {
+    let Ok(changes) = Changes::inside(work, WatchFlags::CREATE) else { return };
+    while !work.join(criu::DUMP_LOG).exists() {
+        match either_readable(Clock, &done, &changes, Clock.after(LOOK)) {
+            Ok(Some(false)) => changes.forget(),
+            Ok(None) => {}
+            Ok(Some(true)) | Err(_) => return,
+        }
     }
 }
 
@@ -156,12 +163,12 @@ pub fn keep(container: &Container, request: &KeepRequest<'_>) -> Result<Kept, Ch
     let (done, dumping) = std::io::pipe().map_err(|error| CheckpointError::host("follow", &images, &error))?;
     let (facts, runtime_ns, digests) = std::thread::scope(|scope| {
         let facts = scope.spawn(|| {
-            wait_for_criu(partial.path(), &done);
+            wait_for_criu(&partial.path().join(LOGS), &done);
             facts(container)
         });
         // What is packed afterwards has another digest then.
         let plain = request.options.compression.is_none();
-        let follower = plain.then(|| scope.spawn(|| follow(&images, done)));
+        let follower = plain.then(|| scope.spawn(|| follow(&images, &done)));
         let runtime_ns = engine(container, request, partial.path());
         drop(dumping);
         let badly = |_| CheckpointError::new(CheckpointClass::Host, "a thread ended badly");
