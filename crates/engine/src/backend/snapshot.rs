@@ -196,6 +196,20 @@ pub trait Restorer {
         place: &Place,
         lab: &Lab,
     ) -> Result<Box<dyn Sandbox>, Failure>;
+
+    /// Whether a [`SnapshotKind::Difference`] can be kept and [completed](Self::complete).
+    fn keeps_differences(&self) -> bool {
+        false
+    }
+
+    /// Lays a difference over the whole state before it, in whose directory there is the whole state of the later moment
+    /// then; gives the bytes that had changed.
+    ///
+    /// # Errors
+    /// A failure of the class `launch` where there are no differences, and the host's.
+    fn complete(&self, _base: &Path, _difference: &Path) -> Result<u64, Failure> {
+        Err(Failure::new(FailureClass::Launch, "the backend keeps no differences"))
+    }
 }
 
 /// The files of a directory with what they take on the disk (holes take nothing), by name.

@@ -81,7 +81,7 @@ impl WorkloadOptions {
     /// [`PrepareError::Unavailable`] if it has not.
     pub fn check(&self, launcher: &dyn Launcher, backend: BackendName) -> Result<(), PrepareError> {
         match self {
-            Self::Checkpoint(_) => super::check_checkpoint(launcher, backend.as_str()),
+            Self::Checkpoint(options) => super::check_checkpoint(launcher, backend.as_str(), options),
             _ => Ok(()),
         }
     }

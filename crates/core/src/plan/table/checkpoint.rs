@@ -84,10 +84,11 @@ pub(super) const CHECKPOINT: &[Key] = &[
     ),
     factor(
         "form",
-        Kind::Choice(&["full", "template", "mapped-ram"]),
+        Kind::Choice(&["full", "template", "difference", "mapped-ram"]),
         DefaultValue::Text("full"),
         "All of the state in files of the engine's own (`full`), or the memory in a file that any number of restored \
-         machines map, each with copies of what it changes (`template`), or one file in which each page has a place of its \
+         machines map, each with copies of what it changes (`template`), or what has changed since a whole state that is kept \
+         before and not counted (`difference`: Firecracker, with `track_dirty_pages`), or one file in which each page has a place of its \
          own (`mapped-ram`: QEMU 9.0 and newer).",
     ),
     factor(

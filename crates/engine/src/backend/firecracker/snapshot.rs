@@ -5,10 +5,10 @@ use super::config::Channel;
 use super::requests::Paths;
 use super::sandbox::{FirecrackerSandbox, MONITOR};
 use super::userfault::PageServer;
-use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotKind, SnapshotOptions, Snapshots, Taken};
+use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotKind, SnapshotOptions, Snapshots, Taken, lay_over};
 use crate::backend::vmm::api::ApiCall;
 use crate::backend::vmm::card;
-use crate::backend::{Place, Sandbox};
+use crate::backend::{Place, Sandbox, class_of};
 use crate::lab::Lab;
 use crate::network::NetworkKind;
 use isodyne_core::failure::{Failure, FailureClass};
@@ -122,6 +122,20 @@ impl Restorer for FirecrackerLauncher {
         let argv = restored_arguments(self, place);
         let sandbox = super::launch::launch_with(self, place, lab, &argv, &calls, network, server)?;
         Ok(Box::new(sandbox))
+    }
+
+    fn keeps_differences(&self) -> bool {
+        true
+    }
+
+    fn complete(&self, base: &Path, difference: &Path) -> Result<u64, Failure> {
+        let (base, difference) = (SnapshotFiles::of(base), SnapshotFiles::of(difference));
+        let completed = lay_over(&base.memory, &difference.memory)
+            .and_then(|bytes| std::fs::copy(&difference.state, &base.state).map(|_| bytes));
+        completed.map_err(|error| {
+            let message = format!("{} cannot be laid over the state before: {error}", difference.memory.display());
+            Failure::new(class_of(&error), message)
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 //! bit is a failed sample and never a time. The sample's ledger goes from before the fork of the first sandbox over the cold
 //! boot, the freeze, the dump and its syncing to the first right answer of the restored one.
 
+mod base;
 mod clones;
 mod comeback;
 mod options;
@@ -19,11 +20,12 @@ pub use options::CheckpointOptions;
 
 use super::life::Life;
 use super::{Attempt, app};
-use crate::backend::snapshot::Taken;
+use crate::backend::snapshot::{SnapshotKind, Taken};
 use crate::backend::{Launcher, Place, PrepareError, class_of};
 use crate::channel::{AwaitOutcome, ExecRequest};
 use crate::lab::Lab;
 use crate::network::{AGENT_PORT, Family, Network};
+use base::Base;
 use clones::Cloning;
 use comeback::{Back, Comeback};
 use isodyne_core::cell::BenchmarkName;
@@ -55,8 +57,15 @@ const AFTER_PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// [`PrepareError::Unavailable`] if it cannot.
-pub fn check(launcher: &dyn Launcher, backend: &str) -> Result<(), PrepareError> {
+pub fn check(launcher: &dyn Launcher, backend: &str, options: &CheckpointOptions) -> Result<(), PrepareError> {
     if launcher.restorer().is_some() {
+        if options.snapshot.kind == SnapshotKind::Difference && base::keeper_of_differences(launcher).is_none() {
+            return Err(PrepareError::Unavailable {
+                reason: format!("`{backend}` keeps no differences to an earlier state"),
+                hint: "firecracker does; for containers there are `rounds`; or use `checkpoint.form = \"full\"`"
+                    .to_owned(),
+            });
+        }
         return Ok(());
     }
     Err(PrepareError::Unavailable {
@@ -113,21 +122,27 @@ impl Cycle<'_> {
     fn run(&self, life: &mut Life<'_>, progress: &mut app::Progress) -> Result<(), Failure> {
         let lab = life.lab;
         self.boot(life, progress)?;
+        let base = Base::keep(self, life)?;
         let mut carried = self.settle(life)?;
-        let storage = Storage::make(self.options.tmpfs, self.place, lab)?;
+        let storage = Storage::make("kept", self.options.tmpfs, self.place, lab)?;
         let taken = self.keep(life, &storage)?;
         self.after_keeping(life, &mut carried, &taken)?;
         life.retire(STOP_PATIENCE)?;
-        let (cached, all) = self.options.page_cache.enforce(&storage.files()?)?;
+        if let Some(base) = &base {
+            base.complete(&storage, self, life)?;
+        }
+        let whole = base.as_ref().map_or(&storage, |base| &base.storage);
+        let (cached, all) = self.options.page_cache.enforce(&whole.files()?)?;
         life.attempt.metrics.insert("restore_cached_bytes".to_owned(), cached as f64);
         life.attempt.proofs.push(format!("{cached} of {all} B kept lie in the page cache before the restore"));
-        self.bring_back(life, &storage, carried, &taken)?;
+        self.bring_back(life, whole, carried, &taken)?;
         let census = storage.census()?;
         told::census(&census, self.options, &self.subject.spec, &mut life.attempt);
         if self.options.clones > 0 {
             life.retire(STOP_PATIENCE)?;
         }
-        storage.remove()
+        storage.remove()?;
+        base.map_or(Ok(()), |base| base.storage.remove())
     }
 
     fn deadline(&self, lab: &Lab) -> HostInstant {

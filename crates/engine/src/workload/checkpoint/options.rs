@@ -133,7 +133,11 @@ fn kind(form: &str, channels: u64, direct_io: bool) -> Result<SnapshotKind, Prep
             hint: format!("set the form as well, or leave `{key}` out"),
         });
     }
-    Ok(if form == "template" { SnapshotKind::Template } else { SnapshotKind::Full })
+    Ok(match form {
+        "template" => SnapshotKind::Template,
+        "difference" => SnapshotKind::Difference,
+        _ => SnapshotKind::Full,
+    })
 }
 
 /// What containers cannot have together.

@@ -28,7 +28,8 @@ pub(super) struct Storage {
 
 impl Storage {
     /// An empty directory on a disk or on tmpfs, whichever was asked for; which it is, is looked at.
-    pub(super) fn make(tmpfs: bool, place: &Place, lab: &Lab) -> Result<Self, Failure> {
+    /// `what` becomes part of its name.
+    pub(super) fn make(what: &str, tmpfs: bool, place: &Place, lab: &Lab) -> Result<Self, Failure> {
         let candidates = candidates(tmpfs, place);
         let fits = |path: &PathBuf| is_tmpfs(path).is_ok_and(|found| found == tmpfs);
         let Some(parent) = candidates.iter().find(|path| fits(path)) else {
@@ -36,7 +37,7 @@ impl Storage {
             let message = format!("none of {candidates:?} is {kind} where the state could be kept");
             return Err(Failure::new(FailureClass::Launch, message));
         };
-        let directory = parent.join(format!("{}-kept", place.name));
+        let directory = parent.join(format!("{}-{what}", place.name));
         let guard = lab.owner.own(Resource::Directory(directory.clone()));
         DirBuilder::new().mode(0o700).create(&directory).map_err(|error| failed("make", &directory, &error))?;
         Ok(Self { directory, guard })

@@ -91,9 +91,17 @@ impl Launcher for Double {
 }
 
 impl Restorer for Double {
+    fn keeps_differences(&self) -> bool {
+        true
+    }
+
+    fn complete(&self, base: &Path, difference: &Path) -> Result<u64, Failure> {
+        Ok(std::fs::copy(difference.join("changes"), base.join("completed")).unwrap())
+    }
+
     fn restore(
         &self,
-        _directory: &Path,
+        directory: &Path,
         _memory: MemoryBackend,
         place: &Place,
         lab: &Lab,
@@ -102,6 +110,8 @@ impl Restorer for Double {
             std::thread::sleep(unpacking);
         }
         let origin = lab.clock.now();
+        let is_base = directory.to_string_lossy().ends_with("-base");
+        assert_eq!(is_base, directory.join("completed").exists(), "{}", directory.display());
         let mut kept = self.shelf.lock().unwrap().take().expect("something was kept");
         let shelf = Arc::clone(&self.shelf);
         match self.how {
@@ -132,7 +142,8 @@ impl Snapshots for DoubleSandbox {
         _deadline: HostInstant,
     ) -> Result<Taken, Failure> {
         let asked = Clock.now();
-        std::fs::write(directory.join("pages"), vec![0; 1 << 17]).unwrap();
+        let name = if options.kind == SnapshotKind::Difference { "changes" } else { "pages" };
+        std::fs::write(directory.join(name), vec![0; 1 << 17]).unwrap();
         self.kept = true;
         let written = Clock.now();
         let (paused, resumed) = (Some(asked), options.resume.then_some(written));
@@ -285,6 +296,35 @@ fn what_a_backend_does_before_its_own_t0_is_part_of_the_restore() {
     for name in ["restore_ns", "restore_prepare_ns"] {
         assert!(attempt.metrics[name] >= unpacking.as_nanos() as f64, "{name}: {:?}", attempt.metrics);
     }
+}
+
+#[test]
+fn a_difference_is_kept_after_a_whole_state_and_laid_over_it() {
+    let attempt = sample("c0de0006", How::Honest, &[("form", FactorValue::Text("difference".to_owned()))]);
+    assert_eq!(attempt.failure, None);
+    for name in ["base_ns", "merge_ns", "restore_ns"] {
+        assert!(attempt.metrics.contains_key(name), "{name} is not in {:?}", attempt.metrics);
+    }
+    assert_eq!(attempt.metrics["image_bytes"], f64::from(1 << 17), "the difference is what was kept, without its base");
+    let lied = sample("c0de0007", How::Lie("bit"), &[("form", FactorValue::Text("difference".to_owned()))]);
+    assert_eq!(lied.failure.map(|failure| failure.class), Some(FailureClass::RestoreMismatch));
+}
+
+#[test]
+fn what_keeps_no_differences_is_told_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let lab =
+        Lab::open(LabOptions { run_id: "c0de0008", session: 0, logs: path, cache: path, guardian: None }).unwrap();
+    let factors: Factors = [("form".to_owned(), FactorValue::Text("difference".to_owned()))].into();
+    let id = CellId::new(BenchmarkName::Checkpoint, BackendName::Process, &factors);
+    let cell = Cell { id, benchmark: BenchmarkName::Checkpoint, backend: BackendName::Process, factors, variant: None };
+    let options = CheckpointOptions::of(&cell, &lab, Duration::from_secs(60)).unwrap();
+    let launcher = find(BackendName::Process).prepare(&cell, &lab).unwrap();
+    assert!(matches!(check(launcher.as_ref(), "process", &options), Err(PrepareError::Unavailable { .. })));
+    let double = Double { inner: launcher, how: How::Honest, shelf: Arc::default(), name: Mutex::default() };
+    assert!(check(&double, "process", &options).is_ok());
+    assert_eq!(lab.close(), [""; 0]);
 }
 
 #[test]
