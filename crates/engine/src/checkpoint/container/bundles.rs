@@ -166,7 +166,7 @@ mod tests {
         for name in ["gone", "work"] {
             std::fs::remove_dir(root.join(name)).unwrap();
         }
-        assert_eq!(remove_orphans_of(&bundles), [gone.clone()]);
+        assert_eq!(remove_orphans_of(&bundles), std::slice::from_ref(&gone));
         assert!(!gone.exists() && !stand_ins(&gone).exists());
         assert!(lives.exists() && stand_ins(&lives).exists() && foreign.exists());
         // What was being brought back never came.
