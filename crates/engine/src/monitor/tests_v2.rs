@@ -1,5 +1,7 @@
 //! The monitor against a real cgroup of v2, mounted for this test alone.
 
+#![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
+
 use super::*;
 use crate::host::cgroup::{CgroupKind, Hierarchy};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
