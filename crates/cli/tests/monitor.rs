@@ -1,5 +1,7 @@
 //! `isodyne monitor` on real processes, and samples under the monitor.
 
+#![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
+
 mod support;
 
 use serde_json::Value;
@@ -105,4 +107,74 @@ fn samples_under_the_monitor_keep_their_series_and_their_peaks() {
         let series = std::fs::read_to_string(bench.path("R").join(log)).expect("the series");
         assert!(series.lines().count() > 10, "{series}");
     }
+}
+
+/// A container of runc that sleeps, with a second process; removed at the end.
+struct Container<'a> {
+    bench: &'a Bench,
+    name: String,
+}
+
+impl<'a> Container<'a> {
+    fn start(bench: &'a Bench, busybox: &str) -> Self {
+        let bundle = bench.path("bundle");
+        std::fs::create_dir_all(bundle.join("rootfs/bin")).unwrap();
+        std::fs::copy(busybox, bundle.join("rootfs/bin/busybox")).unwrap();
+        assert!(Command::new("runc").arg("spec").arg("--bundle").arg(&bundle).status().unwrap().success());
+        let path = bundle.join("config.json");
+        let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        config["process"]["terminal"] = false.into();
+        let script = "/bin/busybox sleep 600 & while :; do /bin/busybox usleep 20000; done";
+        config["process"]["args"] = serde_json::json!(["/bin/busybox", "sh", "-c", script]);
+        std::fs::write(&path, serde_json::to_vec(&config).unwrap()).unwrap();
+        let container = Self { bench, name: format!("isodyne-monitor-test-{}", std::process::id()) };
+        let mut run = container.runc(&["run", "-d", "--bundle"]);
+        let run =
+            run.arg(&bundle).arg(&container.name).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(run.status().unwrap().success(), "runc starts the container");
+        container
+    }
+
+    fn runc(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("runc");
+        command.arg("--root").arg(self.bench.path("runc")).args(arguments);
+        command
+    }
+}
+
+impl Drop for Container<'_> {
+    fn drop(&mut self) {
+        let _ = self.runc(&["delete", "--force"]).arg(&self.name).status();
+    }
+}
+
+#[test]
+fn a_container_is_monitored_with_its_cgroup_and_drawn() {
+    let bench = Bench::new();
+    let busybox = "/usr/bin/busybox";
+    if !support::runs_here(&bench, "runc") || !std::path::Path::new(busybox).exists() {
+        eprintln!("skipped: there is no runc that works here, or no {busybox}");
+        return;
+    }
+    let container = Container::start(&bench, busybox);
+    let root = bench.path("runc").display().to_string();
+    // The beginning of its name is enough.
+    let name = container.name.trim_end_matches(|end: char| end.is_ascii_digit());
+    let arguments =
+        ["monitor", "--container", name, "--root", &root, "--duration", "1s", "--json", "--figure", "m.svg"];
+    let run = bench.run(&arguments);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let summary: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!(summary["subjects"][0]["name"], "container");
+    assert!(metric(&summary, "peak_processes_count") >= 2.0, "{summary}");
+    assert!(metric(&summary, "cpu_ns") > 0.0 && metric(&summary, "peak_cgroup_bytes") > 1e4, "{summary}");
+    // Everything that the program itself took: more than what its looks took.
+    let own = |key: &str| summary["monitor"][key].as_f64().unwrap();
+    assert!(own("cpu_ns") > own("first_look_cpu_ns") + own("look_cpu_ns"), "{summary}");
+    // Those of `usleep` live for 20 ms, most of them are seen; whoever is not is counted.
+    assert!(summary["monitor"]["unseen_tasks"].is_u64());
+    let drawn = std::fs::read_to_string(bench.path("m.svg")).expect("the figure");
+    assert!(drawn.starts_with("<svg") && drawn.contains("container: memory"), "{drawn}");
+    let nobody = bench.run(&["monitor", "--container", "no-such-container", "--root", &root]);
+    assert!(nobody.code == 2 && nobody.stderr.contains("no running container"), "{}", nobody.stderr);
 }

@@ -28,8 +28,8 @@ pub use comparison::ComparisonView;
 pub use csv::{csv_heading, csv_row};
 pub use escape::{html_escape, plain};
 pub use figure::{
-    Figure, Paint, PngError, comparison_figure_files, comparison_figures, figure_files, figures, trend_figure_files,
-    trend_figures,
+    Figure, Paint, PngError, SeriesLine, SeriesPanel, comparison_figure_files, comparison_figures, figure_files,
+    figures, series_figure, series_file, trend_figure_files, trend_figures,
 };
 pub use html::{comparison_html, html, trend_html};
 pub use inspection::{InspectionParts, InspectionView, inspection_json};

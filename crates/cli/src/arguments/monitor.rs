@@ -1,5 +1,6 @@
 //! Options of `monitor`.
 
+use super::OwnerOptions;
 use clap::{Args, ValueEnum};
 use isodyne_core::unit::parse_duration_ns;
 use std::path::PathBuf;
@@ -16,21 +17,34 @@ docs/monitoring.md says what each value means, what it costs and what it misses.
 #[command(after_help = AFTER)]
 pub struct MonitorOptions {
     /// Monitor a process with all its descendants; may be given several times, all of them count together
-    #[arg(long, value_name = "PID", required_unless_present_any = ["cgroup", "command"])]
+    #[arg(long, value_name = "PID", required_unless_present_any = ["cgroup", "container", "command"])]
     pub pid: Vec<u32>,
     /// Monitor a cgroup with all that is below it: its path from the root of the hierarchies, or a directory below a mount
     #[arg(long, value_name = "PATH")]
     pub cgroup: Option<String>,
+    /// Monitor a running container of runc, podman or Docker, by its name or the beginning of its id: all its processes, and
+    /// its cgroup
+    #[arg(long, value_name = "NAME")]
+    pub container: Option<String>,
+    /// Whose container it is
+    #[command(flatten)]
+    pub owner: OwnerOptions,
     /// Looks per second, 1 to 1000
     #[arg(long, default_value_t = 100, value_name = "HZ", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rate: u32,
     /// End after this time; without it, once nothing is left to be monitored, or at Ctrl-C
     #[arg(long, value_name = "TIME", value_parser = parse_duration_ns)]
     pub duration: Option<u64>,
-    /// How often shares of memory (PSS, USS) are read, which costs some 15 µs for each MiB: `auto` is every second, or as
-    /// much less often as keeps it below 0.2 % of a processor; `never` is not at all
+    /// How often shares of memory (PSS, USS) are read, which costs some 15 µs for each MiB: `auto` is process after process,
+    /// each at most once a second and all together below 0.1 % of a processor; `never` is not at all
     #[arg(long, default_value = "auto", value_name = "TIME", value_parser = every)]
     pub pss_every: Every,
+    /// How often pressure (PSI) is read; a time shorter than that between two looks is every look
+    #[arg(long, default_value = "100ms", value_name = "TIME", value_parser = parse_duration_ns)]
+    pub pressure_every: u64,
+    /// Draw the series into this file: as PNG if its name ends so, as SVG otherwise
+    #[arg(long, alias = "svg", value_name = "FILE")]
+    pub figure: Option<PathBuf>,
     /// Write every look into this file
     #[arg(short, long = "csv", value_name = "FILE")]
     pub output: Option<PathBuf>,

@@ -1,40 +1,16 @@
 //! The processes of a subject: who belongs, what they use together, and what those used that are gone.
 
-use super::member::{Gone, Member, Ticks};
+use super::member::{At, Gone, Member, Ticks};
 use super::newcomers::Newcomer;
+use super::pace::Pace;
 use super::subject::Roots;
 use crate::host::accounting::{descendants, text::Io};
 use std::collections::BTreeSet;
 
 /// Ids of processes that are gone and whose groups and sessions may live on, at most.
 const MOST_PAST: usize = 4096;
-/// So few members are all looked at every time.
-const FEW: usize = 16;
-/// A member that has not run for so many looks is looked at less often, until it has.
-const QUIET_LOOKS: u64 = 10;
 /// Descriptors of one member.
 const FILES_EACH: usize = 3;
-
-/// How much is read at one look.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
-    /// Of one in so many members that have not run for a while, the CPU clock.
-    pub quiet_every: u64,
-    /// Of at most so many members the counters.
-    pub counters: usize,
-    /// Of at most so many members that ran, the memory.
-    pub memory: usize,
-    /// After so many looks the memory of a member that has not run.
-    pub memory_after: u64,
-    /// After so many looks the counters of a member that has not run.
-    pub counters_after: u64,
-}
-
-impl Pace {
-    /// Everything at once.
-    pub const ALL: Self =
-        Self { quiet_every: 1, counters: usize::MAX, memory: usize::MAX, memory_after: 0, counters_after: 0 };
-}
 
 /// What the members use together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +51,16 @@ impl Used {
     }
 }
 
+/// For how long, at most, something that a process changed stood in its files before it was read, in nanoseconds. How late a
+/// look was is not in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Its resident memory.
+    pub memory_ns: u64,
+    /// Its ticks, threads, input and output.
+    pub counters_ns: u64,
+}
+
 /// The processes of a subject.
 pub(super) struct Family {
     roots: Roots,
@@ -85,8 +71,15 @@ pub(super) struct Family {
     /// Who was a member: groups and sessions that it led still count.
     former: Vec<u32>,
     /// Where the next look goes on with counters, and with memory.
-    next_counters: usize,
-    next_memory: usize,
+    next: [usize; 2],
+    /// Whether somebody ran whose counters, or whose memory, have not been read since.
+    waiting: [bool; 2],
+    /// Something was read since [`Family::together`] added up.
+    changed: bool,
+    pub lag: Lag,
+    /// The round of shares that has been read as a whole, and when the next one began or may begin.
+    pub shares_done: u64,
+    pub shares_ns: u64,
     files_most: usize,
     page_bytes: u64,
     tick_ns: u64,
@@ -95,14 +88,18 @@ pub(super) struct Family {
 
 impl Family {
     /// Of these roots, with who is there already. At most `files_most` descriptors are held.
-    pub fn new(roots: Roots, files_most: usize) -> Self {
+    pub fn new(roots: Roots, files_most: usize, at: At) -> Self {
         let mut family = Self {
             strangers: BTreeSet::new(),
             members: Vec::new(),
             past: Past::default(),
             former: Vec::new(),
-            next_counters: 0,
-            next_memory: 0,
+            next: [0; 2],
+            waiting: [false; 2],
+            changed: true,
+            lag: Lag::default(),
+            shares_done: 0,
+            shares_ns: 0,
             files_most,
             page_bytes: crate::host::page_bytes(),
             tick_ns: crate::host::tick_ns(),
@@ -111,7 +108,7 @@ impl Family {
         };
         match &family.roots {
             Roots::Absent => {}
-            Roots::Processes(pids) => descendants(pids).into_iter().for_each(|pid| family.take_in(pid, false, 0)),
+            Roots::Processes(pids) => descendants(pids).into_iter().for_each(|pid| family.take_in(pid, false, at)),
             Roots::NewChildrenOf(pid) => {
                 family.strangers = descendants(&[*pid]).into_iter().filter(|found| found != pid).collect();
             }
@@ -120,19 +117,20 @@ impl Family {
     }
 
     /// Takes a process in, unless it is in already or gone.
-    pub fn take_in(&mut self, pid: u32, is_new: bool, look: u64) {
+    pub fn take_in(&mut self, pid: u32, is_new: bool, at: At) {
         if self.members.iter().any(|member| member.pid == pid) {
             return;
         }
         let with_files = (self.members.len() + 1) * FILES_EACH <= self.files_most;
-        if let Ok(member) = Member::open(pid, is_new, with_files, look, self.page_bytes) {
+        if let Ok(member) = Member::open(pid, is_new, with_files, at, self.page_bytes) {
             self.former.retain(|former| *former != pid);
             self.members.push(member);
+            self.changed = true;
         }
     }
 
     /// Takes in those newcomers that belong here.
-    pub fn meet(&mut self, newcomers: &[Newcomer], look: u64) {
+    pub fn meet(&mut self, newcomers: &[Newcomer], at: At) {
         if matches!(self.roots, Roots::Absent) {
             return;
         }
@@ -142,7 +140,7 @@ impl Family {
             before = self.members.len();
             for newcomer in newcomers {
                 if self.belongs(newcomer) {
-                    self.take_in(newcomer.pid, true, look);
+                    self.take_in(newcomer.pid, true, at);
                 }
             }
         }
@@ -159,7 +157,7 @@ impl Family {
     }
 
     /// Walks the trees, for whom [`Family::meet`] has not heard of.
-    pub fn walk(&mut self, look: u64) {
+    pub fn walk(&mut self, at: At) {
         let found = match self.roots {
             Roots::Absent => return,
             Roots::Processes(_) => descendants(&self.members.iter().map(|member| member.pid).collect::<Vec<u32>>()),
@@ -169,7 +167,7 @@ impl Family {
                 descendants(&[root]).into_iter().filter(|pid| *pid != root && !self.strangers.contains(pid)).collect()
             }
         };
-        found.into_iter().for_each(|pid| self.take_in(pid, true, look));
+        found.into_iter().for_each(|pid| self.take_in(pid, true, at));
     }
 
     /// Whether somebody of the beginning or since is still there.
@@ -177,44 +175,88 @@ impl Family {
         self.members.is_empty()
     }
 
-    /// Reads what has changed.
-    pub fn look(&mut self, look: u64, pace: Pace) {
-        let quiet_every = if self.members.len() > FEW { pace.quiet_every } else { 1 };
-        let mut index = 0;
+    /// Whether somebody can belong to it whose begin no member's CPU clock tells.
+    pub fn has_outside_root(&self) -> bool {
+        matches!(self.roots, Roots::NewChildrenOf(_))
+    }
+
+    /// Reads CPU clocks; whether somebody has run.
+    pub fn clocks(&mut self, at: At, pace: &Pace) -> bool {
+        let is_large = pace.is_large(self.members.len());
+        let (mut index, mut has_run) = (0, false);
         while let Some(member) = self.members.get_mut(index) {
-            let is_quiet = look.saturating_sub(member.ran_at) > QUIET_LOOKS;
-            if is_quiet && !(look + index as u64).is_multiple_of(quiet_every) {
+            if is_large && !pace.is_turn(at.look.saturating_sub(member.ran_at), at.look + index as u64) {
                 index += 1;
                 continue;
             }
-            match member.read_clock(look) {
-                Ok(_) => index += 1,
-                Err(Gone) => self.part(index),
+            match member.read_clock(at) {
+                Ok(ran) => {
+                    has_run |= ran;
+                    index += 1;
+                }
+                Err(Gone) => {
+                    has_run = true;
+                    self.part(index);
+                }
             }
         }
-        self.read_some(look, pace.counters, true, pace.counters_after);
-        self.read_some(look, pace.memory, false, pace.memory_after);
+        self.changed |= has_run;
+        has_run
+    }
+
+    /// Reads what has changed, and from time to time what others may have.
+    pub fn look(&mut self, at: At, pace: &Pace) {
+        self.read_some(at, Files::Counters, pace);
+        self.read_some(at, Files::Memory, pace);
     }
 
     /// Reads counters or memory of some of the members that need it, going on where the last look ended.
-    fn read_some(&mut self, look: u64, most: usize, counters: bool, after: u64) {
-        let mut left = most;
-        let from = if counters { self.next_counters } else { self.next_memory };
+    fn read_some(&mut self, at: At, files: Files, pace: &Pace) {
+        let is_due = |member: &Member| match files {
+            Files::Counters => member.due_ns.is_some(),
+            Files::Memory => member.moved_ns.is_some(),
+        };
+        let waiting = files.of(&mut self.waiting);
+        let due =
+            if self.changed || *waiting { self.members.iter().filter(|member| is_due(member)).count() } else { 0 };
+        let (most, after_ns) = match files {
+            Files::Counters => (pace.counters, pace.counters_after_ns),
+            Files::Memory => (pace.memory, pace.memory_after_ns),
+        };
+        let mut left = pace.at_once(at.look, due, most);
+        *waiting = due > left;
+        // Those that have not run: a share of them, that all have had their turn in time.
+        let mut left_of_old = if pace.is_round(at.look) { self.members.len() / pace.old_in + 1 } else { 0 };
+        let from = *files.of(&mut self.next);
         let mut index = if from < self.members.len() { from } else { 0 };
-        let mut visits = self.members.len();
-        while visits > 0 && left > 0 {
+        let mut visits = if left == 0 && left_of_old == 0 { 0 } else { self.members.len() };
+        while visits > 0 && (left > 0 || left_of_old > 0) {
             visits -= 1;
             let Some(member) = self.members.get_mut(index) else {
                 index = 0;
                 continue;
             };
-            let (ran, at) = if counters { (member.due, member.read_at) } else { (member.moved, member.memory_at) };
+            let (since_ns, read_ns) = match files {
+                Files::Counters => (member.due_ns, member.read_ns),
+                Files::Memory => (member.moved_ns, member.memory_ns),
+            };
+            let is_old = since_ns.is_none() && at.ns.saturating_sub(read_ns) >= after_ns;
             let mut gone = false;
-            if ran || look.saturating_sub(at) >= after {
-                left -= 1;
-                let read =
-                    if counters { member.read_counters(look) } else { member.read_memory(look, self.page_bytes) };
-                gone = read.is_err();
+            if (since_ns.is_some() && left > 0) || (is_old && left_of_old > 0) {
+                left -= usize::from(since_ns.is_some());
+                left_of_old -= usize::from(is_old);
+                self.changed = true;
+                let lag_ns = since_ns.map_or(0, |since_ns| at.ns.saturating_sub(since_ns));
+                gone = match files {
+                    Files::Counters => {
+                        self.lag.counters_ns = self.lag.counters_ns.max(lag_ns);
+                        member.read_counters(at).is_err()
+                    }
+                    Files::Memory => {
+                        self.lag.memory_ns = self.lag.memory_ns.max(lag_ns);
+                        member.read_memory(at, self.page_bytes).is_err()
+                    }
+                };
             }
             if gone {
                 self.part(index);
@@ -225,23 +267,42 @@ impl Family {
                 index = 0;
             }
         }
-        *if counters { &mut self.next_counters } else { &mut self.next_memory } = index;
+        *files.of(&mut self.next) = index;
     }
 
-    /// Reads everybody's share of memory: proportional, and of its own.
-    pub fn shares(&mut self, buffer: &mut String) -> (Option<u64>, Option<u64>) {
+    /// Goes on with the round of shares of memory, proportional and of its own: reads members that have had no turn until
+    /// `is_over` says so. The sums, once everybody had a turn.
+    pub fn shares(
+        &mut self,
+        at: At,
+        kept_ns: u64,
+        buffer: &mut String,
+        is_over: &mut dyn FnMut() -> bool,
+    ) -> Option<(Option<u64>, Option<u64>)> {
+        let round = self.shares_done + 1;
+        let kept_since_ns = if kept_ns == 0 { u64::MAX } else { at.ns.saturating_sub(kept_ns) };
+        for member in self.members.iter_mut().filter(|member| member.shares_round != round) {
+            if !member.keeps_shares(kept_since_ns) {
+                if is_over() {
+                    return None;
+                }
+                member.read_shares(at.ns, buffer);
+            }
+            member.shares_round = round;
+        }
+        (self.shares_done, self.shares_ns) = (round, at.ns);
         let (mut pss, mut uss) = (Some(0_u64), Some(0_u64));
-        for member in &mut self.members {
-            member.read_shares(buffer);
+        for member in &self.members {
             pss = pss.zip(member.pss_bytes).and_then(|(sum, part)| sum.checked_add(part));
             uss = uss.zip(member.uss_bytes).and_then(|(sum, part)| sum.checked_add(part));
         }
-        (pss, uss)
+        Some((pss, uss))
     }
 
     /// A member is gone: what it used is kept.
     fn part(&mut self, index: usize) {
         let member = self.members.swap_remove(index);
+        self.changed = true;
         self.past.seen.add(own(&member));
         // If its parent was a member, that one has waited for it and counts it from now on; otherwise nobody does. Who had
         // a parent that is gone may have been left to somebody else meanwhile: then a little too little is counted, never
@@ -257,7 +318,7 @@ impl Family {
         }
         // Those that it leaves behind get another parent, which their texts tell.
         for child in self.members.iter_mut().filter(|other| other.parent == member.pid) {
-            child.due = true;
+            child.due_ns.get_or_insert(child.read_ns);
         }
         if self.former.len() >= MOST_PAST {
             self.former.remove(0);
@@ -267,6 +328,9 @@ impl Family {
 
     /// What all use and have used together. CPU time and bytes never go back.
     pub fn together(&mut self) -> Together {
+        if !std::mem::take(&mut self.changed) {
+            return self.highest;
+        }
         let mut now = Together { rss_bytes: Some(0), ..Together::default() };
         // Two ways to count, both never more than the truth: what was seen of each; and what members and those whom they
         // waited for used, by the kernel's count, which has also those that came and went between two looks.
@@ -293,6 +357,22 @@ impl Family {
         };
         self.highest = now;
         now
+    }
+}
+
+/// What is read of a member beside its CPU clock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Files {
+    Counters,
+    Memory,
+}
+
+impl Files {
+    fn of<T>(self, pair: &mut [T; 2]) -> &mut T {
+        match (self, pair) {
+            (Self::Counters, [counters, _]) => counters,
+            (Self::Memory, [_, memory]) => memory,
+        }
     }
 }
 

@@ -23,7 +23,7 @@ impl Group {
         let (base, earlier, last) = Default::default();
         let mut group = Self { layout, path, counters: None, base, earlier, last, listed_tasks: None };
         if group.open() {
-            group.base = group.counters.as_ref().map(Counters::read).unwrap_or_default();
+            group.base = group.counters.as_ref().map(|counters| counters.read(true)).unwrap_or_default();
             group.last = group.base;
         }
         group
@@ -34,12 +34,12 @@ impl Group {
         self.counters.is_some()
     }
 
-    /// Reads it: memory as it is now, the rest since the beginning.
-    pub fn look(&mut self) -> CgroupReading {
+    /// Reads it: memory as it is now, the rest since the beginning; pressure only if it is asked for.
+    pub fn look(&mut self, pressure: bool) -> CgroupReading {
         if self.counters.is_none() && self.open() {
             (self.base, self.last) = Default::default();
         }
-        let now = self.counters.as_ref().map(Counters::read).unwrap_or_default();
+        let now = self.counters.as_ref().map(|counters| counters.read(pressure)).unwrap_or_default();
         if now == CgroupReading::default() {
             // It is gone, or not there yet. What it has counted stays.
             if self.counters.take().is_some() {
@@ -47,9 +47,14 @@ impl Group {
                 (self.base, self.last) = Default::default();
             }
         } else {
-            self.last = now;
+            let pressure = if pressure { now.pressure } else { self.last.pressure };
+            self.last = CgroupReading { pressure, ..now };
         }
-        let now = CgroupReading { memory_bytes: now.memory_bytes, tasks: now.tasks, ..self.since_beginning(self.last) };
+        let mut now =
+            CgroupReading { memory_bytes: now.memory_bytes, tasks: now.tasks, ..self.since_beginning(self.last) };
+        if !pressure {
+            now.pressure = PressureReading::default();
+        }
         CgroupReading { peak_memory_bytes: self.last.peak_memory_bytes.max(self.earlier.peak_memory_bytes), ..now }
     }
 
@@ -114,13 +119,13 @@ mod tests {
         write(&directory, 1000, 5, 9);
         let mut group = Group::new(layout(root.path()), "/a".into());
         write(&directory, 1500, 6, 9);
-        let reading = group.look();
+        let reading = group.look(true);
         assert_eq!((reading.cpu_ns, reading.memory_bytes), (Some(500_000), Some(6)));
         let mut later = Group::new(layout(root.path()), "/b".into());
         assert!(later.processes(true, true).is_none());
-        assert_eq!(later.look(), CgroupReading::default());
+        assert_eq!(later.look(true), CgroupReading::default());
         write(&root.path().join("b"), 30, 4, 4);
-        assert_eq!(later.look().cpu_ns, Some(30_000));
+        assert_eq!(later.look(true).cpu_ns, Some(30_000));
     }
 
     #[test]
@@ -130,16 +135,16 @@ mod tests {
         write(&directory, 100, 5, 50);
         let mut group = Group::new(layout(root.path()), "/a".into());
         write(&directory, 300, 5, 50);
-        group.look();
+        group.look(true);
         // The kernel's files of a removed group cannot be read any more; these here are emptied for that.
         for name in ["cpu.stat", "memory.current", "memory.peak"] {
             std::fs::write(directory.join(name), "").unwrap();
         }
         std::fs::rename(&directory, root.path().join("gone")).unwrap();
-        let gone = group.look();
+        let gone = group.look(true);
         assert_eq!((gone.cpu_ns, gone.memory_bytes, gone.peak_memory_bytes), (Some(200_000), None, Some(50)));
         write(&directory, 7, 1, 2);
-        let again = group.look();
+        let again = group.look(true);
         assert_eq!((again.cpu_ns, again.peak_memory_bytes), (Some(207_000), Some(50)));
     }
 }

@@ -44,16 +44,27 @@ pub(super) struct Member {
     pub rss_bytes: Option<u64>,
     pub pss_bytes: Option<u64>,
     pub uss_bytes: Option<u64>,
-    /// Its counters changed, or may have, since they were read.
-    pub due: bool,
-    /// It ran since its memory was read.
-    pub moved: bool,
+    /// Since when its counters have changed, or may have, after they were read; the time of a look.
+    pub due_ns: Option<u64>,
+    /// Since when it has run after its memory was read.
+    pub moved_ns: Option<u64>,
     /// The look in which it was last seen to have run.
     pub ran_at: u64,
-    /// The look in which counters were read last.
-    pub read_at: u64,
-    /// The look in which memory was read last.
-    pub memory_at: u64,
+    /// When counters were read last.
+    pub read_ns: u64,
+    /// When memory was read last.
+    pub memory_ns: u64,
+    /// When its share of memory was read last, its CPU time and its resident memory then.
+    pub shares_of: Option<(u64, u64, Option<u64>)>,
+    /// The round in which its share was read, or taken to be as before.
+    pub shares_round: u64,
+}
+
+/// A look: its number, and when it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct At {
+    pub look: u64,
+    pub ns: u64,
 }
 
 /// The process is gone.
@@ -63,7 +74,7 @@ pub(super) struct Gone;
 impl Member {
     /// Opens the files of a process and reads all of them. `is_new` says that it began under the monitor's eyes. With
     /// `with_files` false, too many are open already: then its CPU time is all that is known of it.
-    pub fn open(pid: u32, is_new: bool, with_files: bool, look: u64, page_bytes: u64) -> Result<Self, Gone> {
+    pub fn open(pid: u32, is_new: bool, with_files: bool, at: At, page_bytes: u64) -> Result<Self, Gone> {
         let clock = CpuClock::of(pid).ok_or(Gone)?;
         let cpu_ns = clock.now_ns().ok_or(Gone)?;
         let open = |name: &str| {
@@ -87,14 +98,16 @@ impl Member {
             rss_bytes: None,
             pss_bytes: None,
             uss_bytes: None,
-            due: false,
-            moved: false,
-            ran_at: look,
-            read_at: look,
-            memory_at: look,
+            due_ns: None,
+            moved_ns: None,
+            ran_at: at.look,
+            read_ns: at.ns,
+            memory_ns: at.ns,
+            shares_of: None,
+            shares_round: 0,
         };
-        member.read_counters(look)?;
-        member.read_memory(look, page_bytes)?;
+        member.read_counters(at)?;
+        member.read_memory(at, page_bytes)?;
         if !is_new {
             (member.base_ticks, member.base_io) = (member.ticks, member.io_now.unwrap_or_default());
         }
@@ -102,25 +115,25 @@ impl Member {
     }
 
     /// Reads its CPU clock; true if it has run since the last time.
-    pub fn read_clock(&mut self, look: u64) -> Result<bool, Gone> {
+    pub fn read_clock(&mut self, at: At) -> Result<bool, Gone> {
         let now = self.clock.now_ns().ok_or(Gone)?;
         if now < self.cpu_ns {
             // Somebody else has its id.
             return Err(Gone);
         }
         let has_run = now != self.cpu_ns;
-        self.cpu_ns = now;
-        self.due |= has_run;
-        self.moved |= has_run;
         if has_run {
-            self.ran_at = look;
+            self.cpu_ns = now;
+            self.due_ns.get_or_insert(at.ns);
+            self.moved_ns.get_or_insert(at.ns);
+            self.ran_at = at.look;
         }
         Ok(has_run)
     }
 
     /// Reads its counters.
-    pub fn read_counters(&mut self, look: u64) -> Result<(), Gone> {
-        (self.read_at, self.due) = (look, false);
+    pub fn read_counters(&mut self, at: At) -> Result<(), Gone> {
+        (self.read_ns, self.due_ns) = (at.ns, None);
         let mut buffer = [0_u8; BUFFER_BYTES];
         if let Some(file) = &self.stat
             && let Some(stat) = Stat::parse(bytes(file, &mut buffer)?)
@@ -143,8 +156,8 @@ impl Member {
     }
 
     /// Reads its resident memory.
-    pub fn read_memory(&mut self, look: u64, page_bytes: u64) -> Result<(), Gone> {
-        (self.memory_at, self.moved) = (look, false);
+    pub fn read_memory(&mut self, at: At, page_bytes: u64) -> Result<(), Gone> {
+        (self.memory_ns, self.moved_ns) = (at.ns, None);
         let mut buffer = [0_u8; 256];
         if let Some(file) = &self.statm {
             self.rss_bytes = resident_pages(bytes(file, &mut buffer)?).and_then(|pages| pages.checked_mul(page_bytes));
@@ -153,13 +166,22 @@ impl Member {
     }
 
     /// Reads its share of memory. The kernel walks its page tables for that, some microseconds for each MiB.
-    pub fn read_shares(&mut self, buffer: &mut String) {
+    pub fn read_shares(&mut self, at_ns: u64, buffer: &mut String) {
+        self.shares_of = Some((at_ns, self.cpu_ns, self.rss_bytes));
         buffer.clear();
         let file = File::open(format!("/proc/{}/smaps_rollup", self.pid));
         let read = file.and_then(|file| file.take(ROLLUP_LIMIT).read_to_string(buffer));
         // One that has ended has no memory; of one that may not be looked at nothing is known.
         let shares = if self.ended { (Some(0), Some(0)) } else { shares(buffer) };
         (self.pss_bytes, self.uss_bytes) = if read.is_ok() || self.ended { shares } else { (None, None) };
+    }
+
+    /// Whether its share of memory is taken to be what it was: it was read since `since_ns`, and the process has not run, nor
+    /// has its resident memory changed.
+    pub fn keeps_shares(&self, since_ns: u64) -> bool {
+        let same =
+            |(at_ns, cpu_ns, rss_bytes)| at_ns >= since_ns && (cpu_ns, rss_bytes) == (self.cpu_ns, self.rss_bytes);
+        self.shares_of.is_some_and(same)
     }
 
     /// Whether something of it cannot be read.
@@ -182,15 +204,20 @@ mod tests {
     use super::*;
     use std::process::{Command, Stdio};
 
+    fn at(look: u64) -> At {
+        At { look, ns: look * 1000 }
+    }
+
     #[test]
     fn a_process_is_read_until_it_is_gone() {
         let page = crate::host::page_bytes();
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        let mut member = Member::open(child.id(), true, true, 1, page).unwrap();
+        let mut member = Member::open(child.id(), true, true, at(1), page).unwrap();
         assert_eq!((member.parent, member.threads, member.base_cpu_ns), (std::process::id(), 1, 0));
         assert!(member.rss_bytes.unwrap() > 0 && !member.is_unreadable());
-        member.read_shares(&mut String::new());
+        member.read_shares(5, &mut String::new());
         assert!(member.uss_bytes.unwrap() <= member.pss_bytes.unwrap());
+        assert!(member.keeps_shares(5) && !member.keeps_shares(6));
         drop(child.stdin.take());
         // Ended and not yet reaped it is still there, without memory; then it is not.
         let pidfd =
@@ -198,21 +225,22 @@ mod tests {
                 .unwrap();
         let mut fds = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
         rustix::event::poll(&mut fds, None).unwrap();
-        assert_eq!(member.read_clock(2), Ok(true));
-        member.read_counters(2).unwrap();
+        assert_eq!(member.read_clock(at(2)), Ok(true));
+        assert_eq!((member.due_ns, member.keeps_shares(5)), (Some(2000), false));
+        member.read_counters(at(2)).unwrap();
         assert!(member.ended && member.threads == 0);
         child.wait().unwrap();
-        assert_eq!(member.read_clock(3), Err(Gone));
-        assert_eq!(member.read_memory(3, page), Err(Gone));
-        assert_eq!(Member::open(child.id(), true, true, 4, page).unwrap_err(), Gone);
+        assert_eq!(member.read_clock(at(3)), Err(Gone));
+        assert_eq!(member.read_memory(at(3), page), Err(Gone));
+        assert_eq!(Member::open(child.id(), true, true, at(4), page).unwrap_err(), Gone);
     }
 
     #[test]
     fn without_files_the_cpu_time_is_known_still() {
-        let mut own = Member::open(std::process::id(), false, false, 1, 4096).unwrap();
+        let mut own = Member::open(std::process::id(), false, false, at(1), 4096).unwrap();
         assert_eq!((own.rss_bytes, own.io_now, own.is_unreadable()), (None, None, true));
         while own.cpu_ns == own.base_cpu_ns {
-            own.read_clock(2).unwrap();
+            own.read_clock(at(2)).unwrap();
         }
     }
 }

@@ -9,8 +9,10 @@ mod family;
 mod group;
 mod member;
 mod newcomers;
+mod pace;
 mod reading;
 mod series;
+mod share_turns;
 mod subject;
 mod ticker;
 mod totals;
@@ -18,6 +20,7 @@ mod watch;
 mod watched;
 
 pub use csv::{csv_header, csv_row};
+pub use family::Lag;
 pub use reading::{COLUMNS, Column, Reading};
 pub use subject::{Roots, Subject, SubjectError};
 pub use totals::Totals;
@@ -46,6 +49,9 @@ pub struct MonitorOptions {
     pub rate_hz: u32,
     /// When shares of memory (PSS, USS) are read.
     pub shares: Shares,
+    /// How often pressure is read; less than the time between two looks is every look. The kernel adds up all processors'
+    /// counts for it.
+    pub pressure_every: Duration,
 }
 
 /// When shares of memory are read. The kernel walks page tables for them, and holds up the process's own changes of its
@@ -54,15 +60,15 @@ pub struct MonitorOptions {
 pub enum Shares {
     /// Not at all.
     Never,
-    /// With this period.
+    /// With this period, all processes in one look.
     Every(Duration),
-    /// Every second, or as much less often as keeps them below 0.2 % of a processor.
+    /// Process after process, so slowly that it takes at most 0.1 % of a processor, and every process at most once a second.
     Cheaply,
 }
 
 impl Default for MonitorOptions {
     fn default() -> Self {
-        Self { rate_hz: 100, shares: Shares::Cheaply }
+        Self { rate_hz: 100, shares: Shares::Cheaply, pressure_every: Duration::from_millis(100) }
     }
 }
 
@@ -128,6 +134,8 @@ pub struct ObservedSubject {
     pub name: String,
     /// Totals and peaks over all looks.
     pub totals: Totals,
+    /// How long what a process changed stood unread, at most.
+    pub lag: Lag,
     /// The readings that nobody has taken out.
     pub readings: Vec<Reading>,
     /// One of how many looks is in `readings`: 1 unless there were too many to be kept.
@@ -139,18 +147,22 @@ pub struct ObservedSubject {
 pub struct Cost {
     /// CPU time of its thread, in nanoseconds.
     pub cpu_ns: u64,
+    /// The part of it that the first looks took: to find the processes and to open their files.
+    pub first_cpu_ns: u64,
     /// How long it ran, in nanoseconds.
     pub wall_ns: u64,
     /// Ticks at which it looked.
     pub looks: u64,
     /// Ticks that it missed.
     pub missed: u64,
+    /// Processes and threads that began on this host, whosoever they were, and were gone before they could be looked at.
+    pub unseen: u64,
 }
 
 impl Cost {
-    /// The share of one processor that it took.
-    pub fn share(&self) -> f64 {
-        self.cpu_ns as f64 / self.wall_ns.max(1) as f64
+    /// CPU time of a look, in nanoseconds, the first ones left out.
+    pub fn per_look_ns(&self) -> f64 {
+        self.cpu_ns.saturating_sub(self.first_cpu_ns) as f64 / self.looks.max(1) as f64
     }
 }
 
@@ -193,7 +205,7 @@ impl Monitor {
         let for_thread = (Arc::clone(&shared), layout.clone());
         let thread = std::thread::Builder::new()
             .name("monitor".to_owned())
-            .spawn(move || watch::watch(&ticker, &for_thread.0, &for_thread.1, options, begun))?;
+            .spawn(move || watch::watch(ticker, &for_thread.0, &for_thread.1, options, begun))?;
         let monitor = Self { shared, layout: layout.clone(), wake, thread: Some(thread), begun };
         subjects.into_iter().try_for_each(|subject| monitor.add(subject))?;
         Ok(monitor)
@@ -266,3 +278,5 @@ impl Shared {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_v2;

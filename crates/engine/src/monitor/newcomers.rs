@@ -3,6 +3,7 @@
 //! The kernel gives ids in order, and tells the newest of the reader's namespace in `/proc/loadavg`. If it has not moved, no
 //! process and no thread was made; if it has, only the ids between are looked at.
 
+use crate::host::accounting::CpuClock;
 use crate::host::accounting::text::Stat;
 use crate::host::contamination::text::tasks_and_newest;
 use crate::host::live::{BUFFER_BYTES, LiveFile};
@@ -50,6 +51,7 @@ pub(super) struct Newcomers {
     /// Ids not there yet: many have ended already, some are not done yet.
     pending: Vec<Pending>,
     found: Vec<Newcomer>,
+    unseen: u64,
 }
 
 /// What a look for newcomers says beside their list.
@@ -70,7 +72,8 @@ impl Newcomers {
         let namespace = std::fs::read_link(root.path("/proc/self/ns/pid"));
         let counts_tasks = namespace.map_or(true, |link| link == Path::new(FIRST_NAMESPACE));
         let found = Vec::with_capacity(64);
-        let mut new = Self { root, load, newest: None, tasks: 0, counts_tasks, credit: 0, most_id, pending, found };
+        let mut new =
+            Self { root, load, newest: None, tasks: 0, counts_tasks, credit: 0, most_id, pending, found, unseen: 0 };
         if let Some((tasks, newest)) = new.read() {
             (new.tasks, new.newest) = (tasks, Some(newest));
         }
@@ -80,6 +83,17 @@ impl Newcomers {
     /// Those of the last look, parents before their children as far as ids tell.
     pub fn found(&self) -> &[Newcomer] {
         &self.found
+    }
+
+    /// Does not look for them this time: nobody can have begun whose parent has not run. Whoever has all the same is found at
+    /// the next look.
+    pub fn pass(&mut self) {
+        self.found.clear();
+    }
+
+    /// Ids that were given, on this host and to anybody, and never seen: their processes or threads were gone before.
+    pub fn unseen(&self) -> u64 {
+        self.unseen + self.pending.len() as u64
     }
 
     /// Looks for them.
@@ -99,7 +113,10 @@ impl Newcomers {
                 continue;
             }
             let waited_ns = now_ns.saturating_sub(since_ns);
-            if self.meet(pid) || waited_ns > PATIENCE_NS {
+            if self.meet(pid) {
+                self.pending.swap_remove(index);
+            } else if waited_ns > PATIENCE_NS {
+                self.unseen += 1;
                 self.pending.swap_remove(index);
             } else {
                 self.pending[index].next_ns = now_ns.saturating_add(waited_ns);
@@ -108,6 +125,7 @@ impl Newcomers {
         let count =
             if newest >= last { newest - last } else { newest.saturating_add(self.most_id.saturating_sub(last)) };
         if count > MOST_IDS {
+            self.unseen += u64::from(count);
             return Moved { began, incomplete: true };
         }
         let wrapped = newest < last;
@@ -118,6 +136,7 @@ impl Newcomers {
                 if self.pending.len() < MOST_PENDING {
                     self.pending.push(Pending { pid, since_ns: now_ns, next_ns: now_ns });
                 } else {
+                    self.unseen += 1;
                     incomplete = true;
                 }
             }
@@ -148,6 +167,20 @@ impl Newcomers {
 
     /// Notes the process with this id; false if there is none (yet).
     fn meet(&mut self, pid: u32) -> bool {
+        if self.root.is_real() {
+            // Two calls of a fifth of a microsecond before a file is opened, which takes ten of them: most ids on a busy host
+            // are gone already, or are those of threads.
+            // Called by itself: of a task that is just ending the group is 0, which the type of rustix cannot be.
+            let Ok(task) = libc::pid_t::try_from(pid) else { return false };
+            // SAFETY: it takes a number and gives one.
+            if unsafe { libc::getpgid(task) } < 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
+            {
+                return false;
+            }
+            if CpuClock::of(pid).is_none() {
+                return true;
+            }
+        }
         let mut buffer = [0; BUFFER_BYTES];
         let Ok(file) = LiveFile::open(self.root.path(format!("/proc/{pid}/stat"))) else { return false };
         let Ok(text) = file.bytes(&mut buffer) else { return true };
@@ -214,6 +247,7 @@ mod tests {
         assert_eq!(pids(&newcomers), [400, 2]);
         assert!(newcomers.look(PATIENCE_NS / 2).began, "1 is still waited for");
         newcomers.look(PATIENCE_NS + 1);
+        assert_eq!(newcomers.unseen(), 1);
         assert_eq!(newcomers.look(PATIENCE_NS + 2), Moved { began: false, incomplete: false });
     }
 

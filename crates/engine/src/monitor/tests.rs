@@ -5,7 +5,8 @@ use crate::host::HostFacts;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 
-const FAST: MonitorOptions = MonitorOptions { rate_hz: 200, shares: Shares::Every(Duration::from_millis(50)) };
+const FAST: MonitorOptions =
+    MonitorOptions { rate_hz: 200, shares: Shares::Every(Duration::from_millis(50)), pressure_every: Duration::ZERO };
 
 fn shell(script: &str) -> Child {
     Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
@@ -125,4 +126,134 @@ fn a_rate_out_of_bounds_is_refused() {
         let options = MonitorOptions { rate_hz, ..FAST };
         assert!(matches!(Monitor::start(&CgroupLayout::default(), Vec::new(), options), Err(MonitorError::Rate(_))));
     }
+}
+
+/// Waits until a shell says that it is done; it sleeps from then on.
+fn until_done(child: &mut Child) {
+    let mut said = [0];
+    io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut said).unwrap();
+}
+
+fn cpu_ns(pid: u32) -> u64 {
+    crate::host::accounting::CpuClock::of(pid).and_then(crate::host::accounting::CpuClock::now_ns).unwrap()
+}
+
+const BURN: &str = "i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done";
+
+#[test]
+fn the_sum_over_many_is_what_their_own_clocks_say() {
+    // More than are looked at every time, so that they have turns; half of them never run.
+    let mut children: Vec<Child> = (0..24).map(|_| shell(&format!("read x; {BURN}; echo; read x"))).collect();
+    let pids: Vec<u32> = children.iter().map(Child::id).collect();
+    let before: u64 = pids.iter().map(|pid| cpu_ns(*pid)).sum();
+    let monitor = Monitor::start(&CgroupLayout::default(), vec![Subject::tree("a", pids.clone())], FAST).unwrap();
+    let since: u64 = pids.iter().map(|pid| cpu_ns(*pid)).sum();
+    for child in children.iter_mut().take(12) {
+        child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    }
+    children.iter_mut().take(12).for_each(until_done);
+    // A shell has said it a moment before it sleeps.
+    let truth = loop {
+        let all = || pids.iter().map(|pid| cpu_ns(*pid)).sum::<u64>();
+        let first = all();
+        std::thread::sleep(Duration::from_millis(20));
+        if all() == first {
+            break first;
+        }
+    };
+    let observed = monitor.stop().unwrap();
+    let seen = seen(&observed).cpu_ns.unwrap();
+    // Exactly, but for what the first look may not have been late for.
+    assert!(seen <= truth - before && seen >= truth - since, "{seen} of {} to {}", truth - since, truth - before);
+    assert!(truth - since > 10_000_000, "the shells worked too little: {}", truth - since);
+    let readings = &observed.subjects[0].readings;
+    assert!(readings.windows(2).all(|pair| pair[0].cpu_ns <= pair[1].cpu_ns));
+    assert_eq!(readings.last().unwrap().processes, 24);
+    children.into_iter().for_each(finish);
+}
+
+#[test]
+fn who_comes_and_goes_between_two_looks_is_counted_if_waited_for_and_said_to_be_unseen() {
+    let slow = MonitorOptions { rate_hz: 1, ..FAST };
+    let short = format!("sh -c '{BURN}'; ");
+    let mut child = shell(&format!("read x; {}echo; read x", short.repeat(8)));
+    let pid = child.id();
+    let monitor = Monitor::start(&CgroupLayout::default(), vec![Subject::tree("a", [pid])], slow).unwrap();
+    let own_before = cpu_ns(pid);
+    child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    until_done(&mut child);
+    let observed = monitor.stop().unwrap();
+    let own = cpu_ns(pid) - own_before;
+    // SAFETY: an all-zero rusage is a valid value of this plain C struct.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    finish_with_usage(child, &mut usage);
+    let truth = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) as u64 * 1_000_000_000
+        + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) as u64 * 1000;
+    let seen = seen(&observed).cpu_ns.unwrap();
+    // Far more than the shell itself used, and never more than there was; the kernel tells it in ticks of 10 ms.
+    assert!(seen <= truth + 1_000_000, "{seen} of {truth}");
+    assert!(seen + 2 * crate::host::tick_ns() + own > truth && seen > 2 * own, "{seen} of {truth}, {own} of its own");
+    assert!(observed.cost.unseen >= 4, "{:?}", observed.cost);
+}
+
+#[test]
+fn a_new_child_of_one_that_had_slept_among_many_is_found() {
+    let mut children: Vec<Child> = (0..20).map(|_| shell("read x; sleep 600 & echo; wait")).collect();
+    let pids: Vec<u32> = children.iter().map(Child::id).collect();
+    let monitor = Monitor::start(&CgroupLayout::default(), vec![Subject::tree("a", pids)], FAST).unwrap();
+    // Long enough that they are looked at in turns.
+    std::thread::sleep(Duration::from_millis(300));
+    children[7].stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    until_done(&mut children[7]);
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    let mut most = 0;
+    while most < 21 && std::time::Instant::now() < deadline {
+        let readings = monitor.take_readings();
+        most = readings[0].1.iter().map(|reading| reading.processes).max().unwrap_or(0).max(most);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(most, 21);
+    let found = crate::host::accounting::descendants(&[children[7].id()]);
+    for pid in found {
+        let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+    drop(monitor);
+    for mut child in children {
+        drop(child.stdin.take());
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+}
+
+#[test]
+fn shares_are_read_in_rounds_and_once_for_those_that_sleep() {
+    let children: Vec<Child> = (0..30).map(|_| shell("read x")).collect();
+    let pids: Vec<u32> = children.iter().map(Child::id).collect();
+    let options = MonitorOptions { shares: Shares::Cheaply, ..FAST };
+    let monitor = Monitor::start(&CgroupLayout::default(), vec![Subject::tree("a", pids)], options).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    let observed = monitor.stop().unwrap();
+    let readings = &observed.subjects[0].readings;
+    let rounds: Vec<&Reading> = readings.iter().filter(|reading| reading.pss_bytes.is_some()).collect();
+    assert_eq!(rounds.len(), 1, "at the latest the last look completes the first round, and nobody ran since");
+    let (pss, uss, rss) = (rounds[0].pss_bytes.unwrap(), rounds[0].uss_bytes.unwrap(), rounds[0].rss_bytes.unwrap());
+    assert!(0 < uss && uss <= pss && pss <= rss, "{uss} {pss} {rss}");
+    children.into_iter().for_each(finish);
+}
+
+#[test]
+fn pressure_is_read_as_often_as_it_is_asked_for() {
+    let child = shell("read x");
+    let options = MonitorOptions { pressure_every: Duration::from_secs(600), ..FAST };
+    let monitor = Monitor::start(&CgroupLayout::default(), vec![Subject::tree("a", [child.id()])], options).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    let observed = monitor.stop().unwrap();
+    if crate::host::pressure::Pressure::of_host(&crate::host::root::HostRoot::default()).read().cpu_ns.is_some() {
+        let readings = &observed.subjects[0].readings;
+        let with: Vec<bool> = readings.iter().map(|reading| reading.pressure.cpu_ns.is_some()).collect();
+        assert_eq!(with.iter().filter(|with| **with).count(), 2, "{with:?}");
+        assert!(with[0] && with[with.len() - 1]);
+    }
+    finish(child);
 }

@@ -1,17 +1,18 @@
 //! Ticks at absolute times, every missed one counted, and a way to be woken between them.
 
+use crate::clock::Clock;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-};
+use rustix::time::Timespec;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-/// A timer that fires at multiples of its period from its beginning, however long the work between takes.
+/// Ticks at multiples of a period from a beginning, however long the work between takes. One system call waits for both a
+/// tick and a call: a timer with a descriptor would need one more at each tick.
 pub(super) struct Ticker {
-    timer: OwnedFd,
+    next_ns: u64,
+    period_ns: u64,
     wake: Arc<OwnedFd>,
 }
 
@@ -27,12 +28,9 @@ pub(super) enum Woken {
 impl Ticker {
     /// The first tick comes one period after `begin_ns`, a time of the monotonic clock.
     pub fn start(begin_ns: u64, period_ns: u64) -> io::Result<Self> {
-        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-        let first = begin_ns.saturating_add(period_ns);
-        let times = Itimerspec { it_interval: timespec(period_ns), it_value: timespec(first) };
-        timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME, &times)?;
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        Ok(Self { timer, wake })
+        let period_ns = period_ns.max(1);
+        Ok(Self { next_ns: begin_ns.saturating_add(period_ns), period_ns, wake })
     }
 
     /// What to write eight bytes to in order to wake who waits.
@@ -41,25 +39,23 @@ impl Ticker {
     }
 
     /// Waits for the next tick or call. A call goes before a tick.
-    pub fn wait(&self) -> io::Result<Woken> {
+    pub fn wait(&mut self) -> io::Result<Woken> {
         loop {
-            let mut fds = [
-                PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::IN),
-                PollFd::from_borrowed_fd(self.timer.as_fd(), PollFlags::IN),
-            ];
-            match poll(&mut fds, None) {
+            let left_ns = self.next_ns.saturating_sub(Clock.now().0);
+            let mut fds = [PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::IN)];
+            match poll(&mut fds, Some(&timespec(left_ns))) {
+                Ok(0) => {}
+                Ok(_) => {
+                    rustix::io::read(&*self.wake, &mut [0_u8; 8])?;
+                    return Ok(Woken::Called);
+                }
                 Err(Errno::INTR) => continue,
-                other => other?,
-            };
-            let mut count = [0_u8; 8];
-            if !fds[0].revents().is_empty() {
-                rustix::io::read(&*self.wake, &mut count)?;
-                return Ok(Woken::Called);
-            }
-            match rustix::io::read(&self.timer, &mut count) {
-                Ok(_) => return Ok(Woken::Tick { missed: u64::from_ne_bytes(count).saturating_sub(1) }),
-                Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
+            }
+            if let Some(late_ns) = Clock.now().0.checked_sub(self.next_ns) {
+                let missed = late_ns / self.period_ns;
+                self.next_ns = self.next_ns.saturating_add((missed + 1).saturating_mul(self.period_ns));
+                return Ok(Woken::Tick { missed });
             }
         }
     }
@@ -72,13 +68,12 @@ fn timespec(ns: u64) -> Timespec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
 
     #[test]
     fn ticks_stay_on_their_grid_and_missed_ones_are_counted() {
         const PERIOD_NS: u64 = 2_000_000;
         let begin = Clock.now().0;
-        let ticker = Ticker::start(begin, PERIOD_NS).unwrap();
+        let mut ticker = Ticker::start(begin, PERIOD_NS).unwrap();
         let mut ticks = 0;
         for round in 0..10 {
             if round == 5 {

@@ -1,11 +1,14 @@
 //! The monitor's thread.
 
-use super::family::Pace;
+use super::member::At;
 use super::newcomers::{Moved, Newcomers};
+use super::pace::Pace;
 use super::reading::Reading;
+use super::share_turns::ShareTurns;
+use super::subject::Subject;
 use super::ticker::{Ticker, Woken};
 use super::watched::{Look, Watched};
-use super::{Command, Cost, MonitorOptions, Observed, ObservedSubject, Shared, Shares};
+use super::{Command, Cost, MonitorOptions, Observed, ObservedSubject, Shared};
 use crate::clock::{Clock, thread_cpu_ns};
 use crate::host::cgroup::CgroupLayout;
 use crate::host::pressure::{Pressure, PressureReading};
@@ -13,53 +16,44 @@ use crate::host::root::HostRoot;
 use isodyne_core::unit::HostInstant;
 use rustix::process::{Resource, getrlimit};
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::PoisonError;
 
-/// Readings of counters, and of memory, that are taken in a second at most, beside those of processes just seen.
-const COUNTERS_A_SECOND: u32 = 1_000;
-const MEMORY_A_SECOND: u32 = 5_000;
-/// And at one look at least.
-const COUNTERS_A_LOOK: u32 = 8;
-const MEMORY_A_LOOK: u32 = 16;
-/// Where there are many, one in so many of those that have not run for a while is looked at.
-const QUIET_EVERY: u64 = 4;
 /// How often the trees are walked although nothing seems to have been missed, and how often at most.
 const WALK_NS: u64 = 5_000_000_000;
 const WALK_LEAST_NS: u64 = 100_000_000;
-/// Shares of memory that are read cheaply: how often at most, and how many times what they cost lies in between.
-const CHEAP_NS: u64 = 1_000_000_000;
-const CHEAP_TIMES: u64 = 500;
+/// How late the kernel may let a tick be.
+const TIMER_SLACK_NS: u64 = 1_000;
+/// At one of so many looks at least newcomers are looked for.
+const NEWCOMERS_EVERY: u64 = 4;
 /// Descriptors where the host does not tell how many there may be.
 const FILES_USUAL: u64 = 1024;
 
 /// Looks until it is told to stop.
 pub(super) fn watch(
-    ticker: &Ticker,
+    mut ticker: Ticker,
     shared: &Shared,
     layout: &CgroupLayout,
     options: MonitorOptions,
     begun: HostInstant,
 ) -> io::Result<Observed> {
+    // Without it the kernel may let a tick be 50 µs late. Where it refuses, looks say when they were.
+    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NS));
     let mut watch = Watch::new(options, begun);
     loop {
         match ticker.wait()? {
-            Woken::Tick { missed } => watch.look(shared, missed, watch.pace, false),
+            Woken::Tick { missed } => watch.look(shared, missed, When::Tick),
             Woken::Called => {
                 let commands = std::mem::take(&mut *shared.commands.lock().unwrap_or_else(PoisonError::into_inner));
                 for command in commands {
                     match command {
                         Command::Add(subject, done) => {
-                            // Nobody of before may be taken for new.
-                            watch.newcomers.look(Clock.now().0);
-                            let new = Watched::new(*subject, layout, files_each(watch.watched.len()));
-                            watch.watched.push(new);
-                            let last = watch.watched.len() - 1;
-                            watch.look_from(last, shared, 0, Pace::ALL, true);
+                            watch.add(*subject, layout, shared);
                             // Whoever asked may have gone.
                             let _ = done.send(());
                         }
                         Command::Stop => {
-                            watch.look(shared, 0, Pace::ALL, true);
+                            watch.look(shared, 0, When::End);
                             return Ok(watch.end(shared));
                         }
                     }
@@ -67,6 +61,15 @@ pub(super) fn watch(
             }
         }
     }
+}
+
+/// Which look it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// The first of the newest subject, which alone is looked at.
+    First,
+    Tick,
+    End,
 }
 
 /// Half of what this process may have, for the first subjects.
@@ -81,13 +84,14 @@ struct Watch {
     newcomers: Newcomers,
     pressure: Pressure,
     pressure_base: PressureReading,
+    pressure_every_ns: u64,
+    pressure_at_ns: Option<u64>,
     pace: Pace,
     begun: HostInstant,
     cpu_base_ns: u64,
-    shares: Shares,
-    shares_at_ns: u64,
-    /// CPU time of the last look that read shares.
-    shares_cost_ns: u64,
+    /// CPU time of the first looks.
+    first_cpu_ns: u64,
+    shares: ShareTurns,
     walked_at_ns: u64,
     /// Somebody may have been missed since the trees were walked last.
     incomplete: bool,
@@ -100,24 +104,18 @@ impl Watch {
     fn new(options: MonitorOptions, begun: HostInstant) -> Self {
         let root = HostRoot::default();
         let pressure = Pressure::of_host(&root);
-        let rate = u64::from(options.rate_hz);
         Self {
             watched: Vec::new(),
             newcomers: Newcomers::new(root),
             pressure_base: pressure.read(),
             pressure,
-            pace: Pace {
-                quiet_every: QUIET_EVERY,
-                counters: (COUNTERS_A_SECOND / options.rate_hz).max(COUNTERS_A_LOOK) as usize,
-                memory: (MEMORY_A_SECOND / options.rate_hz).max(MEMORY_A_LOOK) as usize,
-                memory_after: (rate / 4).max(1),
-                counters_after: rate,
-            },
+            pressure_every_ns: u64::try_from(options.pressure_every.as_nanos()).unwrap_or(u64::MAX),
+            pressure_at_ns: None,
+            pace: Pace::of_rate(options.rate_hz),
             begun,
             cpu_base_ns: thread_cpu_ns(),
-            shares: options.shares,
-            shares_at_ns: begun.0,
-            shares_cost_ns: 0,
+            first_cpu_ns: 0,
+            shares: ShareTurns::new(options.shares, begun.0),
             walked_at_ns: begun.0,
             incomplete: false,
             number: 0,
@@ -126,53 +124,68 @@ impl Watch {
         }
     }
 
-    fn look(&mut self, shared: &Shared, missed: u64, pace: Pace, shares: bool) {
+    fn add(&mut self, subject: Subject, layout: &CgroupLayout, shared: &Shared) {
+        let cpu_before_ns = thread_cpu_ns();
+        let now_ns = Clock.now().0;
+        // Nobody of before may be taken for new.
+        self.newcomers.look(now_ns);
+        let at = At { look: self.number, ns: now_ns };
+        self.watched.push(Watched::new(subject, layout, files_each(self.watched.len()), at));
+        self.look_from(self.watched.len() - 1, shared, 0, When::First);
+        self.first_cpu_ns += thread_cpu_ns().saturating_sub(cpu_before_ns);
+    }
+
+    fn look(&mut self, shared: &Shared, missed: u64, when: When) {
         self.looks += 1;
         self.missed += missed;
-        self.look_from(0, shared, missed, pace, shares);
+        self.look_from(0, shared, missed, when);
     }
 
     /// Looks at the subjects from the one with this index.
-    fn look_from(&mut self, first: usize, shared: &Shared, missed: u64, pace: Pace, shares: bool) {
-        let now_ns = Clock.now().0;
+    fn look_from(&mut self, first: usize, shared: &Shared, missed: u64, when: When) {
         self.number += 1;
-        let moved = if first == 0 { self.newcomers.look(now_ns) } else { Moved { began: false, incomplete: false } };
+        let at = At { look: self.number, ns: Clock.now().0 };
+        let pace = if when == When::End { Pace::ALL } else { self.pace };
+        let may_have_begun = self.watched.iter_mut().skip(first).fold(false, |may, one| one.begin(at, &pace) || may);
+        let is_due = may_have_begun || when == When::End || at.look.is_multiple_of(NEWCOMERS_EVERY);
+        let moved = if first == 0 && is_due {
+            self.newcomers.look(at.ns)
+        } else {
+            self.newcomers.pass();
+            Moved { began: false, incomplete: false }
+        };
         self.incomplete |= moved.incomplete;
-        let since = now_ns.saturating_sub(self.walked_at_ns);
-        let walk = since >= WALK_NS || (self.incomplete && since >= WALK_LEAST_NS);
-        if walk && first == 0 {
-            (self.walked_at_ns, self.incomplete) = (now_ns, false);
+        let since_ns = at.ns.saturating_sub(self.walked_at_ns);
+        let walk = first == 0 && (since_ns >= WALK_NS || (self.incomplete && since_ns >= WALK_LEAST_NS));
+        if walk {
+            (self.walked_at_ns, self.incomplete) = (at.ns, false);
             self.newcomers.walked();
         }
-        let since = now_ns.saturating_sub(self.shares_at_ns);
-        let shares = match self.shares {
-            Shares::Never => false,
-            Shares::Every(period) => shares || u128::from(since) >= period.as_nanos(),
-            Shares::Cheaply => {
-                (shares && self.shares_cost_ns == 0)
-                    || since >= CHEAP_NS.max(self.shares_cost_ns.saturating_mul(CHEAP_TIMES))
-            }
+        let with_pressure = when != When::Tick
+            || self.pressure_at_ns.is_none_or(|last_ns| at.ns.saturating_sub(last_ns) >= self.pressure_every_ns);
+        let pressure = if with_pressure {
+            self.pressure_at_ns = Some(at.ns);
+            self.pressure.read().since(self.pressure_base)
+        } else {
+            PressureReading::default()
         };
-        let cpu_before_ns = thread_cpu_ns();
         let look = Look {
-            number: self.number,
-            pace,
-            newcomers: if first == 0 { self.newcomers.found() } else { &[] },
+            at,
+            pace: &pace,
+            newcomers: self.newcomers.found(),
             moved: moved.began,
-            walk: walk && first == 0,
-            shares,
+            walk,
+            pressure: with_pressure,
             missed,
         };
-        let pressure = self.pressure.read().since(self.pressure_base);
+        let turn = self.shares.turn(at, &self.watched, when == When::End);
         for (index, watched) in self.watched.iter_mut().enumerate().skip(first) {
             let mut reading = watched.look(look);
+            self.shares.go_on(turn, index, watched, at, &mut reading);
             reading.pressure = pressure;
             reading.monitor_cpu_ns = thread_cpu_ns().saturating_sub(self.cpu_base_ns);
             watched.totals.add(&reading);
             keep(shared, index, reading);
-        }
-        if shares {
-            (self.shares_at_ns, self.shares_cost_ns) = (now_ns, thread_cpu_ns().saturating_sub(cpu_before_ns));
         }
     }
 
@@ -181,15 +194,17 @@ impl Watch {
         let subjects = self.watched.into_iter().map(|watched| {
             let kept = kept.next().map(|(_, mut series)| (series.stride(), series.take(Vec::new())));
             let (stride, readings) = kept.unwrap_or((1, Vec::new()));
-            ObservedSubject { name: watched.name, totals: watched.totals, readings, stride }
+            ObservedSubject { name: watched.name, totals: watched.totals, lag: watched.family.lag, readings, stride }
         });
         Observed {
             subjects: subjects.collect(),
             cost: Cost {
                 cpu_ns: thread_cpu_ns().saturating_sub(self.cpu_base_ns),
                 wall_ns: Clock.now().ns_since(self.begun),
+                first_cpu_ns: self.first_cpu_ns,
                 looks: self.looks,
                 missed: self.missed,
+                unseen: self.newcomers.unseen(),
             },
             begun: self.begun,
         }

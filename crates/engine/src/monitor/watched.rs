@@ -1,75 +1,101 @@
 //! One subject under watch: its processes, its cgroup, and what was seen of them.
 
-use super::family::{Family, Pace};
+use super::family::Family;
 use super::group::Group;
+use super::member::At;
 use super::newcomers::Newcomer;
+use super::pace::Pace;
 use super::reading::Reading;
 use super::subject::{Roots, Subject};
 use super::totals::Totals;
 use crate::clock::Clock;
 use crate::host::cgroup::{CgroupLayout, CgroupReading};
+use isodyne_core::unit::HostInstant;
 
 /// A subject under watch.
 pub(super) struct Watched {
     pub name: String,
-    family: Family,
+    pub family: Family,
     group: Option<Group>,
     /// Whether the cgroup is all there is: then its own counters are the subject's.
     only_group: bool,
     pub totals: Totals,
     rollup: String,
+    begin: HostInstant,
 }
 
 /// What this look is told.
 #[derive(Clone, Copy)]
 pub(super) struct Look<'a> {
-    /// Its number, from 1.
-    pub number: u64,
-    pub pace: Pace,
+    pub at: At,
+    pub pace: &'a Pace,
     pub newcomers: &'a [Newcomer],
     /// Something began on the host since the last look.
     pub moved: bool,
     /// The trees are to be walked.
     pub walk: bool,
-    /// Shares of memory are wanted.
-    pub shares: bool,
+    /// Pressure is wanted.
+    pub pressure: bool,
     /// Looks before this one that were missed.
     pub missed: u64,
 }
 
 impl Watched {
     /// Begins with who is there. At most `files_most` descriptors are held.
-    pub fn new(subject: Subject, layout: &CgroupLayout, files_most: usize) -> Self {
+    pub fn new(subject: Subject, layout: &CgroupLayout, files_most: usize, at: At) -> Self {
         let only_group = subject.roots == Roots::Absent;
         let mut group = subject.cgroup.map(|path| Group::new(layout.clone(), path));
-        let mut family = Family::new(subject.roots, files_most);
+        let mut family = Family::new(subject.roots, files_most, at);
         for pid in group.as_mut().and_then(|group| group.processes(true, true)).unwrap_or_default() {
-            family.take_in(pid, false, 0);
+            family.take_in(pid, false, at);
         }
-        Self { name: subject.name, family, group, only_group, totals: Totals::default(), rollup: String::new() }
+        Self {
+            name: subject.name,
+            family,
+            group,
+            only_group,
+            totals: Totals::default(),
+            rollup: String::new(),
+            begin: HostInstant(at.ns),
+        }
+    }
+
+    /// Begins a look at it with the CPU clocks of its processes; whether anybody can have begun since the last one.
+    pub fn begin(&mut self, at: At, pace: &Pace) -> bool {
+        self.begin = Clock.now();
+        let has_run = self.family.clocks(at, pace);
+        has_run || self.group.is_some() || self.family.has_outside_root()
     }
 
     /// Looks at it.
     pub fn look(&mut self, look: Look<'_>) -> Reading {
-        let mut reading = Reading::of_nothing(Clock.now());
+        let mut reading = Reading::of_nothing(self.begin);
         reading.missed = look.missed;
-        let cgroup = self.group.as_mut().map(Group::look).unwrap_or_default();
+        let cgroup = self.group.as_mut().map(|group| group.look(look.pressure)).unwrap_or_default();
         if let Some(group) = &mut self.group {
             for pid in group.processes(look.moved, look.walk).unwrap_or_default() {
-                self.family.take_in(pid, true, look.number);
+                self.family.take_in(pid, true, look.at);
             }
         }
         if look.walk {
-            self.family.walk(look.number);
+            self.family.walk(look.at);
         }
-        self.family.meet(look.newcomers, look.number);
-        self.family.look(look.number, look.pace);
-        if look.shares && !self.family.is_empty() {
-            (reading.pss_bytes, reading.uss_bytes) = self.family.shares(&mut self.rollup);
-        }
+        self.family.meet(look.newcomers, look.at);
+        self.family.look(look.at, look.pace);
         self.fill(&mut reading, &cgroup);
         reading.end = Clock.now();
         reading
+    }
+
+    /// Goes on to read shares of memory, as [`Family::shares`] does.
+    pub fn shares(&mut self, at: At, kept_ns: u64, is_over: &mut dyn FnMut() -> bool, reading: &mut Reading) {
+        if self.family.is_empty() {
+            return;
+        }
+        if let Some((pss, uss)) = self.family.shares(at, kept_ns, &mut self.rollup, is_over) {
+            (reading.pss_bytes, reading.uss_bytes) = (pss, uss);
+        }
+        reading.end = Clock.now();
     }
 
     fn fill(&mut self, reading: &mut Reading, cgroup: &CgroupReading) {

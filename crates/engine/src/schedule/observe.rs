@@ -6,6 +6,7 @@ use crate::lab::Lab;
 use crate::monitor::{Monitor, MonitorOptions, Observed, Shares, Subject};
 use crate::workload::Attempt;
 use isodyne_core::failure::{Failure, FailureClass};
+use std::time::Duration;
 
 /// The name in front of the metrics.
 const SUBJECT: &str = "sandbox";
@@ -15,7 +16,7 @@ const SUBJECT: &str = "sandbox";
 pub(super) fn observed(lab: &Lab, place: &Place, rate_hz: u32, take: impl FnOnce() -> Attempt) -> Attempt {
     let subject = Subject::new_children_of(SUBJECT, std::process::id());
     let subject = subject.with_cgroup(&format!("/{PARENT}/{}", place.name));
-    let options = MonitorOptions { rate_hz, shares: Shares::Never };
+    let options = MonitorOptions { rate_hz, shares: Shares::Never, pressure_every: Duration::ZERO };
     let monitor = match Monitor::start(&lab.host.cgroups, vec![subject], options) {
         Ok(monitor) => monitor,
         Err(error) => return Attempt { failure: Some(failure(&error)), ..Attempt::default() },

@@ -132,17 +132,6 @@ impl System for HostSystem {
     }
 }
 
-/// Processor time of all threads of a process so far, ended ones included; `None` if it is gone.
-fn process_cpu_ns(pid: u32) -> Option<u64> {
-    let pid = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0)?;
-    let (mut clock, mut time): (libc::clockid_t, _) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
-    // SAFETY: both calls write one value behind a pointer to a local.
-    let read = unsafe {
-        libc::clock_getcpuclockid(pid, &raw mut clock) == 0 && libc::clock_gettime(clock, &raw mut time) == 0
-    };
-    read.then(|| (time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64))
-}
-
 /// The processors that this program may use.
 pub fn processors() -> Vec<usize> {
     crate::calibrate::pin::allowed()

@@ -1,7 +1,8 @@
 //! What the asking side hears of a session.
 
-use super::{Distribution, Paced, process_cpu_ns};
+use super::{Distribution, Paced};
 use crate::clock::{Clock, thread_cpu_ns};
+use crate::host::accounting::CpuClock;
 use isodyne_core::summary::below_resolution;
 use isodyne_shm::copy::CopyBy;
 use isodyne_shm::frames::FrameTimes;
@@ -95,7 +96,7 @@ impl Record {
 
     fn end_of_trips(&mut self) {
         if let (Some((pid, before)), None) = (self.monitor, self.monitor_cpu_ns) {
-            self.monitor_cpu_ns = process_cpu_ns(pid).map(|now| now.saturating_sub(before));
+            self.monitor_cpu_ns = CpuClock::of(pid).and_then(CpuClock::now_ns).map(|now| now.saturating_sub(before));
         }
     }
 
@@ -261,7 +262,7 @@ impl Listener for Record {
             return self.end_of_trips();
         }
         if let Some((pid, before)) = &mut self.monitor {
-            *before = process_cpu_ns(*pid).unwrap_or_default();
+            *before = CpuClock::of(*pid).and_then(CpuClock::now_ns).unwrap_or_default();
         }
         self.cpu_before_ns = thread_cpu_ns();
     }

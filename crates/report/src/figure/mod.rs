@@ -11,6 +11,7 @@ mod ink;
 mod moved;
 mod pairs;
 mod png;
+mod series;
 mod shared;
 mod timeline;
 mod trend;
@@ -19,6 +20,7 @@ mod waterfall;
 pub use finished::Figure;
 pub use ink::Paint;
 pub use png::PngError;
+pub use series::{SeriesLine, SeriesPanel, series_figure, series_file};
 
 use crate::RunView;
 use crate::comparison::{ComparisonView, Pairs, of_variants};

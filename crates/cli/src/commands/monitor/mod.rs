@@ -2,17 +2,22 @@
 
 mod child;
 mod docker_cr;
+mod figure;
 mod live;
 mod series;
 mod summary;
 
+use super::checkpoint::place;
 use crate::arguments::{Every, MonitorOptions};
 use crate::exit::{Exit, Trouble};
 use crate::output::Output;
 use child::Child;
+use figure::SeriesFigure;
+use isodyne_core::checkpoint::CheckpointClass;
 use isodyne_core::unit::HostInstant;
+use isodyne_engine::checkpoint::container::find;
 use isodyne_engine::clock::Clock;
-use isodyne_engine::host::cgroup::{CgroupLayout, exists};
+use isodyne_engine::host::cgroup::{CgroupLayout, cgroup_of_process, exists};
 use isodyne_engine::host::root::HostRoot;
 use isodyne_engine::monitor::{self, Monitor, MonitorError, Shares, Subject, SubjectError};
 use isodyne_engine::schedule::Interrupt;
@@ -39,16 +44,21 @@ pub fn monitor(options: &MonitorOptions, output: &Output) -> Result<u8, Trouble>
         Every::Cheaply => Shares::Cheaply,
         Every::Never => Shares::Never,
     };
-    let how = monitor::MonitorOptions { rate_hz: options.rate, shares };
-    let monitor = Monitor::start(&layout, subjects(options), how).map_err(refused)?;
+    let pressure_every = Duration::from_nanos(options.pressure_every);
+    let how = monitor::MonitorOptions { rate_hz: options.rate, shares, pressure_every };
+    let monitor = Monitor::start(&layout, subjects(options, &layout, output)?, how).map_err(refused)?;
     let started_at = jiff::Timestamp::now();
     if let Some(child) = &mut child {
         child.start(options.json)?;
     }
     let deadline = options.duration.map(|ns| HostInstant(monitor.begun().0.saturating_add(ns)));
+    let mut figure = options.figure.as_deref().map(SeriesFigure::new);
     let mut live = Live::new();
     let watched = watch(&monitor, child.as_mut(), deadline, &interrupt, &mut |readings| {
         live.show(readings);
+        if let Some(figure) = &mut figure {
+            figure.add(monitor.begun(), readings);
+        }
         file.as_mut().map_or(Ok(()), |file| file.write(started_at, monitor.begun(), readings))
     });
     live.end();
@@ -56,9 +66,12 @@ pub fn monitor(options: &MonitorOptions, output: &Output) -> Result<u8, Trouble>
     let interrupted = interrupt.is_asked();
     let ended = child.map(|child| child.end(output));
     watched?;
+    let last: Vec<_> = observed.subjects.iter().map(|one| (one.name.clone(), one.readings.clone())).collect();
+    if let Some(mut figure) = figure {
+        figure.add(observed.begun, &last);
+        figure.finish(&observed.cost)?;
+    }
     if let Some(mut file) = file {
-        let last: Vec<_> =
-            observed.subjects.iter().map(|subject| (subject.name.clone(), subject.readings.clone())).collect();
         file.write(started_at, observed.begun, &last)?;
         file.finish()?;
     }
@@ -113,11 +126,31 @@ fn is_gone(readings: &[monitor::Reading]) -> bool {
     readings.last().is_some_and(|last| last.processes == 0 && last.cgroup_memory_bytes.is_none())
 }
 
-fn subjects(options: &MonitorOptions) -> Vec<Subject> {
+fn subjects(options: &MonitorOptions, layout: &CgroupLayout, output: &Output) -> Result<Vec<Subject>, Trouble> {
     let tree = (!options.pid.is_empty()).then(|| Subject::tree("tree", options.pid.clone()));
     let cgroup = options.cgroup.as_ref().map(|path| Subject::cgroup("cgroup", path));
+    let container = options.container.as_deref().map(|name| container(name, options, layout, output)).transpose()?;
     let command = (!options.command.is_empty()).then(|| Subject::new_children_of("command", std::process::id()));
-    tree.into_iter().chain(cgroup).chain(command).collect()
+    Ok(tree.into_iter().chain(cgroup).chain(container).chain(command).collect())
+}
+
+/// The processes of a running container, and the cgroup of its first one.
+fn container(name: &str, options: &MonitorOptions, layout: &CgroupLayout, output: &Output) -> Result<Subject, Trouble> {
+    let found = find(name, &place(&options.owner)).map_err(|error| Trouble {
+        exit: if error.class == CheckpointClass::Permission { Exit::Unexpected } else { Exit::Usage },
+        message: error.message,
+        hint: error.hint,
+    })?;
+    let tree = Subject::tree("container", [found.pid]);
+    Ok(match cgroup_of_process(layout, found.pid).filter(|path| exists(layout, path)) {
+        Some(path) => tree.with_cgroup(&path),
+        None => {
+            output.warn(&format!(
+                "`{name}` has no cgroup of its own that can be read here: only its processes are monitored"
+            ));
+            tree
+        }
+    })
 }
 
 fn refused(error: MonitorError) -> Trouble {

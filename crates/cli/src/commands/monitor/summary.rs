@@ -3,6 +3,7 @@
 use super::child::Ended;
 use crate::arguments::MonitorOptions;
 use isodyne_core::unit::{DisplayNs, display_metric, unit_of_metric};
+use isodyne_engine::clock::program_cpu_ns;
 use isodyne_engine::monitor::{Observed, ObservedSubject};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -37,17 +38,27 @@ struct SummarisedSubject {
     missed: u64,
     widest_look_ns: u64,
     unreadable_processes: u32,
+    /// For how long, at most, what a process changed was not read.
+    memory_lag_ns: u64,
+    counters_lag_ns: u64,
     metrics: BTreeMap<String, Value>,
     #[serde(skip)]
     values: Vec<(String, f64)>,
 }
 
+/// What the monitoring cost: the whole program's CPU time, from its start until this is printed.
 #[derive(Serialize)]
 struct Own {
     cpu_ns: u64,
     cpu_ratio: f64,
+    /// The part of the first looks.
+    first_look_cpu_ns: u64,
+    /// The part of a look after those.
+    look_cpu_ns: u64,
     looks: u64,
     missed: u64,
+    /// Processes and threads of anybody on this host that came and went between two looks.
+    unseen_tasks: u64,
 }
 
 impl Summary {
@@ -59,6 +70,7 @@ impl Summary {
         ended: Option<&Ended>,
     ) -> Self {
         let cost = &observed.cost;
+        let cpu_ns = program_cpu_ns();
         Self {
             schema: SCHEMA,
             version: VERSION,
@@ -66,7 +78,15 @@ impl Summary {
             rate_hz: options.rate,
             wall_ns: cost.wall_ns,
             subjects: observed.subjects.iter().map(SummarisedSubject::of).collect(),
-            monitor: Own { cpu_ns: cost.cpu_ns, cpu_ratio: cost.share(), looks: cost.looks, missed: cost.missed },
+            monitor: Own {
+                cpu_ns,
+                cpu_ratio: cpu_ns as f64 / cost.wall_ns.max(1) as f64,
+                first_look_cpu_ns: cost.first_cpu_ns,
+                look_cpu_ns: cost.per_look_ns() as u64,
+                looks: cost.looks,
+                missed: cost.missed,
+                unseen_tasks: cost.unseen,
+            },
             command: ended.map(command),
             ended: ended.map(Ended::words),
         }
@@ -86,6 +106,16 @@ impl Summary {
             for (name, value) in &subject.values {
                 let _ = writeln!(text, "{name:width$}  {}", display_metric(name, *value));
             }
+            let lag_ns = subject.memory_lag_ns.max(subject.counters_lag_ns);
+            if lag_ns > 0 {
+                let _ = writeln!(
+                    text,
+                    "{:width$}  too many processes ran for all to be read at each look: memory is up to {} old, bytes up to {}",
+                    subject.name,
+                    DisplayNs(subject.memory_lag_ns as f64),
+                    DisplayNs(subject.counters_lag_ns as f64),
+                );
+            }
             if subject.unreadable_processes > 0 {
                 let _ = writeln!(
                     text,
@@ -94,14 +124,24 @@ impl Summary {
                 );
             }
         }
-        let Own { cpu_ns, cpu_ratio, looks, missed } = &self.monitor;
+        let Own { cpu_ns, cpu_ratio, first_look_cpu_ns, look_cpu_ns, looks, missed, unseen_tasks } = &self.monitor;
         let _ = writeln!(
             text,
-            "{:width$}  {} in {looks} looks, {:.2} % of a processor; {missed} looks missed",
+            "{:width$}  {}, {:.2} % of a processor: {} for the first look, {} for each of {looks} since; {missed} looks missed",
             "monitor",
             DisplayNs(*cpu_ns as f64),
-            cpu_ratio * 100.0
+            cpu_ratio * 100.0,
+            DisplayNs(*first_look_cpu_ns as f64),
+            DisplayNs(*look_cpu_ns as f64),
         );
+        if *unseen_tasks > 0 {
+            let _ = writeln!(
+                text,
+                "{:width$}  {unseen_tasks} tasks, of anybody on this host, came and went between two looks; CPU time of \
+                 processes among them is in only where a monitored parent waited for them, or a cgroup is monitored",
+                "unseen",
+            );
+        }
         text
     }
 }
@@ -129,6 +169,8 @@ impl SummarisedSubject {
             missed: totals.missed,
             widest_look_ns: totals.widest_ns,
             unreadable_processes: totals.unreadable,
+            memory_lag_ns: subject.lag.memory_ns,
+            counters_lag_ns: subject.lag.counters_ns,
             metrics: values.iter().map(metric).collect(),
             values,
         }

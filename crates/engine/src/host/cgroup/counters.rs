@@ -116,8 +116,8 @@ impl Counters {
         })
     }
 
-    /// Reads all of them.
-    pub fn read(&self) -> CgroupReading {
+    /// Reads all of them, pressure if it is asked for.
+    pub fn read(&self, pressure: bool) -> CgroupReading {
         let mut buffer = [0_u8; BUFFER_BYTES];
         let mut number = |file: &Option<LiveFile>| file.as_ref()?.text(&mut buffer)?.trim().parse::<u64>().ok();
         let (memory_bytes, peak_memory_bytes) = (number(&self.memory), number(&self.peak_memory));
@@ -144,7 +144,7 @@ impl Counters {
             read_bytes: io.map(|(read, _)| read),
             written_bytes: io.map(|(_, written)| written),
             tasks,
-            pressure: self.pressure.as_ref().map(Pressure::read).unwrap_or_default(),
+            pressure: self.pressure.as_ref().filter(|_| pressure).map(Pressure::read).unwrap_or_default(),
         }
     }
 
@@ -231,7 +231,7 @@ mod tests {
             tasks: Some(3),
             pressure,
         };
-        assert_eq!(counters.read(), expected);
+        assert_eq!(counters.read(true), expected);
         assert_eq!(counters.processes(), [11, 12]);
         assert!(Counters::open(&layout, "/a/c").is_none());
         assert!(Counters::open(&layout, "/a/../a/b").is_none());
@@ -253,7 +253,7 @@ mod tests {
         let v2 = Some(hierarchy(&at("unified")));
         let layout = CgroupLayout { kind: CgroupKind::Hybrid, v1, v2, ..CgroupLayout::default() };
         let counters = Counters::open(&layout, "x").unwrap();
-        let reading = counters.read();
+        let reading = counters.read(true);
         assert_eq!((reading.memory_bytes, reading.peak_memory_bytes), (Some(5), Some(6)));
         assert_eq!((reading.cpu_ns, reading.user_ns, reading.system_ns), (Some(70), Some(40), Some(30)));
         assert_eq!((reading.read_bytes, reading.written_bytes), (Some(4097), Some(512)));

@@ -122,6 +122,19 @@ impl CgroupLayout {
     }
 }
 
+/// The path of a process's cgroup from the root of the hierarchies: where its memory is charged, its CPU time counted, or in v2.
+/// `None` if there is no such process, or it is in no cgroup of its own.
+pub fn cgroup_of_process(layout: &CgroupLayout, pid: u32) -> Option<String> {
+    path_of(layout, &HostRoot::default().read_at_most(format!("/proc/{pid}/cgroup"), 64 << 10)?)
+}
+
+fn path_of(layout: &CgroupLayout, text: &str) -> Option<String> {
+    let paths = OwnPaths::parse(text);
+    let of_v1 = ["memory", "cpuacct"].into_iter().filter(|controller| layout.v1.contains_key(*controller));
+    let path = of_v1.chain([""]).filter_map(|controller| paths.get(controller)).find(|path| *path != "/")?;
+    super::path_in_hierarchies(layout, Path::new(path))
+}
+
 /// The paths of `/proc/self/cgroup` by controller; `""` is v2.
 struct OwnPaths<'a>(BTreeMap<&'a str, &'a str>);
 
@@ -209,6 +222,22 @@ mod tests {
         assert_eq!(layout.v1["memory"].own, Path::new("/sys/fs/cgroup/memory/sub"));
         let outside = parse("29 23 0:26 /../.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "0::/../../x\n");
         assert_eq!(outside.v2.unwrap().own, Path::new("/sys/fs/cgroup/x"));
+    }
+
+    #[test]
+    fn a_process_is_in_the_cgroup_that_counts_it() {
+        let hybrid = parse(
+            "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+             41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
+            "4:memory:/\n0::/\n",
+        );
+        assert_eq!(path_of(&hybrid, "4:memory:/a/b\n2:cpuacct:/c\n0::/d\n").as_deref(), Some("/a/b"));
+        assert_eq!(path_of(&hybrid, "4:memory:/\n0::/d\n").as_deref(), Some("/d"));
+        // In no cgroup of its own, in one outside of what is mounted here, and nothing at all.
+        for text in ["4:memory:/\n0::/\n", "4:memory:/../x\n", ""] {
+            assert_eq!(path_of(&hybrid, text), None, "{text}");
+        }
+        assert_eq!(cgroup_of_process(&hybrid, u32::MAX), None);
     }
 
     #[test]
