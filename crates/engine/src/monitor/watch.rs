@@ -146,7 +146,9 @@ impl Watch {
         self.number += 1;
         let at = At { look: self.number, ns: Clock.now().0 };
         let pace = if when == When::End { Pace::ALL } else { self.pace };
-        let may_have_begun = self.watched.iter_mut().skip(first).fold(false, |may, one| one.begin(at, &pace) || may);
+        // Every one of them is looked at, whatever the first says.
+        let begun: Vec<bool> = self.watched.iter_mut().skip(first).map(|one| one.begin(at, &pace)).collect();
+        let may_have_begun = begun.contains(&true);
         let is_due = may_have_begun || when == When::End || at.look.is_multiple_of(NEWCOMERS_EVERY);
         let moved = if first == 0 && is_due {
             self.newcomers.look(at.ns)
