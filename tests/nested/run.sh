@@ -30,11 +30,11 @@ step checkpoint ./isodyne run checkpoint --on "$on" -n "${ISODYNE_NESTED_SAMPLES
 owned() {
     kept=$(mktemp -d)
     ./isodyne sandbox start --on "$1" --name one &
-    until ./isodyne sandbox list | grep -q one; do kill -0 $! || return; done
+    until ./isodyne sandbox list 2>/dev/null | grep -q "one .*$1"; do kill -0 $! || return; done
     ./isodyne checkpoint one -o "$kept" --name state && ./isodyne inspect "$kept/state" --summary || return
     wait $! || return
     ./isodyne restore --from "$kept/state" --new-name two --verify &
-    until ./isodyne sandbox list | grep -q two; do kill -0 $! || return; done
+    until ./isodyne sandbox list 2>/dev/null | grep -q "two .*$1"; do kill -0 $! || return; done
     said=$(./isodyne sandbox exec two -- /proc/self/exe echo back)
     ./isodyne sandbox stop two && wait $! && [ "$said" = back ]
     status=$?

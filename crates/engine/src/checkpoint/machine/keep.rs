@@ -138,7 +138,13 @@ fn told(request: &KeepMachine<'_>, what: &Request, patience: Duration) -> Result
             LiveError::OtherUser(_) => CheckpointClass::Permission,
             _ => CheckpointClass::Host,
         };
-        CheckpointError::new(class, format!("the owner of `{name}`: {error}"))
+        let failed = CheckpointError::new(class, format!("the owner of `{name}`: {error}"));
+        match class {
+            CheckpointClass::Timeout => {
+                failed.hint("it is starting, or busy: `isodyne sandbox list` shows its backend once it listens")
+            }
+            _ => failed,
+        }
     })
 }
 
