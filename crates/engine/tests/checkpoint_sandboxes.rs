@@ -6,7 +6,7 @@ use container_support::{Bench, skip};
 use isodyne_core::cell::BackendName;
 use isodyne_core::factor::FactorValue;
 use isodyne_core::failure::FailureClass;
-use isodyne_engine::backend::snapshot::{Compression, MemoryBackend, SnapshotKind, SnapshotOptions, Taken};
+use isodyne_engine::backend::snapshot::{Compression, Engine, MemoryBackend, SnapshotKind, SnapshotOptions, Taken};
 use isodyne_engine::backend::{Launcher, Sandbox};
 use isodyne_engine::checkpoint::criu::{self, CriuState};
 use std::path::{Path, PathBuf};
@@ -65,23 +65,35 @@ fn full(resume: bool) -> SnapshotOptions {
 
 #[test]
 fn a_container_is_kept_twice_and_comes_back() {
-    kept_twice("a_container_is_kept_twice_and_comes_back", BackendName::Runc);
+    kept_twice("a_container_is_kept_twice_and_comes_back", BackendName::Runc, Engine::Runtime);
 }
 
 #[test]
 fn a_container_of_podman_is_kept_twice_and_comes_back() {
-    kept_twice("a_container_of_podman_is_kept_twice_and_comes_back", BackendName::Podman);
+    kept_twice("a_container_of_podman_is_kept_twice_and_comes_back", BackendName::Podman, Engine::Runtime);
 }
 
 #[test]
 fn a_container_of_docker_is_kept_twice_and_comes_back() {
-    kept_twice("a_container_of_docker_is_kept_twice_and_comes_back", BackendName::Docker);
+    kept_twice("a_container_of_docker_is_kept_twice_and_comes_back", BackendName::Docker, Engine::Runtime);
+}
+
+#[test]
+fn podmans_own_export_is_imported_twice() {
+    kept_twice("podmans_own_export_is_imported_twice", BackendName::Podman, Engine::Native);
+}
+
+#[test]
+fn dockers_own_checkpoint_is_started_twice() {
+    kept_twice("dockers_own_checkpoint_is_started_twice", BackendName::Docker, Engine::Native);
 }
 
 /// Kept while it runs on, kept and ended, kept again after it came back.
-fn kept_twice(test: &str, backend: BackendName) {
+fn kept_twice(test: &str, backend: BackendName, engine: Engine) {
     let Some(bench) = bench(test, backend) else { return };
-    let launcher = bench.prepare(&[]).expect("prepared");
+    let native = [("engine", FactorValue::Text("native".to_owned()))];
+    let launcher = bench.prepare(if engine == Engine::Native { &native } else { &[] }).expect("prepared");
+    let full = |resume| SnapshotOptions { engine, ..full(resume) };
     if launcher.restorer().is_none() {
         return skip(test, "its runtime here has no CRIU");
     }
@@ -89,9 +101,15 @@ fn kept_twice(test: &str, backend: BackendName) {
     let running = directory(&bench, "running");
     let taken = keep(&bench, first.as_mut(), &running, full(true));
     assert!(taken.written > taken.asked && !taken.restored_says_hello, "{taken:?}");
-    assert!(taken.files.iter().any(|(path, bytes)| path.ends_with("images/pages-1.img") && *bytes > 0), "{taken:?}");
+    let memory = match (backend, engine) {
+        (BackendName::Podman, Engine::Native) => "export.tar",
+        _ => "images/pages-1.img",
+    };
+    assert!(taken.files.iter().any(|(path, bytes)| path.ends_with(memory) && *bytes > 0), "{taken:?}");
     let told = |name: &str| taken.engine.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
-    let (runtime, criu) = (told("runtime_ns").expect("the runtime's time"), told("criu_total_ns").expect("CRIU's"));
+    let whole = if (backend, engine) == (BackendName::Docker, Engine::Native) { "docker_ns" } else { "runtime_ns" };
+    let (runtime, criu) = (told(whole).expect("the engine's time"), told("criu_total_ns").expect("CRIU's"));
+    assert!(told("criu_frozen_ns").is_some(), "{taken:?}");
     assert!(0.0 < criu && criu < runtime, "{taken:?}");
 
     // It runs on, and changes its mind: what was kept does not.

@@ -49,6 +49,17 @@ pub enum Compression {
     Lz4,
 }
 
+/// Whose way of keeping the state of a container is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// The OCI runtime's under the container engine, called by the lab.
+    #[default]
+    Runtime,
+    /// The container engine's own: podman's export and import, Docker's checkpoints.
+    Native,
+}
+
 /// How a state is kept. What an engine does not have, it refuses: nothing is silently left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnapshotOptions {
@@ -64,13 +75,16 @@ pub struct SnapshotOptions {
     pub file_locks: bool,
     /// How the files are packed.
     pub compression: Compression,
+    /// Whose way it is.
+    pub engine: Engine,
 }
 
 impl SnapshotOptions {
     /// In one go, with nothing special.
     pub fn of(kind: SnapshotKind, resume: bool) -> Self {
         let compression = Compression::None;
-        Self { kind, resume, rounds: 0, tcp_established: false, file_locks: false, compression }
+        let engine = Engine::Runtime;
+        Self { kind, resume, rounds: 0, tcp_established: false, file_locks: false, compression, engine }
     }
 
     /// A monitor keeps connections and locks inside its guest's memory, always, and packs nothing.

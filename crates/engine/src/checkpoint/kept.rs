@@ -3,7 +3,7 @@
 use super::CheckpointError;
 use super::layer::{self, LayerLimits};
 use super::pack::{self, WORTH_PACKING, packing_of};
-use crate::backend::snapshot::{SnapshotOptions, files_of};
+use crate::backend::snapshot::{Engine, SnapshotOptions, files_of};
 use isodyne_core::checkpoint::{CheckpointClass, Compressed, KeptOptions, LayerForm};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,6 +33,9 @@ pub(crate) struct Kept {
     /// Its root, as the host saw it, where an engine made it.
     #[serde(default)]
     pub(crate) rootfs: String,
+    /// Whose way of keeping it was taken.
+    #[serde(default)]
+    pub(crate) engine: Engine,
     /// What its agent has not been told yet.
     pub(crate) announce: Option<u16>,
     /// How it was kept.

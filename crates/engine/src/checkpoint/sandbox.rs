@@ -6,7 +6,7 @@ use super::{CheckpointError, criu};
 use crate::backend::oci::command::last_line;
 use crate::backend::oci::diagnose::tail;
 use crate::backend::oci::launcher::{command, open_log, refused};
-use crate::backend::snapshot::{SnapshotKind, SnapshotOptions, Taken};
+use crate::backend::snapshot::{Engine, SnapshotKind, SnapshotOptions, Taken};
 use crate::clock::Clock;
 use crate::ownership::{ExitReport, OwnedProcess, Owner};
 use isodyne_core::checkpoint::CheckpointClass;
@@ -32,6 +32,14 @@ pub(crate) struct Dumped {
     asked: HostInstant,
     engine: Vec<(String, f64)>,
     record: Kept,
+}
+
+impl Dumped {
+    /// One that a container engine has written in its own way.
+    pub(crate) fn natively(asked: HostInstant, engine: Vec<(String, f64)>, record: Kept) -> Self {
+        let record = Kept { engine: Engine::Native, ..record };
+        Self { asked, engine, record }
+    }
 }
 
 /// Refuses what CRIU does not have, before anything is done.
@@ -123,11 +131,19 @@ impl Keeper<'_> {
 
     /// Writes the record: from then on it can be brought back.
     pub(crate) fn taken(&self, dumped: Dumped, directory: &Path) -> Result<Taken, Failure> {
+        dumped.taken(directory, self.clock)
+    }
+}
+
+impl Dumped {
+    /// Writes the record, as [`Keeper::taken`] does.
+    pub(crate) fn taken(self, directory: &Path, clock: Clock) -> Result<Taken, Failure> {
+        let dumped = self;
         dumped.record.write(directory)?;
         Ok(Taken {
             asked: dumped.asked,
             paused: None,
-            written: self.clock.now(),
+            written: clock.now(),
             resumed: None,
             running_says_hello: false,
             restored_says_hello: false,

@@ -83,6 +83,13 @@ pub(super) const CHECKPOINT: &[Key] = &[
         "How the kept files are packed (containers).",
     ),
     factor(
+        "engine",
+        Kind::Choice(&["runtime", "native"]),
+        DefaultValue::Text("runtime"),
+        "Whose way of keeping a container is measured: the OCI runtime's under podman and Docker, called by the lab \
+         (`runtime`), or their own (`native`): podman's export and import, Docker's checkpoints.",
+    ),
+    factor(
         "form",
         Kind::Choice(&["full", "template", "difference", "mapped-ram"]),
         DefaultValue::Text("full"),

@@ -8,6 +8,7 @@ mod bridge;
 pub(crate) mod copies;
 mod image;
 mod launcher;
+mod native;
 mod remove;
 mod sandbox;
 mod snapshot;

@@ -1,17 +1,19 @@
 //! The state of a container of Docker: kept by the runtime under it, brought back by Docker in a second sandbox.
 //!
-//! Docker starts a container from images in the container's own directory of checkpoints, where they are put; its own
-//! `checkpoint create` is not used, since 20.10 cannot start what it has just made (`docs/checkpoints.md`).
+//! Docker starts a container from images in the container's own directory of checkpoints, where they are put. Its own
+//! `checkpoint create` (`super::native`) is used only where that way is asked for: 20.10 cannot start from what it has just
+//! made as it is (`docs/checkpoints.md`).
 
 use super::api;
 use super::bridge::{self, OwnBridge};
 use super::launcher::{CALL, DockerLauncher, failed};
+use super::native;
 use super::sandbox::{Call, DockerSandbox, Parts};
 use super::stream::AttachedStream;
 use crate::backend::oci::config;
 use crate::backend::oci::diagnose::log_path;
 use crate::backend::oci::launcher::open_log;
-use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotOptions, Snapshots, Taken, WasKept};
+use crate::backend::snapshot::{Engine, MemoryBackend, Restorer, SnapshotOptions, Snapshots, Taken, WasKept};
 use crate::backend::{Place, Sandbox, Stamp};
 use crate::channel::AgentChannel;
 use crate::checkpoint::CheckpointError;
@@ -32,7 +34,7 @@ use std::path::Path;
 /// The name of the images at Docker, for as long as a start takes.
 const NAME: &str = "isodyne";
 
-fn launch(message: impl Into<String>) -> Failure {
+pub(super) fn launch(message: impl Into<String>) -> Failure {
     Failure::new(FailureClass::Launch, message)
 }
 
@@ -69,7 +71,10 @@ impl Snapshots for DockerSandbox {
         };
         let announce = self.parts.channel.unannounced();
         let record = Kept { name: self.parts.name.clone(), id: id.clone(), announce, ..Kept::default() };
-        let mut dumped = keeper.dump(directory, options, record)?;
+        let mut dumped = match options.engine {
+            Engine::Runtime => keeper.dump(directory, options, record)?,
+            Engine::Native => native::dump(&self.parts, pid, directory, options, record, deadline)?,
+        };
         self.kept = WasKept::by(options);
         if !options.resume {
             bridge::KEPT.left(&self.parts.name, self.parts.bridge.as_ref());

@@ -49,9 +49,10 @@ fn directories(name: &str) -> Vec<PathBuf> {
     parents().into_iter().map(|parent| parent.join(name)).filter(|directory| directory.is_dir()).collect()
 }
 
-/// A name that cannot lead out of the parent directory.
+/// A name, or that of a cgroup right below it, that cannot lead out of the parent directory.
 fn is_safe(name: &str) -> bool {
-    !name.is_empty() && name != ".." && name != "." && !name.contains('/')
+    let mut parts = name.splitn(3, '/');
+    parts.clone().count() <= 2 && parts.all(|part| !part.is_empty() && part != ".." && part != ".")
 }
 
 /// Whether any hierarchy still has the cgroup.
@@ -141,13 +142,21 @@ pub(crate) fn remove(name: &str, patience: Duration) -> Vec<String> {
     stays
 }
 
+/// Removes a cgroup that nothing is in any more from every hierarchy, and leaves any other alone.
+pub(crate) fn remove_if_empty(name: &str) {
+    for directory in directories(name) {
+        // It is refused as long as there are processes in it, or cgroups below.
+        let _ = std::fs::remove_dir(directory);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn names_cannot_lead_out() {
-        for name in ["", ".", "..", "../x", "a/b"] {
+        for name in ["", ".", "..", "../x", "a/..", "/a", "a/", "a/b/c"] {
             assert!(!is_safe(name), "{name}");
             assert!(!exists(name));
             assert!(remove(name, Duration::ZERO).is_empty());

@@ -2,8 +2,10 @@
 
 use super::store::Store;
 use crate::application::Application;
-use crate::backend::oci::command as call;
 use crate::backend::oci::launcher::command;
+use crate::backend::oci::{asset, command as call};
+use crate::channel::agent_binary;
+use crate::image::rootfs::Rootfs;
 use crate::lab::Lab;
 use crate::ownership::{Owned, Resource};
 use isodyne_core::record::Asset;
@@ -28,10 +30,42 @@ pub(super) struct Image {
 /// The images that live in this process.
 static IMAGES: Mutex<Vec<Weak<Image>>> = Mutex::new(Vec::new());
 
+/// The image with the agent alone, imported if the store has not got it yet. The store is open.
+pub(super) fn of_agent(store: &Store, lab: &Lab) -> Result<Arc<Image>, String> {
+    let made = |error: std::io::Error| format!("the image cannot be made: {error}");
+    let rootfs = Rootfs::with_agent(agent_binary());
+    let asset = asset(&rootfs).map_err(made)?;
+    let tag = format!("localhost/isodyne-agent:{}", asset.sha256.get(..12).unwrap_or("import"));
+    bring(store, tag.clone(), lab, || {
+        let archive = lab.scratch.join("podman-agent.tar");
+        std::fs::write(&archive, rootfs.to_tar().map_err(made)?).map_err(made)?;
+        let import = ["import".to_owned(), "--quiet".to_owned(), crate::backend::text(&archive), tag];
+        Ok((import.to_vec(), asset))
+    })
+}
+
 /// Loads the image of an application, if the store has not got it yet. The store is open.
 pub(super) fn load(store: &Store, app: &Application, lab: &Lab) -> Result<Arc<Image>, String> {
     let digest = app.image.digest().hex();
     let tag = format!("localhost/isodyne-app:load-{}", digest.get(..12).unwrap_or(&digest));
+    bring(store, tag.clone(), lab, || {
+        // The same archive as Docker gets; what has no host in its name belongs to `localhost` here.
+        let archive: PathBuf = app
+            .image
+            .docker_archive(tag.trim_start_matches("localhost/"))
+            .map_err(|error| crate::backend::chain(&error))?;
+        let load = ["load", "--quiet", "--input"].map(str::to_owned).into_iter();
+        Ok((load.chain([crate::backend::text(&archive)]).collect(), app.asset()))
+    })
+}
+
+/// Brings an image by one call, if the store has not got it yet. `ready` makes what is brought, and says by which arguments.
+fn bring(
+    store: &Store,
+    tag: String,
+    lab: &Lab,
+    ready: impl FnOnce() -> Result<(Vec<String>, Asset), String>,
+) -> Result<Arc<Image>, String> {
     let mut load = store.argv();
     let mut images = IMAGES.lock().unwrap_or_else(PoisonError::into_inner);
     images.retain(|image| image.strong_count() > 0);
@@ -39,13 +73,8 @@ pub(super) fn load(store: &Store, app: &Application, lab: &Lab) -> Result<Arc<Im
     if let Some(image) = images.iter().filter_map(Weak::upgrade).find(known) {
         return Ok(image);
     }
-    // The same archive as Docker gets; what has no host in its name belongs to `localhost` here.
-    let archive: PathBuf = app
-        .image
-        .docker_archive(tag.trim_start_matches("localhost/"))
-        .map_err(|error| crate::backend::chain(&error))?;
-    load.extend(["load", "--quiet", "--input"].map(str::to_owned));
-    load.push(crate::backend::text(&archive));
+    let (arguments, asset) = ready()?;
+    load.extend(arguments);
     let guard = lab.owner.own(Resource::PodmanImage { command: store.portable_argv(), tag: tag.clone() });
     let mut run = command(&load);
     store.configure(&mut run);
@@ -53,7 +82,7 @@ pub(super) fn load(store: &Store, app: &Application, lab: &Lab) -> Result<Arc<Im
     if !finished.is_success() {
         return Err(format!("the image cannot be loaded: {}", finished.complaint()));
     }
-    let image = Arc::new(Image { tag, asset: app.asset(), load, _guard: Some(guard) });
+    let image = Arc::new(Image { tag, asset, load, _guard: Some(guard) });
     images.push(Arc::downgrade(&image));
     Ok(image)
 }

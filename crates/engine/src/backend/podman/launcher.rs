@@ -36,6 +36,8 @@ pub(super) struct PodmanLauncher {
     pub(super) memory_bytes: Option<u64>,
     pub(super) network: NetworkKind,
     pub(super) content: Content,
+    /// Whether its containers are kept by podman's export.
+    pub(super) exports: bool,
     pub(super) run_id: String,
     /// Keeps what podman needs for more than one call; `None` where nothing is run.
     pub(super) _session: Option<Arc<Session>>,
@@ -45,6 +47,8 @@ pub(super) struct PodmanLauncher {
 pub(super) enum Content {
     /// The agent alone, in a directory that nothing writes to.
     Rootfs(PathBuf, Asset),
+    /// The agent alone, as an image: podman imports no container without one.
+    Imported(Arc<Image>),
     /// A user's own application.
     Image(Arc<Image>),
 }
@@ -84,7 +88,7 @@ impl PodmanLauncher {
         // Limits that every host grants: podman's own are beyond those of a lab without CAP_SYS_RESOURCE.
         add(&["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]);
         match &self.content {
-            Content::Rootfs(..) => {
+            Content::Rootfs(..) | Content::Imported(_) => {
                 add(&["--cap-drop", "all", "--security-opt", "no-new-privileges"]);
                 add(&["--read-only", "--read-only-tmpfs=false", "--tmpfs", "/tmp"]);
             }
@@ -106,6 +110,10 @@ impl PodmanLauncher {
         match &self.content {
             Content::Rootfs(rootfs, _) => {
                 add(&["--rootfs", &text(rootfs)]);
+                argv.extend(program.iter().cloned());
+            }
+            Content::Imported(image) => {
+                add(&[&image.tag]);
                 argv.extend(program.iter().cloned());
             }
             Content::Image(image) => {
@@ -140,7 +148,7 @@ fn rules(store: &Store) -> Vec<Rule> {
 impl Launcher for PodmanLauncher {
     fn describe(&self, place: &Place) -> Description {
         let mut steps = self.store.steps();
-        if let Content::Image(image) = &self.content {
+        if let Content::Image(image) | Content::Imported(image) = &self.content {
             steps.push(Step::Run { argv: image.load.clone() });
         }
         steps.extend(self.network.steps(&place.name));
@@ -175,6 +183,7 @@ impl Launcher for PodmanLauncher {
             command: self.store.portable_argv(),
             runtime_root: self.store.runtime_root(),
             place: place.clone(),
+            group_parent: self.exports.then(|| place.name.clone()),
             memory_bytes: self.memory_bytes,
             log,
             spawned: first,
@@ -198,7 +207,7 @@ impl Launcher for PodmanLauncher {
     fn assets(&self) -> Vec<Asset> {
         match &self.content {
             Content::Rootfs(_, asset) => vec![asset.clone()],
-            Content::Image(image) => vec![image.asset.clone()],
+            Content::Image(image) | Content::Imported(image) => vec![image.asset.clone()],
         }
     }
 
@@ -219,6 +228,7 @@ pub(super) fn trial(store: &Store, lab: &Lab) -> Result<(), String> {
         memory_bytes: None,
         network: NetworkKind::None,
         content,
+        exports: false,
         run_id,
         _session: session,
     };
@@ -262,6 +272,7 @@ mod tests {
                 "/scratch/podman-rootfs".into(),
                 Asset { role: "image".into(), name: "x".into(), sha256: String::new(), size_bytes: 0 },
             ),
+            exports: false,
             run_id: "7f3a".into(),
             _session: None,
         };

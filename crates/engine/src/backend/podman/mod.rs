@@ -4,6 +4,7 @@
 //! containers, images and locks are never touched and the user's settings do not change what is measured. One
 //! `podman run` is the sandbox; conmon, which podman leaves beside it, is waited for as well.
 
+mod export;
 mod image;
 mod launcher;
 mod remove;
@@ -84,6 +85,11 @@ fn try_runtimes(podman: &Tool, directory: &Path, wish: &str, lab: &Lab) -> Resul
     Err((format!("a trial container did not start: {}", refusals.join("; ")), hint.to_owned()))
 }
 
+/// Whether podman's own way of keeping containers is measured.
+fn is_native(cell: &Cell) -> bool {
+    cell.factors.get("engine").and_then(|value| value.as_text()) == Some("native")
+}
+
 impl Backend for PodmanBackend {
     fn name(&self) -> BackendName {
         BackendName::Podman
@@ -123,6 +129,9 @@ impl Backend for PodmanBackend {
             Some(app) => Content::Image(image::load(&store, &app, lab).map_err(|reason| {
                 unavailable((reason, "look at the free space of the temporary directory".to_owned()))
             })?),
+            None if is_native(cell) => Content::Imported(image::of_agent(&store, lab).map_err(|reason| {
+                unavailable((reason, "look at the free space of the temporary directory".to_owned()))
+            })?),
             None => Content::rootfs(lab)?,
         };
         let run_id = lab.run_id.clone();
@@ -133,6 +142,7 @@ impl Backend for PodmanBackend {
                 format!("install it: `apt install {SLIRP}`"),
             )));
         }
-        Ok(Box::new(PodmanLauncher { store, memory_bytes, network, content, run_id, _session: Some(opened) }))
+        let exports = is_native(cell);
+        Ok(Box::new(PodmanLauncher { store, memory_bytes, network, content, exports, run_id, _session: Some(opened) }))
     }
 }

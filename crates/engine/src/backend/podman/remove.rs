@@ -61,7 +61,7 @@ pub fn remove_image(command: &[String], tag: &str) -> Vec<String> {
 }
 
 /// The conmon processes of a container, by their command lines.
-fn monitors(name: &str) -> Vec<(i32, OwnedFd)> {
+pub(super) fn monitors(name: &str) -> Vec<(i32, OwnedFd)> {
     let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
         .filter(|pid| {

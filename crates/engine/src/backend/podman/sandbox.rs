@@ -1,7 +1,7 @@
 //! A live container of podman.
 
 use super::launcher::files;
-use super::remove::remove;
+use super::remove::{monitors, remove};
 use super::store::Store;
 use crate::backend::oci::diagnose::{Evidence, explain};
 use crate::backend::oci::group;
@@ -37,6 +37,8 @@ pub(super) struct Parts {
     pub(super) command: Vec<String>,
     pub(super) runtime_root: PathBuf,
     pub(super) place: Place,
+    /// The cgroup above the container's own, where that is not this sandbox's alone; by the name of whose it was.
+    pub(super) group_parent: Option<String>,
     pub(super) memory_bytes: Option<u64>,
     pub(super) log: PathBuf,
     pub(super) spawned: Stamp,
@@ -68,8 +70,25 @@ impl PodmanSandbox {
         Some(text.trim().to_owned())
     }
 
+    /// The sandbox whose cgroup the container's is below.
+    pub(super) fn group_parent(&self) -> &str {
+        self.parts.group_parent.as_deref().unwrap_or(&self.parts.place.name)
+    }
+
+    /// The cgroup that holds nothing but this container, below the lab's.
+    fn group(&self) -> String {
+        match (&self.parts.group_parent, self.file("cid").filter(|id| !id.is_empty())) {
+            (Some(parent), Some(id)) => format!("{parent}/libpod-{id}"),
+            _ => self.parts.place.name.clone(),
+        }
+    }
+
     /// A handle on conmon, which is not our child; it ends after podman's clean-up, which it starts and waits for.
     fn conmon(&self) -> Option<OwnedFd> {
+        if self.parts.group_parent.is_some() {
+            // What podman imports writes the first container's files anew: they may be about another one.
+            return monitors(&self.parts.place.name).into_iter().map(|(_, monitor)| monitor).next();
+        }
         let pid = self.file("conmon")?.parse().ok().and_then(Pid::from_raw)?;
         pidfd_open(pid, PidfdFlags::empty()).ok()
     }
@@ -78,7 +97,7 @@ impl PodmanSandbox {
     fn is_left(&self) -> bool {
         let root = &self.parts.runtime_root;
         let known = self.file("cid").is_some_and(|id| !id.is_empty() && root.join(id).exists());
-        known || !group::processes(&self.parts.place.name).is_empty()
+        known || !group::processes(&self.group()).is_empty()
     }
 }
 
@@ -102,7 +121,7 @@ impl Sandbox for PodmanSandbox {
     }
 
     fn usage(&mut self) -> Vec<(String, f64)> {
-        self.seen = group::usage(&self.parts.place.name);
+        self.seen = group::usage(&self.group());
         group::metrics(&self.seen)
     }
 
@@ -120,7 +139,7 @@ impl Sandbox for PodmanSandbox {
                 runtime: "podman",
                 exit: exit.map(|exit| exit.status),
                 started: self.stamps().iter().any(|stamp| stamp.name == MilestoneName::Started),
-                group: group::usage_with_kills_below(&self.parts.place.name),
+                group: group::usage_with_kills_below(&self.group()),
                 memory_bytes: self.parts.memory_bytes,
                 log: &self.parts.log,
             },
@@ -129,7 +148,7 @@ impl Sandbox for PodmanSandbox {
 
     fn stop(&mut self, deadline: HostInstant) -> Stopped {
         let mut stopped = Stopped::default();
-        let conmon = self.conmon();
+        let (conmon, group) = (self.conmon(), self.group());
         // A channel that is broken already is what the wait below shows.
         let _ = self.parts.channel.shutdown(ShutdownHow::Exit, deadline);
         let exit = self.parts.process.wait(deadline);
@@ -149,7 +168,11 @@ impl Sandbox for PodmanSandbox {
         stopped.gone = stopped.survivors.is_empty().then(|| end.unwrap_or_else(|| self.parts.clock.now()));
         stopped.signal = stopped.gone.map(|_| SignalName::Exit);
         // The parent cgroup is ours, not podman's.
-        stopped.survivors.extend(group::remove(&self.parts.place.name, Duration::from_secs(2)));
+        stopped.survivors.extend(group::remove(&group, Duration::from_secs(2)));
+        if let Some(parent) = &self.parts.group_parent {
+            // Another one that came from the same state may still be in it: the last one removes it.
+            group::remove_if_empty(parent);
+        }
         let own = self.parts.process.wait(self.parts.clock.now());
         stopped.usage = usage_of(own.as_slice(), self.seen, false);
         if let Some(exit) = exit.filter(|exit| !exit.status.success() && !stopped.killed && self.kept != WasKept::Ended)

@@ -1,16 +1,18 @@
 //! The state of a container of podman: kept by the runtime under it, brought back by podman in a second sandbox.
 //!
-//! podman's own export cannot be imported for a container without an image, as the agent's is. So the second container is
-//! made by the command that makes any other; the images and the runtime's configuration are put where podman's restore
-//! looks for them; podman brings it back, and `podman attach` stands between its streams and the lab's.
+//! podman's own export cannot be imported for a container without an image, as the agent's is (`super::export` gives it one,
+//! where that way is asked for). So the second container is made by the command that makes any other; the images and the
+//! runtime's configuration are put where podman's restore looks for them; podman brings it back, and `podman attach` stands
+//! between its streams and the lab's.
 
+use super::export;
 use super::launcher::{Content, PodmanLauncher, files};
 use super::sandbox::{Parts, PodmanSandbox};
 use super::store::Store;
 use crate::backend::oci::config;
 use crate::backend::oci::diagnose::log_path;
 use crate::backend::oci::launcher::{command, open_log, path_of, refused, spawned, stdio_transport};
-use crate::backend::snapshot::{MemoryBackend, Restorer, SnapshotOptions, Snapshots, Taken, WasKept};
+use crate::backend::snapshot::{Engine, MemoryBackend, Restorer, SnapshotOptions, Snapshots, Taken, WasKept};
 use crate::backend::{Place, Sandbox, text};
 use crate::channel::AgentChannel;
 use crate::checkpoint::CheckpointError;
@@ -33,7 +35,7 @@ use std::time::Duration;
 /// How long podman may take for one call.
 const CALL: Duration = Duration::from_secs(120);
 /// How long `podman run` may take to end after its container was kept and ended.
-const AFTERMATH: Duration = Duration::from_secs(10);
+pub(super) const AFTERMATH: Duration = Duration::from_secs(10);
 /// The runtime's configuration, beside the images.
 const CONFIG: &str = "config.json";
 
@@ -42,7 +44,7 @@ pub(super) fn is_possible(store: &Store) -> bool {
     store.root && store.runtime.name == "runc"
 }
 
-fn launch(message: impl Into<String>) -> Failure {
+pub(super) fn launch(message: impl Into<String>) -> Failure {
     Failure::new(FailureClass::Launch, message)
 }
 
@@ -53,6 +55,9 @@ impl Snapshots for PodmanSandbox {
         options: &SnapshotOptions,
         deadline: HostInstant,
     ) -> Result<Taken, Failure> {
+        if options.engine == Engine::Native {
+            return export::keep(self, directory, options, deadline);
+        }
         let id = self.file("cid").filter(|id| !id.is_empty()).ok_or_else(|| launch("podman wrote no container id"))?;
         let root = &self.parts.runtime_root;
         let source = state::read(root, &id)?;
@@ -108,8 +113,7 @@ fn join_network(config: &mut Value, namespace: Option<&str>) {
 
 impl PodmanLauncher {
     /// A call of podman that ends by itself.
-    fn call(&self, arguments: &[&str], log: &Path, lab: &Lab) -> Result<(OwnedProcess, String), Failure> {
-        use std::io::Read;
+    pub(super) fn call(&self, arguments: &[&str], log: &Path, lab: &Lab) -> Result<(OwnedProcess, String), Failure> {
         let mut argv = self.store.argv();
         argv.extend(arguments.iter().map(|part| (*part).to_owned()));
         let mut call = command(&argv);
@@ -118,11 +122,17 @@ impl PodmanLauncher {
         let mut process = lab.owner.spawn(call).map_err(|error| refused("podman", &error))?;
         let (_, stdout, _) = process.take_stdio();
         finish(&mut process, Path::new(""), log, lab.clock.after(CALL))?;
-        let mut said = String::new();
-        // What podman prints here is an id or a description: far less than a pipe holds.
-        let read = stdout.map(|stdout| stdout.take(1 << 20).read_to_string(&mut said)).transpose();
-        read.map_err(|error| refused("podman's output", &error))?;
-        Ok((process, said.trim().to_owned()))
+        Ok((process, export::said(stdout)?))
+    }
+
+    /// podman between the streams of a running container and the lab's.
+    pub(super) fn attach(&self, id: &str, log: &Path, lab: &Lab) -> Result<OwnedProcess, Failure> {
+        let mut argv = self.store.argv();
+        argv.extend(["attach", "--sig-proxy=false", id].map(str::to_owned));
+        let mut attach = command(&argv);
+        self.store.configure(&mut attach);
+        attach.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(open_log(log)?);
+        lab.owner.spawn(attach).map_err(|error| refused("podman", &error))
     }
 
     /// Puts everything where podman's restore looks for it.
@@ -189,6 +199,9 @@ impl Restorer for PodmanLauncher {
             return Err(launch("a container with podman's own network is not brought back: use `network = \"own\"`"));
         }
         let kept = Kept::read(directory)?;
+        if kept.engine == Engine::Native {
+            return export::bring_back(self, directory, &kept, place, lab);
+        }
         let own = files(place);
         std::fs::create_dir_all(&own).map_err(|error| refused(&text(&own), &error))?;
         let log = log_path(place, "podman");
@@ -204,12 +217,7 @@ impl Restorer for PodmanLauncher {
         let flags = given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag);
         let restore: Vec<&str> = ["container", "restore"].into_iter().chain(flags).chain([id.as_str()]).collect();
         self.call(&restore, &log, lab)?;
-        let mut argv = self.store.argv();
-        argv.extend(["attach", "--sig-proxy=false", &id].map(str::to_owned));
-        let mut attach = command(&argv);
-        self.store.configure(&mut attach);
-        attach.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(open_log(&log)?);
-        let mut process = lab.owner.spawn(attach).map_err(|error| refused("podman", &error))?;
+        let mut process = self.attach(&id, &log, lab)?;
         let transport = stdio_transport(&mut process, lab)?;
         Ok(Box::new(PodmanSandbox::new(Parts {
             clock: lab.clock,
@@ -219,6 +227,7 @@ impl Restorer for PodmanLauncher {
             command: self.store.portable_argv(),
             runtime_root: self.store.runtime_root(),
             place: place.clone(),
+            group_parent: None,
             memory_bytes: self.memory_bytes,
             log,
             spawned: spawned(&created),

@@ -99,11 +99,16 @@ fn running(inspected: Value) -> Result<Match, CheckpointError> {
     })))
 }
 
-/// The runtime's program and state directory, from what the container's shim keeps in its working directory.
-pub(crate) fn runtime_of(pid: u32, id: &str) -> Option<(String, PathBuf)> {
+/// The directory of a container's shim, which is the parent of the container's first process.
+pub(crate) fn bundle_of(pid: u32) -> Option<PathBuf> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let shim: u32 = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?;
-    let bundle = std::fs::read_link(format!("/proc/{shim}/cwd")).ok()?;
+    std::fs::read_link(format!("/proc/{shim}/cwd")).ok()
+}
+
+/// The runtime's program and state directory, from what the container's shim keeps in its working directory.
+pub(crate) fn runtime_of(pid: u32, id: &str) -> Option<(String, PathBuf)> {
+    let bundle = bundle_of(pid)?;
     let options = state::json(&bundle.join("options.json")).unwrap_or_default();
     let program = options["binary_name"].as_str().filter(|name| !name.is_empty()).unwrap_or("runc").to_owned();
     let known = ["/run/docker/runtime-runc", "/run/containerd/runc"].map(PathBuf::from);

@@ -8,6 +8,7 @@
 mod base;
 mod clones;
 mod comeback;
+mod native;
 mod options;
 mod outside;
 mod page_cache;

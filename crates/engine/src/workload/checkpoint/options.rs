@@ -1,9 +1,10 @@
 //! What a plan can set.
 
+use super::native;
 use super::page_cache::State;
 use crate::application::Application;
 use crate::backend::PrepareError;
-use crate::backend::snapshot::{Compression, MappedRam, MemoryBackend, SnapshotKind, SnapshotOptions};
+use crate::backend::snapshot::{Compression, Engine, MappedRam, MemoryBackend, SnapshotKind, SnapshotOptions};
 use crate::lab::Lab;
 use crate::network::AGENT_PORT;
 use isodyne_core::cell::{BackendName, Cell};
@@ -69,7 +70,9 @@ impl CheckpointOptions {
         let app = Application::of(cell, lab)?;
         let has_network = !matches!(word("network"), "" | "none");
         // Podman's own network comes back with nothing.
-        let outside = has_network && !(cell.backend == BackendName::Podman && word("network") == "user");
+        let outside = has_network
+            && !native::is_asked(cell)
+            && !(cell.backend == BackendName::Podman && word("network") == "user");
         let pages = bytes("resident").div_ceil(PAGE_BYTES as u64).max(1);
         let spec = Spec {
             nonce: [0; 2],
@@ -89,6 +92,7 @@ impl CheckpointOptions {
             port: if outside { AGENT_PORT.into() } else { 0 },
         };
         let directory = directory(cell, app.is_some(), &spec)?;
+        native::fits(cell, &spec, has_network)?;
         fits_a_container(cell, &spec, has_network, count("clones"))?;
         let kind = kind(word("form"), count("channels"), flag("direct_io"))?;
         let compression = match word("pack") {
@@ -102,9 +106,10 @@ impl CheckpointOptions {
                 kind,
                 resume: flag("leave_running"),
                 rounds: share("rounds"),
-                tcp_established: outside || spec.connections > 0 || app.is_some(),
+                tcp_established: outside || spec.connections > 0 || (app.is_some() && !native::is_dockers(cell)),
                 file_locks: spec.locks > 0,
                 compression,
+                engine: if native::is_asked(cell) { Engine::Native } else { Engine::Runtime },
             },
             spec,
             memory: if word("memory_by") == "userfault" { MemoryBackend::Userfault } else { MemoryBackend::File },
