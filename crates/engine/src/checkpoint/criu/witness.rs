@@ -51,7 +51,8 @@ mod tests {
         let (work, logs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let witness = Witness::put(work.path());
         // As CRIU opens it.
-        let mut log = OpenOptions::new().write(true).truncate(true).create(true).open(work.path().join(DUMP_LOG)).unwrap();
+        let mut log =
+            OpenOptions::new().write(true).truncate(true).create(true).open(work.path().join(DUMP_LOG)).unwrap();
         log.write_all(b"(00.000001) done\n").unwrap();
         std::fs::remove_file(work.path().join(DUMP_LOG)).unwrap();
         witness.tell(logs.path()).unwrap();

@@ -51,7 +51,8 @@ pub(super) fn fits(cell: &Cell, spec: &Spec, has_network: bool) -> Result<(), Pr
     }
     if backend == BackendName::Docker && spec.connections > 0 {
         return refused(
-            "Docker's own checkpoints cannot hold established TCP connections: its call has no option for it".to_owned(),
+            "Docker's own checkpoints cannot hold established TCP connections: its call has no option for it"
+                .to_owned(),
             "leave `connections` out, or `engine` at \"runtime\"",
         );
     }

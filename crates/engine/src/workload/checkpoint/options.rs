@@ -69,7 +69,7 @@ impl CheckpointOptions {
         }
         let app = Application::of(cell, lab)?;
         let has_network = !matches!(word("network"), "" | "none");
-        // Podman's own network comes back with nothing.
+        // Podman's own network comes back with nothing; engines' own ways know nothing of the lab's addresses.
         let outside = has_network
             && !native::is_asked(cell)
             && !(cell.backend == BackendName::Podman && word("network") == "user");
