@@ -10,7 +10,7 @@ use isodyne_core::ledger::Ledger;
 use isodyne_core::record::RunRecord;
 use isodyne_core::runner::Runner;
 use isodyne_core::sample::{Provenance, Sample};
-use isodyne_core::summary::summarise;
+use isodyne_core::summary::{RunSummary, summarise};
 use isodyne_report::{
     ListedRun, Paint, RunView, Style, csv_heading, csv_row, doctor_table, figures, list_table, markdown, run_table,
     runs_table,
@@ -19,18 +19,16 @@ use isodyne_report::{
 const NARROW: Style = Style { color: false, width: 80 };
 const WIDE: Style = Style { color: false, width: 120 };
 
+/// A run as it is shown by itself.
+fn view<'a>(record: &'a RunRecord, columns: &'a RunColumns, summary: &'a RunSummary) -> RunView<'a> {
+    RunView { record, columns, summary, streams: None, location: None, runner: Runner::ALONE }
+}
+
 fn with_run<T>(rounds: u32, show: impl Fn(RunView<'_>) -> T) -> T {
     let (record, samples) = specimen::specimen(rounds);
     let columns = RunColumns::of(&samples);
     let summary = summarise(&record, &columns);
-    show(RunView {
-        record: &record,
-        columns: &columns,
-        summary: &summary,
-        streams: None,
-        location: Some("runs/specimen"),
-        runner: Runner::ALONE,
-    })
+    show(RunView { location: Some("runs/specimen"), ..view(&record, &columns, &summary) })
 }
 
 fn widest(text: &str) -> usize {
@@ -64,14 +62,7 @@ fn an_unfinished_run_says_so() {
     let samples: Vec<_> = samples.into_iter().skip(12).take(4).collect();
     let columns = RunColumns::of(&samples);
     let summary = summarise(&record, &columns);
-    let view = RunView {
-        record: &record,
-        columns: &columns,
-        summary: &summary,
-        streams: None,
-        location: None,
-        runner: Runner::ALONE,
-    };
+    let view = view(&record, &columns, &summary);
     insta::assert_snapshot!(run_table(view, WIDE));
     let page = isodyne_report::html(view);
     assert!(page.contains("Unfinished") && page.contains("pending"));
@@ -189,14 +180,7 @@ fn variants_and_imported_cells_have_their_names_and_tables() {
     let (record, samples) = varied();
     let columns = RunColumns::of(&samples);
     let summary = summarise(&record, &columns);
-    let view = RunView {
-        record: &record,
-        columns: &columns,
-        summary: &summary,
-        streams: None,
-        location: None,
-        runner: Runner::ALONE,
-    };
+    let view = view(&record, &columns, &summary);
     insta::assert_snapshot!(run_table(view, WIDE));
     let page = isodyne_report::html(view);
     for text in ["result-boot", "result-imported", "runc · quiet console", "throughput_bytes_per_s", "id=\"ecdf-2\""] {
@@ -229,14 +213,7 @@ fn a_merged_run_does_not_claim_one_order() {
     record.merged_from = vec![part(1), part(2)];
     let columns = RunColumns::of(&samples);
     let summary = summarise(&record, &columns);
-    let view = RunView {
-        record: &record,
-        columns: &columns,
-        summary: &summary,
-        streams: None,
-        location: None,
-        runner: Runner::ALONE,
-    };
+    let view = view(&record, &columns, &summary);
     let table = run_table(view, WIDE);
     assert!(table.lines().nth(1).is_some_and(|title| title.ends_with("20 rounds, merged from 2 parts")), "{table}");
     assert!(!table.contains("interleaved"));
@@ -253,14 +230,7 @@ fn of_an_imported_run_only_that_is_said_which_the_files_tell() {
     let page = |record: &RunRecord| {
         let columns = RunColumns::of(&samples);
         let summary = summarise(record, &columns);
-        let view = RunView {
-            record,
-            columns: &columns,
-            summary: &summary,
-            streams: None,
-            location: None,
-            runner: Runner::ALONE,
-        };
+        let view = view(record, &columns, &summary);
         (isodyne_report::html(view), markdown(view))
     };
     let (html, pull_request) = page(&record);
@@ -292,14 +262,7 @@ fn a_drift_and_a_warm_up_that_was_not_declared_are_marked_in_the_timeline() {
     }
     let columns = RunColumns::of(&samples);
     let summary = summarise(&record, &columns);
-    let view = RunView {
-        record: &record,
-        columns: &columns,
-        summary: &summary,
-        streams: None,
-        location: None,
-        runner: Runner::ALONE,
-    };
+    let view = view(&record, &columns, &summary);
     let figure = figures(view, Paint::Themed).into_iter().find(|figure| figure.name == "timeline").expect("a timeline");
     let drawn = figure.inline();
     let panels: Vec<&str> = drawn.split("<svg ").skip(1).collect();

@@ -1,14 +1,15 @@
 //! Distributions as curves: for each value the share of samples with no more, with the intervals of some quantiles.
 
 use super::axis::Axis;
-use super::drawing::{Anchor, Drawing, WIDTH, Words, number};
+use super::drawing::{Anchor, Drawing, WIDTH, Words};
 use super::ink::Ink;
+use super::steps::steps;
+use super::ticks::Ticks;
 use crate::escape::shorten;
 use crate::prepared::TOTAL;
 use crate::value::{interval, median_interval, metric, tick};
 use isodyne_core::stats::{Sorted, ecdf_points};
 use isodyne_core::summary::MetricSummary;
-use std::fmt::Write;
 
 const LEFT: f64 = 52.0;
 const RIGHT: f64 = WIDTH - 14.0;
@@ -70,15 +71,8 @@ fn frame(drawing: &mut Drawing, axis: &Axis, metric: &str, x: impl Fn(f64) -> f6
         let words = Words::new(Ink::Muted, Anchor::End);
         drawing.words((LEFT - 8.0, y(share) + 4.0), words, &format!("{:.0} %", share * 100.0));
     }
-    let mut last_label = f64::NEG_INFINITY;
-    for value in axis.ticks(9) {
-        let at = x(value);
-        drawing.line((at, TOP), (at, BOTTOM), Ink::Grid, 1.0, "");
-        if at - last_label > 48.0 {
-            drawing.words((at, BOTTOM + 17.0), Words::new(Ink::Muted, Anchor::Middle), &tick(metric, value));
-            last_label = at;
-        }
-    }
+    let ticks = Ticks { size: 11.0, ..Ticks::new((TOP, BOTTOM), BOTTOM + 17.0, 48.0) };
+    ticks.draw(drawing, axis.ticks(9).into_iter().map(|value| (x(value), tick(metric, value))));
     let words = Words::new(Ink::Muted, Anchor::Middle);
     let name = if metric == TOTAL { "total time".to_owned() } else { shorten(metric, 60) };
     let scale = if axis.log { format!("{name}, logarithmic") } else { name };
@@ -86,18 +80,7 @@ fn frame(drawing: &mut Drawing, axis: &Axis, metric: &str, x: impl Fn(f64) -> f6
 }
 
 fn line(drawing: &mut Drawing, curve: &Curve<'_>, x: impl Fn(f64) -> f64) {
-    let mut d = String::new();
-    let (mut last_x, mut last_y) = (String::new(), number(y(0.0)));
-    for (value, share) in ecdf_points(&curve.values) {
-        let (at_x, at_y) = (number(x(value)), number(y(share)));
-        if d.is_empty() {
-            let _ = write!(d, "M{at_x} {last_y}");
-        } else if at_x != last_x {
-            let _ = write!(d, "V{last_y}H{at_x}");
-        }
-        (last_x, last_y) = (at_x, at_y);
-    }
-    let _ = write!(d, "V{last_y}");
+    let d = steps(y(0.0), ecdf_points(&curve.values).into_iter().map(|(value, share)| (x(value), y(share))));
     drawing.path(&d, Ink::Series(curve.series), 1.8, Ink::dash(curve.series));
 }
 

@@ -13,7 +13,10 @@ mod pairs;
 mod png;
 mod series;
 mod shared;
+mod steps;
+mod ticks;
 mod timeline;
+mod touch;
 mod trend;
 mod waterfall;
 
@@ -30,7 +33,8 @@ use ink::Ink;
 use isodyne_core::compare::Change;
 use isodyne_core::trend::Trend;
 
-/// The figures of a run: the distribution of totals, those of shared memory, the ledger, the samples over time, and where
+/// The figures of a run: the distribution of totals, those of shared memory, the
+/// working set behind a restore, the ledger, the samples over time, and where
 /// it has variants their differences. A figure without anything to show is absent.
 pub fn figures(view: RunView<'_>, paint: Paint) -> Vec<Figure> {
     let run = Prepared::new(view);
@@ -53,7 +57,7 @@ pub fn trend_figures(trends: &[&Trend], paint: Paint) -> Vec<Figure> {
 }
 
 pub(crate) fn draw(run: &Prepared<'_>, paint: Paint) -> Vec<Figure> {
-    let others = [waterfall::waterfall(run, paint), timeline::timeline(run, paint)];
+    let others = [touch::touch(run, paint), waterfall::waterfall(run, paint), timeline::timeline(run, paint)];
     let first = ecdf::ecdfs(run, paint).into_iter().chain(shared::shared(run, paint));
     first.chain(others.into_iter().flatten()).collect()
 }

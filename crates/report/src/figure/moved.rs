@@ -5,6 +5,7 @@ use super::drawing::{Anchor, Drawing, WIDTH, Words};
 use super::finished::Figure;
 use super::ink::{Ink, Paint};
 use super::pairs::{MOST_CELLS, left_out};
+use super::ticks::Ticks;
 use crate::comparison::{Pair, Pairs};
 use crate::escape::shorten;
 use crate::text::comparison::signed_time;
@@ -46,16 +47,9 @@ fn rows(drawing: &mut Drawing, phases: &[PhaseComparison]) -> f64 {
     let axis = Axis::signed(least, most);
     let x = |value: f64| LEFT + axis.place(value) * (RIGHT - LEFT);
     let bottom = TOP + ROW * phases.len() as f64;
-    let mut last_label = f64::NEG_INFINITY;
-    for value in axis.ticks(5) {
-        drawing.line((x(value), TOP), (x(value), bottom + 2.0), Ink::Grid, 1.0, "");
-        if x(value) - last_label > 52.0 {
-            let words = Words { size: 10.0, ..Words::new(Ink::Muted, Anchor::Middle) };
-            let text = tick("total_ns", value).replace('-', "−");
-            drawing.words((x(value), bottom + 14.0), words, &text);
-            last_label = x(value);
-        }
-    }
+    let ticks = Ticks::new((TOP, bottom + 2.0), bottom + 14.0, 52.0);
+    let label = |value| tick("total_ns", value).replace('-', "−");
+    ticks.draw(drawing, axis.ticks(5).into_iter().map(|value| (x(value), label(value))));
     for (index, phase) in phases.iter().enumerate() {
         let top = TOP + ROW * index as f64;
         let middle = top + ROW / 2.0;

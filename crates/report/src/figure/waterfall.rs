@@ -4,6 +4,7 @@ use super::axis::Axis;
 use super::drawing::{Anchor, Drawing, WIDTH, Words};
 use super::finished::Figure;
 use super::ink::{Ink, Paint};
+use super::ticks::Ticks;
 use crate::escape::shorten;
 use crate::prepared::{Prepared, TOTAL};
 use crate::value::{count, metric, percent, tick, time};
@@ -54,18 +55,8 @@ fn phases(drawing: &mut Drawing, run: &Prepared<'_>, phases: &[PhaseSummary], se
     let axis = Axis::from_zero(sum * SCALE);
     let x = |value: f64| LEFT + axis.place(value) * (RIGHT - LEFT);
     let bottom = top + ROW * phases.len() as f64;
-    let mut last_label = f64::NEG_INFINITY;
-    for value in axis.ticks(6) {
-        drawing.line((x(value), top), (x(value), bottom + 3.0), Ink::Grid, 1.0, "");
-        if x(value) - last_label > 50.0 {
-            drawing.words(
-                (x(value), bottom + 15.0),
-                Words { size: 10.0, ..Words::new(Ink::Muted, Anchor::Middle) },
-                &tick(TOTAL, value),
-            );
-            last_label = x(value);
-        }
-    }
+    let ticks = Ticks::new((top, bottom + 3.0), bottom + 15.0, 50.0);
+    ticks.draw(drawing, axis.ticks(6).into_iter().map(|value| (x(value), tick(TOTAL, value))));
     let mut begin = 0.0;
     let mut at = top;
     for phase in phases {

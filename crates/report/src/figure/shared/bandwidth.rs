@@ -6,6 +6,7 @@ use crate::figure::axis::Axis;
 use crate::figure::drawing::{Anchor, Drawing, WIDTH, Words};
 use crate::figure::finished::Figure;
 use crate::figure::ink::{Ink, Paint};
+use crate::figure::ticks::Ticks;
 use crate::prepared::{Prepared, ShownCell};
 use crate::value::{count, metric};
 use isodyne_core::cell::BackendName;
@@ -115,15 +116,8 @@ fn panel(
         let words = Words { size: 10.0, ..Words::new(Ink::Muted, Anchor::End) };
         drawing.words((LEFT - 6.0, y(rate) + 3.5), words, &rate_label(rate));
     }
-    let mut last_label = f64::NEG_INFINITY;
-    for (_, bytes) in cells {
-        drawing.line((x(*bytes), TOP), (x(*bytes), BOTTOM + 3.0), Ink::Grid, 1.0, "");
-        if x(*bytes) - last_label > 46.0 {
-            let words = Words { size: 10.0, ..Words::new(Ink::Muted, Anchor::Middle) };
-            drawing.words((x(*bytes), BOTTOM + 15.0), words, &size_label(*bytes as f64));
-            last_label = x(*bytes);
-        }
-    }
+    let ticks = Ticks::new((TOP, BOTTOM + 3.0), BOTTOM + 15.0, 46.0);
+    ticks.draw(drawing, cells.iter().map(|(_, bytes)| (x(*bytes), size_label(*bytes as f64))));
     let words = Words { size: 10.0, ..Words::new(Ink::Muted, Anchor::Middle) };
     drawing.words(((LEFT + RIGHT) / 2.0, BOTTOM + 30.0), words, "size of a frame");
     limits(drawing, ceilings, y);

@@ -3,12 +3,13 @@
 use super::legend::legend;
 use super::stream::{Marks, RESOLUTION_SAID, Stream, Streams, TRIP, resolution};
 use crate::figure::axis::Axis;
-use crate::figure::drawing::{Anchor, Drawing, WIDTH, Words, number};
+use crate::figure::drawing::{Anchor, Drawing, WIDTH, Words};
 use crate::figure::finished::Figure;
 use crate::figure::ink::{Ink, Paint};
+use crate::figure::steps::steps;
+use crate::figure::ticks::Ticks;
 use crate::prepared::Prepared;
 use crate::value::tick;
-use std::fmt::Write;
 
 const LEFT: f64 = 52.0;
 const RIGHT: f64 = WIDTH - 14.0;
@@ -38,14 +39,8 @@ pub(super) fn distribution(run: &Prepared<'_>, streams: &Streams<'_>, paint: Pai
         let words = Words::new(Ink::Muted, Anchor::End);
         drawing.words((LEFT - 8.0, y(share) + 4.0), words, &format!("{:.0} %", share * 100.0));
     }
-    let mut last_label = f64::NEG_INFINITY;
-    for value in axis.ticks(9) {
-        drawing.line((x(value), TOP), (x(value), BOTTOM), Ink::Grid, 1.0, "");
-        if x(value) - last_label > 48.0 {
-            drawing.words((x(value), BOTTOM + 17.0), Words::new(Ink::Muted, Anchor::Middle), &tick(TRIP, value));
-            last_label = x(value);
-        }
-    }
+    let ticks = Ticks { size: 11.0, ..Ticks::new((TOP, BOTTOM), BOTTOM + 17.0, 48.0) };
+    ticks.draw(&mut drawing, axis.ticks(9).into_iter().map(|value| (x(value), tick(TRIP, value))));
     let scale = if axis.log { ", logarithmic" } else { "" };
     let words = Words::new(Ink::Muted, Anchor::Middle);
     drawing.words(((LEFT + RIGHT) / 2.0, BOTTOM + 35.0), words, &format!("time of one round trip{scale}"));
@@ -88,18 +83,10 @@ fn y(share: f64) -> f64 {
 
 fn curve(stream: &Stream<'_>, x: impl Fn(f64) -> f64) -> String {
     let total = stream.n() as f64;
-    let mut d = String::new();
-    let (mut last_x, mut last_y, mut upto) = (String::new(), number(y(0.0)), 0_u64);
-    for bucket in stream.latencies.histogram.buckets() {
+    let mut upto = 0_u64;
+    let places = stream.latencies.histogram.buckets().into_iter().map(|bucket| {
         upto = upto.saturating_add(bucket.count);
-        let (at_x, at_y) = (number(x(bucket.middle() as f64)), number(y(upto as f64 / total)));
-        if d.is_empty() {
-            let _ = write!(d, "M{at_x} {last_y}");
-        } else if at_x != last_x {
-            let _ = write!(d, "V{last_y}H{at_x}");
-        }
-        (last_x, last_y) = (at_x, at_y);
-    }
-    let _ = write!(d, "V{last_y}");
-    d
+        (x(bucket.middle() as f64), y(upto as f64 / total))
+    });
+    steps(y(0.0), places)
 }

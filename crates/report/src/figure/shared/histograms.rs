@@ -7,6 +7,7 @@ use crate::figure::axis::Axis;
 use crate::figure::drawing::{Anchor, Drawing, WIDTH, Words, number};
 use crate::figure::finished::Figure;
 use crate::figure::ink::{Ink, Paint};
+use crate::figure::ticks::Ticks;
 use crate::prepared::Prepared;
 use crate::value::{percent, tick};
 use std::fmt::Write;
@@ -102,15 +103,9 @@ fn frame(drawing: &mut Drawing, (left, right): (f64, f64), marks: &[(f64, String
 }
 
 fn times(drawing: &mut Drawing, axis: &Axis, (left, right): (f64, f64), x: impl Fn(f64) -> f64) {
-    let mut last_label = f64::NEG_INFINITY;
-    for value in axis.ticks(5) {
-        drawing.line((x(value), TOP), (x(value), BOTTOM + 3.0), Ink::Grid, 1.0, "");
-        if x(value) - last_label > 44.0 && (left + 8.0..right - 8.0).contains(&x(value)) {
-            let words = Words { size: 10.0, ..Words::new(Ink::Muted, Anchor::Middle) };
-            drawing.words((x(value), BOTTOM + 15.0), words, &tick(TRIP, value));
-            last_label = x(value);
-        }
-    }
+    let within = (left + 8.0, right - 8.0);
+    let ticks = Ticks { within, ..Ticks::new((TOP, BOTTOM + 3.0), BOTTOM + 15.0, 44.0) };
+    ticks.draw(drawing, axis.ticks(5).into_iter().map(|value| (x(value), tick(TRIP, value))));
 }
 
 /// The outline of the bins, down to the floor wherever there is none.

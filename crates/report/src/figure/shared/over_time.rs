@@ -6,6 +6,7 @@ use crate::figure::axis::Axis;
 use crate::figure::drawing::{Anchor, Drawing, WIDTH, Words, number};
 use crate::figure::finished::Figure;
 use crate::figure::ink::{Ink, Paint};
+use crate::figure::ticks::Ticks;
 use crate::prepared::Prepared;
 use crate::value::tick;
 use isodyne_core::streams::{SampleSeries, join_windows};
@@ -115,14 +116,10 @@ fn strip(drawing: &mut Drawing, stream: &Stream<'_>, most_steps: usize) {
     }
     drawing.path(&longest, Ink::Series(stream.cell), 0.9, "");
     drawing.area(&medians, Ink::Series(stream.cell));
-    let mut last_label = f64::NEG_INFINITY;
-    for value in time.ticks(6) {
-        if x(value) - last_label > 50.0 && x(value) < RIGHT - 14.0 {
-            let words = Words { size: 10.0, ..Words::new(Ink::Muted, Anchor::Middle) };
-            drawing.words((x(value), TOP + STRIP + 14.0), words, &tick(TRIP, value));
-            last_label = x(value);
-        }
-    }
+    let base = TOP + STRIP + 14.0;
+    let within = (f64::NEG_INFINITY, RIGHT - 14.0);
+    let ticks = Ticks { lines: None, within, ..Ticks::new((TOP, base), base, 50.0) };
+    ticks.draw(drawing, time.ticks(6).into_iter().map(|value| (x(value), tick(TRIP, value))));
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::figure::axis::Axis;
 use crate::figure::drawing::{Anchor, Drawing, WIDTH, Words};
 use crate::figure::finished::Figure;
 use crate::figure::ink::{Ink, Paint};
+use crate::figure::ticks::Ticks;
 use crate::prepared::{Prepared, ShownCell, TOTAL};
 use crate::value::{percent, tick, time};
 use isodyne_core::factor::FactorValue;
@@ -76,15 +77,8 @@ fn panel(drawing: &mut Drawing, run: &Prepared<'_>, cell: &ShownCell<'_>, found:
     let within = WITHIN.iter().filter(|(name, _)| found.frames.contains_key(*name));
     let rows = PHASES.len() + within.count();
     let bottom = TOP + ROW * rows as f64;
-    let mut last_label = f64::NEG_INFINITY;
-    for value in axis.ticks(6) {
-        drawing.line((x(value), TOP), (x(value), bottom + 3.0), Ink::Grid, 1.0, "");
-        if x(value) - last_label > 50.0 {
-            let words = Words { size: 10.0, ..Words::new(Ink::Muted, Anchor::Middle) };
-            drawing.words((x(value), bottom + 15.0), words, &tick(TOTAL, value));
-            last_label = x(value);
-        }
-    }
+    let ticks = Ticks::new((TOP, bottom + 3.0), bottom + 15.0, 50.0);
+    ticks.draw(drawing, axis.ticks(6).into_iter().map(|value| (x(value), tick(TOTAL, value))));
     let mut at = TOP;
     let mut begin = 0.0;
     let mut row = |(name, words): (&str, &str), begin: f64, hatched: bool| {
