@@ -52,14 +52,7 @@ fn touching(rounds: u32) -> (RunRecord, Vec<Sample>) {
 fn with<T>((record, samples): &(RunRecord, Vec<Sample>), show: impl Fn(RunView<'_>) -> T) -> T {
     let columns = RunColumns::of(samples);
     let summary = summarise(record, &columns);
-    show(RunView {
-        record,
-        columns: &columns,
-        summary: &summary,
-        streams: None,
-        location: None,
-        runner: Runner::ALONE,
-    })
+    show(RunView { record, columns: &columns, summary: &summary, streams: None, location: None, runner: Runner::ALONE })
 }
 
 fn touch(run: &(RunRecord, Vec<Sample>)) -> Option<Figure> {
@@ -71,13 +64,14 @@ fn every_cell_has_its_curve_and_its_pages() {
     let run = touching(20);
     let figure = touch(&run).expect("a figure");
     let drawn = figure.standalone();
-    let cells = with(&run, |view| view.summary.cells.iter().filter(|cell| cell.metrics.contains_key("touch_ns")).count());
+    let cells =
+        with(&run, |view| view.summary.cells.iter().filter(|cell| cell.metrics.contains_key("touch_ns")).count());
     assert!(cells > 3);
     // A curve above and one below for each, and its ring for what it took before.
     for cell in 0..cells {
         assert_eq!(drawn.matches(&format!("class=\"cell-{cell}\"")).count(), 2, "{cell}");
     }
-    assert_eq!(drawn.matches("all of it before").count(), cells);
+    assert_eq!(drawn.matches(": all of it before, ").count(), cells);
     assert_eq!(drawn.matches("a page in the last tenth").count(), cells);
     // 200 ns and a fault of 300 ns on each page of the first cell, by the middle of the noise.
     assert!(drawn.contains("process: 53"), "{drawn}");

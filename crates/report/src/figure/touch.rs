@@ -115,7 +115,7 @@ fn per_page(cell: &ShownCell<'_>, name: impl Fn(usize) -> String) -> Vec<f64> {
             let ns = (at(step, row)? - at(step - 1, row)?) / pages;
             (ns.is_finite() && ns > 0.0).then_some(ns)
         });
-        Some(Sorted::new(rows)?.quantile(0.5))
+        Sorted::new(rows)?.quantile(0.5)
     };
     let found: Vec<f64> = (1..=STEPS).filter_map(of).collect();
     if found.len() == STEPS { found } else { Vec::new() }
