@@ -15,7 +15,7 @@ use isodyne_core::summary::MetricSummary;
 use std::fmt::Write;
 
 const LEFT: f64 = 62.0;
-const RIGHT: f64 = WIDTH - 14.0;
+const RIGHT: f64 = WIDTH - 22.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 218.0;
 /// The lower drawing: what each page took.
@@ -186,9 +186,7 @@ fn pages(drawing: &mut Drawing, run: &Prepared<'_>, curves: &[Curve<'_>]) {
         drawing.words((LEFT - 8.0, y(ns) + 4.0), words(Anchor::End), &tick(TOUCH, ns));
     }
     let ticks = Ticks { size: 11.0, ..Ticks::new((LOW_TOP, LOW_BOTTOM), LOW_BOTTOM + 17.0, 48.0) };
-    let within = (LEFT - 1.0, RIGHT - 6.0);
-    let marks = (0..=STEPS).map(|step| (x(step), format!("{} %", step * 100 / STEPS)));
-    Ticks { within, ..ticks }.draw(drawing, marks);
+    ticks.draw(drawing, (0..=STEPS).map(|step| (x(step), format!("{} %", step * 100 / STEPS))));
     drawing.words(
         ((LEFT + RIGHT) / 2.0, LOW_BOTTOM + 35.0),
         words(Anchor::Middle),
