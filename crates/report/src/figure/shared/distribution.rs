@@ -84,7 +84,7 @@ fn y(share: f64) -> f64 {
 fn curve(stream: &Stream<'_>, x: impl Fn(f64) -> f64) -> String {
     let total = stream.n() as f64;
     let mut upto = 0_u64;
-    let places = stream.latencies.histogram.buckets().into_iter().map(|bucket| {
+    let places = stream.latencies.histogram.buckets().map(|bucket| {
         upto = upto.saturating_add(bucket.count);
         (x(bucket.middle() as f64), y(upto as f64 / total))
     });
