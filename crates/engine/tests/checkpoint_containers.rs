@@ -162,6 +162,7 @@ fn request<'a>(from: &'a Path, place: &'a Where, new_name: Option<&'a str>) -> R
         verify: true,
         place,
         bundle: None,
+        program: None,
         patience: Duration::from_secs(60),
         asked: Clock.now(),
         interrupted: &|| false,

@@ -29,6 +29,7 @@ pub fn restore(options: &RestoreOptions, output: &Output) -> Result<Exit, Troubl
     remove_orphans(output);
     let place = place(&options.owner);
     let bundle = options.bundle.as_deref().map(std::path::absolute).transpose().map_err(Trouble::unexpected)?;
+    let program = std::env::current_exe().ok();
     let request = RestoreRequest {
         from: &options.from,
         new_name: options.new_name.as_deref(),
@@ -37,6 +38,7 @@ pub fn restore(options: &RestoreOptions, output: &Output) -> Result<Exit, Troubl
         verify: options.verify,
         place: &place,
         bundle: bundle.as_deref(),
+        program: program.as_deref(),
         patience: Duration::from_nanos(options.timeout),
         asked,
         interrupted: &|| interrupt.is_asked(),

@@ -94,6 +94,7 @@ fn running(inspected: Value) -> Result<Match, CheckpointError> {
     Ok(Match::Running(Box::new(Container {
         name,
         image: Some(text(&inspected["Config"]["Image"])),
+        auto_remove: inspected["HostConfig"]["AutoRemove"] == true,
         docker: Some(inspected),
         ..container
     })))

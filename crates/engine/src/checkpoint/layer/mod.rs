@@ -6,9 +6,11 @@
 
 mod apply;
 mod attributes;
+mod fits;
 mod write;
 
 pub use apply::{Whiteouts, apply};
+pub use fits::fits;
 pub use write::{LayerLimits, LayerSummary, write};
 
 /// What hides a name of the layers below.

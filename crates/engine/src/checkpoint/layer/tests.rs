@@ -110,3 +110,18 @@ fn a_root_beyond_the_limits_is_refused_and_later_changes_are_counted() {
     let summary = write(&directory.path().join("a"), LayerForm::Whole, &limits, Some(past), std::io::sink()).unwrap();
     assert_eq!(summary.changed_since, 4);
 }
+
+#[test]
+fn a_root_that_is_too_large_is_refused_before_it_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(directory.path());
+    let summary = tar_of(directory.path(), LayerForm::Whole, Path::new("/dev/null"));
+    let exact = LayerLimits { entries: summary.entries, bytes: summary.bytes, ..LayerLimits::default() };
+    fits(directory.path(), &exact).unwrap();
+    for limits in [LayerLimits { bytes: exact.bytes - 1, ..exact }, LayerLimits { entries: exact.entries - 1, ..exact }]
+    {
+        let error = fits(directory.path(), &limits).unwrap_err();
+        assert_eq!(error.class, CheckpointClass::Refused);
+        assert!(error.hint.is_some_and(|hint| hint.contains("--largest-root")));
+    }
+}
