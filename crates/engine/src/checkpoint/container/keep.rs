@@ -4,10 +4,10 @@
 //! The layer is written while digests are made and files are synced.
 
 use super::find::{Container, LayerSource};
-use super::podman;
+use super::{lengths, podman};
 use crate::backend::oci::command::{last_line, run};
 use crate::checkpoint::archive::{CONFIG, DOCKER, Digests, IMAGES, LAYER, LOGS, PODMAN, Partial, SHM, follow};
-use crate::checkpoint::layer::{self, LayerLimits, LayerSummary};
+use crate::checkpoint::layer::{self, Freeze, LayerLimits, LayerSummary};
 use crate::checkpoint::runtime::DumpPlace;
 use crate::checkpoint::{CheckpointError, criu, host, kept};
 use crate::clock::Clock;
@@ -233,9 +233,11 @@ fn finish(
     };
     partial.begin_writing();
     go_on()?;
-    let since = request.options.leave_running.then_some(since);
+    let images = partial.path().join(IMAGES);
+    let freeze = Freeze { at: since, lengths: &|| lengths::at_freeze(&images) };
+    let freeze = request.options.leave_running.then_some(&freeze);
     describe(container, &facts, partial.path())?;
-    let (layer, summary) = write_layer(container, request, partial.path(), since)?;
+    let (layer, summary) = write_layer(container, request, partial.path(), freeze)?;
     phases.end("layer");
     let mut unpacked = BTreeMap::new();
     if let Some(packing) = request.options.compression {
@@ -262,7 +264,13 @@ fn finish(
             1 => "1 file of the root was".to_owned(),
             more => format!("{more} files of the root were"),
         };
-        notes.push(format!("{files} changed after the freeze, because it runs on: newer than the memory"));
+        let cut = if summary.cut > 0 { " (what was appended to open ones is left out)" } else { "" };
+        notes.push(format!("{files} changed after the freeze, because it runs on: newer than the memory{cut}"));
+    }
+    if container.backend == BackendName::Runc && container.config["process"]["terminal"] == true {
+        let note =
+            "it has a terminal of its own: `runc restore --console-socket` brings it back, `isodyne restore` does not";
+        notes.push(note.to_owned());
     }
     if !request.options.leave_running && (request.interrupted)() {
         notes.push("the container had ended when you interrupted: its state was kept all the same".to_owned());
@@ -342,13 +350,13 @@ fn write_layer(
     container: &Container,
     request: &KeepRequest<'_>,
     directory: &Path,
-    since: Option<SystemTime>,
+    freeze: Option<&Freeze<'_>>,
 ) -> Result<(KeptLayer, LayerSummary), CheckpointError> {
     let to = |name: &str, source: &Path, form: LayerForm, limits: &LayerLimits| {
         let path = directory.join(name);
         let file = File::create_new(&path).map_err(|error| CheckpointError::host("make", &path, &error))?;
         let mut out = BufWriter::with_capacity(1 << 20, file);
-        let summary = layer::write(source, form, limits, since, &mut out)?;
+        let summary = layer::write(source, form, limits, freeze, &mut out)?;
         out.into_inner().map_err(|error| CheckpointError::host("write", &path, error.error()))?;
         Ok::<_, CheckpointError>(summary)
     };

@@ -285,6 +285,13 @@ impl Work<'_> {
 
     fn by_runc(&self) -> Result<Back, CheckpointError> {
         let (archive, request) = (self.archive, self.request);
+        if self.json(CONFIG)?["process"]["terminal"] == true {
+            let message = "it has a terminal of its own, which somebody has to hold as long as it runs";
+            return Err(CheckpointError::new(CheckpointClass::Refused, message).hint(format!(
+                "`runc restore --console-socket SOCKET --image-path {}` gives it to whoever listens there",
+                self.images.display()
+            )));
+        }
         let mut bundle = runc::begin(archive, &self.name, request.place.root.as_deref(), request.bundle)?;
         let config = bundle.fill(archive, &self.name, self.config()?)?;
         if let Some(program) = request.program {
@@ -341,14 +348,13 @@ impl Work<'_> {
                 CheckpointError::new(CheckpointClass::NameInUse, message).hint("give another one with `--new-name`")
             );
         }
-        if !self.mended.replaced.is_empty() {
-            return Err(CheckpointError::new(
-                CheckpointClass::OtherRuntime,
-                "podman makes its mounts from the command that made the container, and none can be left out",
-            )
-            .hint("use `--auto-fix-mounts` instead of `--skip-mount`"));
+        let mut arguments = podman::create_arguments(&self.json(PODMAN)?, &self.name)?;
+        if let Some(place) = podman::replace_mounts(&mut arguments, &self.mended.replaced) {
+            let message = format!("the mount at {place} is none of the command that made the container in podman");
+            return Err(CheckpointError::new(CheckpointClass::OtherRuntime, message)
+                .hint("use `--auto-fix-mounts` instead of `--skip-mount`"));
         }
-        let mut created = podman::create(&call, &podman::create_arguments(&self.json(PODMAN)?, &self.name)?)?;
+        let mut created = podman::create(&call, &arguments)?;
         let id = created["Id"].as_str().unwrap_or_default().to_owned();
         let restored = self.fill_podman(&call, &mut created).and_then(|stats| {
             self.check_interrupt()?;
@@ -384,7 +390,11 @@ impl Work<'_> {
         }
         let merged = upper.map(|upper| Path::new(upper).with_file_name("merged"));
         let source = &self.archive.manifest.source;
-        let mut config = self.config()?.to_string().replace(&source.id, &id);
+        let mut config = self.config()?;
+        if let Some(program) = self.request.program {
+            config = loopback::with_hook(config, program);
+        }
+        let mut config = config.to_string().replace(&source.id, &id);
         if let (Some(merged), Some(original)) = (merged, &source.rootfs) {
             config = config.replace(original.as_str(), &merged.to_string_lossy());
         }

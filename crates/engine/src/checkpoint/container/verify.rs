@@ -26,7 +26,7 @@ pub struct Verified {
 }
 
 /// A directory of images.
-struct Directory(PathBuf);
+pub(super) struct Directory(pub(super) PathBuf);
 
 impl Images for Directory {
     fn names(&self) -> Vec<String> {

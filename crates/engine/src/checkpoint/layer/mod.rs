@@ -11,7 +11,7 @@ mod write;
 
 pub use apply::{Whiteouts, apply};
 pub use fits::fits;
-pub use write::{LayerLimits, LayerSummary, write};
+pub use write::{Freeze, LayerLimits, LayerSummary, write};
 
 /// What hides a name of the layers below.
 const WHITEOUT: &[u8] = b".wh.";
