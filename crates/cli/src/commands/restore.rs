@@ -80,10 +80,11 @@ fn table(restored: &Restored, named_bundle: bool) -> String {
         }
     }
     if let Some(verified) = &restored.verified {
-        let Verified { running, ended_since, descriptors } = verified;
+        let Verified { running, ended_since, descriptors, closed_since } = verified;
         let ended = if *ended_since > 0 { format!(", {ended_since} have ended since") } else { String::new() };
+        let closed = if *closed_since > 0 { format!(", and has closed {closed_since} since") } else { String::new() };
         text += &format!(
-            "  {:<24} {running} tasks of the checkpoint run{ended}; the first has its {descriptors} descriptors\n",
+            "  {:<24} {running} tasks of the checkpoint run{ended}; the first has its {descriptors} descriptors{closed}\n",
             "verified"
         );
     }
