@@ -12,7 +12,7 @@ use support::{Bench, Finished};
 
 /// A container that sleeps, in a network of its own; its state directory.
 fn start(bundle: &Path, root: &Path, name: &str) {
-    for directory in ["usr", "proc", "dev", "sys"] {
+    for directory in ["usr", "proc", "dev", "sys", "tmp"] {
         std::fs::create_dir_all(bundle.join("rootfs").join(directory)).unwrap();
     }
     for link in ["bin", "lib", "lib64"] {
@@ -23,6 +23,7 @@ fn start(bundle: &Path, root: &Path, name: &str) {
     let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     config["process"]["terminal"] = false.into();
     config["process"]["args"] = json!(["/bin/sleep", "1000"]);
+    config["root"]["readonly"] = false.into();
     let usr = json!({ "destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"] });
     config["mounts"].as_array_mut().unwrap().push(usr);
     std::fs::write(path, config.to_string()).unwrap();
