@@ -124,6 +124,9 @@ pub enum Command {
         /// The directory
         directory: PathBuf,
     },
+    /// Bring up the loopback interface of a container (called by runc in the middle of `restore`)
+    #[command(hide = true)]
+    Loopback,
     /// Clean up after a killed run (started by `run` itself)
     #[command(hide = true)]
     Guardian {

@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         Command::Restore(options) => commands::restore::restore(&options, &output),
         Command::Completions { shell } => commands::manual::completions(shell, &output),
         Command::Man { directory } => commands::manual::man(&directory, &output),
+        Command::Loopback => commands::loopback::loopback(),
         Command::Guardian { scratch } => commands::guardian::guardian(&scratch),
     };
     let exit = done.unwrap_or_else(|trouble: Trouble| {

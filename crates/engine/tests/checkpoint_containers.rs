@@ -6,7 +6,7 @@
 use isodyne_core::cell::BackendName;
 use isodyne_core::checkpoint::{CheckpointClass, Compressed, KeptOptions, LayerForm};
 use isodyne_engine::checkpoint::container::{
-    Container, KeepRequest, Kept, RestoreRequest, Restored, Where, find, keep, remove_orphans, restore,
+    Container, KeepRequest, Kept, LayerSource, RestoreRequest, Restored, Where, find, keep, remove_orphans, restore,
 };
 use isodyne_engine::checkpoint::criu::{self, CriuState};
 use isodyne_engine::checkpoint::layer::LayerLimits;
@@ -162,6 +162,7 @@ fn request<'a>(from: &'a Path, place: &'a Where, new_name: Option<&'a str>) -> R
         verify: true,
         place,
         bundle: None,
+        program: None,
         patience: Duration::from_secs(60),
         asked: Clock.now(),
         interrupted: &|| false,
@@ -304,6 +305,72 @@ fn every_way_to_fail_has_its_class_and_starts_nothing() {
     let back = restore(&fix).expect("restored with it");
     assert!(volume.is_dir() && back.notes.iter().any(|note| note.contains("empty directory")), "{:?}", back.notes);
     assert_eq!(runc.names(), ["fixes"]);
+}
+
+#[test]
+fn a_state_that_could_be_lost_is_not() {
+    let test = "a_state_that_could_be_lost_is_not";
+    if !is_possible(test, "runc") {
+        return;
+    }
+    let runc = Runc::new();
+    let container = runc.start("stays", true);
+    let output = runc.path("kept");
+    let asked = |container: &Container, name: &str, leave_running: bool, bytes: u64, interrupted: bool| {
+        let options = KeptOptions { leave_running, ..KeptOptions::default() };
+        let whole = LayerLimits { bytes, ..LayerLimits::default() };
+        let (patience, asked) = (Duration::from_secs(60), Clock.now());
+        let interrupted = &|| interrupted;
+        keep(
+            container,
+            &KeepRequest { output: &output, name, options, layer: true, whole, patience, asked, interrupted },
+        )
+    };
+    let there = || {
+        let entries = std::fs::read_dir(&output).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    // What could not be kept whole is known before it is ended.
+    let too_large = asked(&container, "one", false, 1, false).unwrap_err();
+    assert!(too_large.class == CheckpointClass::Refused && too_large.message.contains("more than 1 bytes"));
+    let removed = Container { auto_remove: true, ..container.clone() };
+    let removed = asked(&removed, "one", false, u64::MAX, false).unwrap_err();
+    assert!(
+        removed.class == CheckpointClass::Refused && removed.hint.is_some_and(|hint| hint.contains("--leave-running"))
+    );
+    assert_eq!(asked(&container, "one", true, u64::MAX, true).unwrap_err().class, CheckpointClass::Interrupted);
+    assert_eq!((runc.names(), there()), (vec!["stays".to_owned()], Vec::new()), "it runs, and nothing is left");
+    // Once it has ended, an interrupt comes too late: its state would be gone.
+    let kept = asked(&container, "one", false, u64::MAX, true).expect("it is kept");
+    assert!(kept.notes.iter().any(|note| note.contains("interrupted")), "{:?}", kept.notes);
+    assert_eq!((runc.names(), there()), (Vec::new(), vec!["one".to_owned()]));
+    // Nobody here could hold a terminal: that is told before anything is started.
+    let config = output.join("one").join(archive::CONFIG);
+    let manifest = output.join("one").join(archive::MANIFEST);
+    let text =
+        std::fs::read_to_string(&config).expect("a configuration").replace("\"terminal\":false", "\"terminal\":true");
+    std::fs::write(&config, text).expect("written");
+    let (bytes, digest) = archive::digest_of(&config).expect("a digest");
+    let mut said: Value = serde_json::from_slice(&std::fs::read(&manifest).expect("a manifest")).expect("JSON");
+    for file in said["files"].as_array_mut().expect("files") {
+        if file["path"] == archive::CONFIG {
+            (file["bytes"], file["xxh3_128"]) = (bytes.into(), digest.clone().into());
+        }
+    }
+    std::fs::write(&manifest, said.to_string()).expect("written");
+    let terminal = restore(&request(&output.join("one"), &runc.place, None)).unwrap_err();
+    assert!(terminal.message.contains("a terminal of its own") && runc.names().is_empty(), "{terminal}");
+    // And what cannot be finished stays.
+    let container = runc.start("ends", true);
+    let lost = Container { layer: LayerSource::Changes(runc.path("nowhere")), ..container };
+    let error = asked(&lost, "two", false, u64::MAX, false).unwrap_err();
+    let partial = there().into_iter().find(|name| name.starts_with(".two.partial-")).expect("it stays");
+    assert!(error.message.contains(&partial) && error.message.contains("has ended"), "{error}");
+    assert!(output.join(&partial).join("images/pstree.img").is_file());
+    assert_eq!(
+        restore(&request(&output.join(partial), &runc.place, None)).unwrap_err().class,
+        CheckpointClass::MissingFile
+    );
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod imported;
 mod inspection;
 mod json;
 mod junit;
+mod kept;
 mod label;
 mod markdown;
 mod markdown_gate;

@@ -9,8 +9,8 @@ use isodyne_core::record::RunRecord;
 use isodyne_core::sample::{Provenance, Sample};
 use isodyne_core::trend::Trend;
 use isodyne_report::{
-    Paint, SCRIPTED, comparison_figure_files, comparison_figures, comparison_html, figure_files, figures, html,
-    trend_figure_files, trend_figures, trend_html,
+    Paint, SCRIPTED, Style, comparison_figure_files, comparison_figures, comparison_html, figure_files, figures, html,
+    run_table, trend_figure_files, trend_figures, trend_html,
 };
 
 const ATTACK: &str = "\"><script>alert(1)</script><img src=x onerror=alert(2)>&]]>\u{1b}]0;owned\u{7}\u{202e}";
@@ -67,6 +67,39 @@ fn a_void_number_is_struck_out_in_comparisons_too() {
     let page = pages::with_comparison(&measured(), &lying(), comparison_html);
     assert!(page.contains("<s class=\"void\">") && page.contains("href=\"#finding-candidate-"));
     assert!(page.contains("What the auditor says of the baseline") && page.contains("rests on a number that is void"));
+}
+
+#[test]
+fn kept_states_stand_side_by_side_on_the_terminal_and_in_the_report() {
+    let (record, mut samples) = measured();
+    for sample in &mut samples {
+        let kept = [
+            ("cold_ns", 2e9),
+            ("restore_ns", 1e8),
+            ("clone_p50_ns", 3e8),
+            ("durable_ns", 5e8),
+            ("break_even_count", 1.0),
+            ("clones_same_random_count", 1.0),
+            ("clones_same_name_count", 0.0),
+        ];
+        sample.metrics.extend(kept.map(|(name, value)| (name.to_owned(), value)));
+    }
+    let run = (record, samples);
+    let page = pages::with_view(&run, html);
+    let terminal = pages::with_view(&run, |view| run_table(view, Style { color: false, width: 120 }));
+    for text in [
+        "ide by side: the cold boot",
+        "pays after",
+        "hat keeping takes",
+        "hat clones of one state",
+        "the same",
+        "differs",
+    ] {
+        assert!(page.contains(text) && terminal.contains(text), "{text}");
+    }
+    assert!(!page.contains("<h2>side by side"), "a heading begins with a capital");
+    // Nothing of it where nothing was kept.
+    assert!(!pages::with_view(&measured(), html).contains("ide by side"));
 }
 
 #[test]

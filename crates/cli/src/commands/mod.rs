@@ -14,6 +14,7 @@ pub mod image;
 pub mod import;
 pub mod inspect;
 pub mod list;
+pub mod loopback;
 pub mod manual;
 pub mod merge;
 pub mod monitor;

@@ -29,6 +29,7 @@ pub fn restore(options: &RestoreOptions, output: &Output) -> Result<Exit, Troubl
     remove_orphans(output);
     let place = place(&options.owner);
     let bundle = options.bundle.as_deref().map(std::path::absolute).transpose().map_err(Trouble::unexpected)?;
+    let program = std::env::current_exe().ok();
     let request = RestoreRequest {
         from: &options.from,
         new_name: options.new_name.as_deref(),
@@ -37,6 +38,7 @@ pub fn restore(options: &RestoreOptions, output: &Output) -> Result<Exit, Troubl
         verify: options.verify,
         place: &place,
         bundle: bundle.as_deref(),
+        program: program.as_deref(),
         patience: Duration::from_nanos(options.timeout),
         asked,
         interrupted: &|| interrupt.is_asked(),
@@ -78,10 +80,11 @@ fn table(restored: &Restored, named_bundle: bool) -> String {
         }
     }
     if let Some(verified) = &restored.verified {
-        let Verified { running, ended_since, descriptors } = verified;
+        let Verified { running, ended_since, descriptors, closed_since } = verified;
         let ended = if *ended_since > 0 { format!(", {ended_since} have ended since") } else { String::new() };
+        let closed = if *closed_since > 0 { format!(", and has closed {closed_since} since") } else { String::new() };
         text += &format!(
-            "  {:<24} {running} tasks of the checkpoint run{ended}; the first has its {descriptors} descriptors\n",
+            "  {:<24} {running} tasks of the checkpoint run{ended}; the first has its {descriptors} descriptors{closed}\n",
             "verified"
         );
     }

@@ -131,6 +131,21 @@ fn write_packed(path: &Path, target: &Path, packing: Compressed) -> io::Result<(
     Ok((source.bytes, bytes))
 }
 
+/// Whether a directory has room for so many bytes more: what a checkpoint says of itself may be anything.
+///
+/// # Errors
+/// Class `enospc`.
+pub fn room_for(directory: &Path, bytes: u64) -> Result<(), CheckpointError> {
+    let Ok(status) = rustix::fs::statvfs(directory) else { return Ok(()) };
+    let free = status.f_bavail.saturating_mul(status.f_frsize);
+    if bytes <= free {
+        return Ok(());
+    }
+    let message = format!("it unpacks to {bytes} bytes, and {} has {free} left", directory.display());
+    Err(CheckpointError::new(CheckpointClass::Enospc, message)
+        .hint("free some space, or copy the checkpoint to where there is more"))
+}
+
 /// Unpacks a file into `target`. It unpacks to exactly as many bytes as were packed, or is damaged.
 ///
 /// # Errors
@@ -190,6 +205,13 @@ mod tests {
             unpack(&packed.path, packing, &path, packed.unpacked_bytes).unwrap();
             assert!(std::fs::read(&path).unwrap() == content(), "{packing:?}");
         }
+    }
+
+    #[test]
+    fn more_than_there_is_room_for_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        room_for(directory.path(), 1).unwrap();
+        assert_eq!(room_for(directory.path(), u64::MAX).unwrap_err().class, CheckpointClass::Enospc);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub enum InspectError {
         reason: String,
     },
     /// The host does not let it be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Host {
         /// The path.
         path: PathBuf,

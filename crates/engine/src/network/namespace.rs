@@ -33,8 +33,28 @@ impl Namespace {
             unsafe { unshare_unsafe(UnshareFlags::NEWNET) }?;
             Ok(Self(File::open(OWN)?.into()))
         })?;
-        namespace.within(|| super::netlink::Netlink::open()?.up("lo"))?;
+        namespace.loopback_up()?;
         Ok(namespace)
+    }
+
+    /// That of another process; `None` if it is ours as well.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn of(pid: u32) -> io::Result<Option<Self>> {
+        let path = PathBuf::from(format!("/proc/{pid}/ns/net"));
+        if std::fs::read_link(&path)? == std::fs::read_link(OWN)? {
+            return Ok(None);
+        }
+        Ok(Some(Self(File::open(path)?.into())))
+    }
+
+    /// Brings its loopback interface up.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn loopback_up(&self) -> io::Result<()> {
+        self.within(|| super::netlink::Netlink::open()?.up("lo"))
     }
 
     /// Does something in a thread that is inside. Sockets that it opens stay inside.

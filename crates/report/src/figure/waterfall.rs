@@ -21,7 +21,10 @@ pub(super) fn waterfall(run: &Prepared<'_>, paint: Paint) -> Option<Figure> {
     let mut drawn = false;
     for cell in run.with_total().filter(|cell| !cell.summary.phases.is_empty()) {
         let Some(total) = cell.total() else { continue };
-        let head = format!("median total {}, {}", metric(cell.metric, total.p50, run.step()), count(total.n, "sample"));
+        // The rows are those of the whole sample, whatever its headline metric is.
+        let (name, whole) = cell.summary.metrics.get(TOTAL).map_or((cell.metric, total), |whole| (TOTAL, whole));
+        let what = if name == TOTAL { "total" } else { name };
+        let head = format!("median {what} {}, {}", metric(name, whole.p50, run.step()), count(whole.n, "sample"));
         let at = 4.0 + ROW;
         drawing.words(
             (0.0, at),

@@ -7,6 +7,7 @@ mod evidence;
 mod filter;
 mod findings;
 mod host;
+mod kept;
 mod page;
 mod table;
 mod trend;
@@ -33,6 +34,7 @@ pub fn html(view: RunView<'_>) -> String {
     let mut body = head(&run);
     body.push_str(&filter::boxes("cells", &choices));
     body.push_str(&table::results(&run));
+    body.push_str(&kept::section(&run));
     body.push_str(&remarks(&run));
     if let Some(comparison) = of_variants(&run) {
         body.push_str(&comparison::variants(&Pairs::of_run(&run, &comparison)));

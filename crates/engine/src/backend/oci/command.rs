@@ -4,16 +4,21 @@
 //! them too, so they need no lab.
 
 use crate::clock::Clock;
-use crate::wait::readable;
+use crate::wait::{left, readable};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-/// The most that is kept of each stream.
-const OUTPUT_LIMIT: u64 = 256 << 10;
+/// The most that is kept of each stream: what engines say of a container holds its whole environment, several times.
+const OUTPUT_LIMIT: usize = 8 << 20;
+/// The most that is read of a stream before the others and the deadline are looked at.
+const AT_ONCE: usize = 1 << 20;
 
 /// How a call ended.
 #[derive(Clone, Debug)]
@@ -54,19 +59,83 @@ pub(crate) fn last_line(text: &str) -> Option<String> {
 
 /// Runs a command to its end with nothing on its standard input.
 ///
-/// Its output is read after it has ended, so it must fit into a pipe (64 KiB): a call that prints more hangs and is
-/// killed at the deadline. Children of it that keep the pipes open are not waited for.
+/// Children of it that keep the pipes open are not waited for.
 pub(crate) fn run(mut command: Command, patience: Duration) -> io::Result<Finished> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn()?;
-    let ended = wait(&child, patience).unwrap_or(false);
+    let mut stdout = Stream::new(child.stdout.take().map(OwnedFd::from));
+    let mut stderr = Stream::new(child.stderr.take().map(OwnedFd::from));
+    let ended = collect(&child, [&mut stdout, &mut stderr], patience).unwrap_or(false);
     if !ended {
         let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     }
     let status = child.wait().ok().filter(|_| ended);
-    let stdout = child.stdout.take().map(what_is_there).unwrap_or_default();
-    let stderr = child.stderr.take().map(what_is_there).unwrap_or_default();
-    Ok(Finished { status, stdout, stderr })
+    Ok(Finished { status, stdout: stdout.text(), stderr: stderr.text() })
+}
+
+/// Reads both streams until the process has ended; `false` once the deadline has passed.
+fn collect(child: &Child, mut streams: [&mut Stream; 2], patience: Duration) -> io::Result<bool> {
+    let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+    let deadline = Clock.after(patience);
+    loop {
+        let open = streams.iter().filter_map(|stream| stream.pipe.as_ref());
+        let mut all: Vec<PollFd<'_>> =
+            std::iter::once(pidfd.as_fd()).chain(open.map(|pipe| pipe.as_fd())).map(waiting).collect();
+        match poll(&mut all, Some(&left(Clock, deadline))) {
+            Ok(0) => return Ok(false),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let ended = !all[0].revents().is_empty();
+        drop(all);
+        streams.iter_mut().for_each(|stream| stream.read());
+        if ended {
+            return Ok(true);
+        }
+        if Clock.until(deadline).is_zero() {
+            return Ok(false);
+        }
+    }
+}
+
+fn waiting(descriptor: BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::from_borrowed_fd(descriptor, PollFlags::IN)
+}
+
+/// What a call prints.
+struct Stream {
+    /// Until it has ended.
+    pipe: Option<File>,
+    kept: Vec<u8>,
+}
+
+impl Stream {
+    fn new(pipe: Option<OwnedFd>) -> Self {
+        let pipe = pipe.filter(|pipe| rustix::io::ioctl_fionbio(pipe, true).is_ok());
+        Self { pipe: pipe.map(File::from), kept: Vec::new() }
+    }
+
+    /// Reads what is there now, without waiting for more. What is too much is lost.
+    fn read(&mut self) {
+        let (mut block, mut left) = ([0; 16 << 10], AT_ONCE);
+        while let (Some(pipe), true) = (&mut self.pipe, left > 0) {
+            match pipe.read(&mut block) {
+                Ok(0) => self.pipe = None,
+                Ok(length) => {
+                    let room = OUTPUT_LIMIT.saturating_sub(self.kept.len());
+                    self.kept.extend_from_slice(&block[..length.min(room)]);
+                    left = left.saturating_sub(length);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => self.pipe = None,
+            }
+        }
+    }
+
+    fn text(self) -> String {
+        String::from_utf8_lossy(&self.kept).into_owned()
+    }
 }
 
 /// Runs a command to its end without any streams: what it leaves running holds none of ours. `None` if it was killed at
@@ -86,16 +155,6 @@ fn wait(child: &Child, patience: Duration) -> io::Result<bool> {
     Ok(readable(Clock, &pidfd, Clock.after(patience))?)
 }
 
-/// What a pipe holds now, without waiting for more.
-fn what_is_there(mut pipe: impl Read + AsFd) -> String {
-    let mut text = Vec::new();
-    if rustix::io::ioctl_fionbio(&pipe, true).is_ok() {
-        // It ends with the pipe or with "would block"; both leave in `text` what was there.
-        let _ = pipe.by_ref().take(OUTPUT_LIMIT).read_to_end(&mut text);
-    }
-    String::from_utf8_lossy(&text).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +172,14 @@ mod tests {
         assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), ("out\n", "err\n"));
         assert_eq!(finished.status.and_then(|status| status.code()), Some(3));
         assert_eq!(finished.complaint(), "err");
+    }
+
+    #[test]
+    fn more_than_a_pipe_holds_is_read_and_what_never_ends_is_cut() {
+        let finished = shell("head -c 300000 /dev/zero | tr '\\0' x; echo end >&2", 20_000);
+        assert_eq!((finished.stdout.len(), finished.stderr.as_str()), (300_000, "end\n"));
+        let endless = shell("exec cat /dev/zero", 300);
+        assert!(endless.status.is_none() && endless.stdout.len() <= OUTPUT_LIMIT);
     }
 
     #[test]

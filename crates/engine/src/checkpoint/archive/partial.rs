@@ -68,6 +68,11 @@ impl Partial {
         &self.path
     }
 
+    /// From now on it stays, whatever happens: it has the only copy of something.
+    pub fn hold(&mut self) {
+        self.kept = true;
+    }
+
     /// Has everything so far begin its way to the disk.
     pub fn begin_writing(&self) {
         for (path, _) in files_below(&self.path) {
@@ -112,7 +117,7 @@ impl Partial {
     ///
     /// # Errors
     /// The host's; class `name_in_use` if somebody else has made something of this name meanwhile.
-    pub fn finish(mut self, manifest: &Manifest) -> Result<PathBuf, CheckpointError> {
+    pub fn finish(&mut self, manifest: &Manifest) -> Result<PathBuf, CheckpointError> {
         let path = self.path.join(MANIFEST);
         let host = |error: io::Error| CheckpointError::host("write", &path, &error);
         let text = serde_json::to_vec_pretty(manifest).map_err(|error| host(io::Error::other(error)))?;
@@ -160,6 +165,10 @@ mod tests {
         assert!(partial.path().exists());
         drop(partial);
         assert_eq!(std::fs::read_dir(output.path().join("deep")).unwrap().count(), 0);
+        let mut only_copy = Partial::begin(&output.path().join("deep"), "one").unwrap();
+        only_copy.hold();
+        drop(only_copy);
+        assert_eq!(std::fs::read_dir(output.path().join("deep")).unwrap().count(), 1);
     }
 
     #[test]

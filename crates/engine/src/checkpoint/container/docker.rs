@@ -94,6 +94,7 @@ fn running(inspected: Value) -> Result<Match, CheckpointError> {
     Ok(Match::Running(Box::new(Container {
         name,
         image: Some(text(&inspected["Config"]["Image"])),
+        auto_remove: inspected["HostConfig"]["AutoRemove"] == true,
         docker: Some(inspected),
         ..container
     })))
@@ -213,8 +214,19 @@ impl Start<'_> {
         let first = once()?;
         let reply = if !first.is_success() && first.message().contains("already exists") { once()? } else { first };
         drop(allowed);
+        if let Some(log) = criu_log(&reply.message()) {
+            // What CRIU complained of stands there, and not in the daemon's words.
+            return Err(criu::explain(&log, "the Docker daemon does not say why"));
+        }
         success(reply, "to start it from its images").map(|_| copy)
     }
+}
+
+/// The log of CRIU's that a daemon's complaint names, if it is still there.
+fn criu_log(complaint: &str) -> Option<PathBuf> {
+    let (_, rest) = complaint.split_once("log file: ")?;
+    let path = PathBuf::from(rest.split(": ").next()?.trim());
+    (path.is_absolute() && path.ends_with(criu::RESTORE_LOG) && path.is_file()).then_some(path)
 }
 
 /// Removes a container with everything of it.
@@ -254,6 +266,21 @@ mod tests {
         annotate(&mut json!({ "HostConfig": { "Annotations": null } }), directory.path()).unwrap();
         let takes = ["1.41", "1.43", "1.51", "2.0", "", "1", "x.99"].map(api::takes_annotations);
         assert_eq!(takes, [false, true, true, true, false, false, false]);
+    }
+
+    #[test]
+    fn the_log_that_a_daemon_names_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join(criu::RESTORE_LOG);
+        let said = format!(
+            "OCI runtime restore failed: criu failed: type NOTIFY errno 0\nlog file: {}: unknown",
+            log.display()
+        );
+        assert_eq!(criu_log(&said), None, "it is gone");
+        std::fs::write(&log, "x").unwrap();
+        assert_eq!(criu_log(&said), Some(log));
+        assert_eq!(criu_log("log file: /etc/passwd: unknown"), None);
+        assert_eq!(criu_log("no such image"), None);
     }
 
     #[test]

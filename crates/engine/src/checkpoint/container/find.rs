@@ -61,6 +61,8 @@ pub struct Container {
     pub layer: LayerSource,
     /// A `/dev/shm` that its engine keeps outside, so that CRIU does not.
     pub shm: Option<PathBuf>,
+    /// Whether its engine removes it, with its layer, as soon as it has ended (`--rm`).
+    pub auto_remove: bool,
     /// How podman is called.
     pub podman: Vec<String>,
     /// What Docker says of it.
@@ -80,7 +82,7 @@ impl Container {
             return Err(CheckpointError::new(CheckpointClass::Permission, message)
                 .hint("CRIU keeps containers that root has started"));
         }
-        let config = state::json(&state.bundle.join("config.json"))?;
+        let config = mounts::absolute(state::json(&state.bundle.join("config.json"))?, &state.bundle);
         let layer = match mounts::upper_of(state.pid) {
             _ if state.readonly => LayerSource::None("its root is read-only".to_owned()),
             Some(upper) if upper.is_dir() => LayerSource::Changes(upper),
@@ -96,9 +98,11 @@ impl Container {
             mounts: mounts::of_config(&config, &state.id),
             bundle: state.bundle,
             rootfs: state.rootfs,
-            config,
             layer,
             shm: None,
+            // Podman says so in the bundle.
+            auto_remove: config["annotations"]["io.podman.annotations.autoremove"] == "TRUE",
+            config,
             podman: Vec::new(),
             docker: None,
             id: state.id,
@@ -190,6 +194,10 @@ pub fn find(name: &str, place: &Where) -> Result<Container, CheckpointError> {
                 None => "runc, podman and Docker".to_owned(),
             };
             let message = format!("there is no running container `{name}` at {looked}");
+            if !rustix::process::geteuid().is_root() {
+                return Err(CheckpointError::new(CheckpointClass::NotFound, message)
+                    .hint("run as root: nobody else sees containers that root has started, and CRIU keeps no others"));
+            }
             Err(CheckpointError::new(CheckpointClass::NotFound, message).hint(
                 "look with `runc list`, `podman ps` or `docker ps`; another state directory of runc is named by `--root`, \
                  another store of podman by `--podman`, another daemon of Docker by DOCKER_HOST",

@@ -4,10 +4,10 @@
 //! The layer is written while digests are made and files are synced.
 
 use super::find::{Container, LayerSource};
-use super::podman;
+use super::{lengths, podman};
 use crate::backend::oci::command::{last_line, run};
-use crate::checkpoint::archive::{CONFIG, DOCKER, IMAGES, LAYER, LOGS, PODMAN, Partial, SHM, follow};
-use crate::checkpoint::layer::{self, LayerLimits, LayerSummary};
+use crate::checkpoint::archive::{CONFIG, DOCKER, Digests, IMAGES, LAYER, LOGS, PODMAN, Partial, SHM, follow};
+use crate::checkpoint::layer::{self, Freeze, LayerLimits, LayerSummary};
 use crate::checkpoint::runtime::DumpPlace;
 use crate::checkpoint::{CheckpointError, criu, host, kept};
 use crate::clock::Clock;
@@ -125,7 +125,7 @@ fn dump(argv: &[String], work: &Path, patience: Duration) -> Result<u64, Checkpo
         CheckpointError::new(CheckpointClass::OtherRuntime, format!("`{program}` does not start: {error}"))
     })?;
     if finished.status.is_none() {
-        let message = format!("the runtime did not end within {} s and was killed", patience.as_secs());
+        let message = format!("the runtime did not end within {patience:?} and was killed");
         return Err(CheckpointError::new(CheckpointClass::Timeout, message)
             .hint("look whether the container still runs; give it more time with `--timeout`"));
     }
@@ -139,8 +139,8 @@ fn dump(argv: &[String], work: &Path, patience: Duration) -> Result<u64, Checkpo
 /// Keeps a container.
 ///
 /// # Errors
-/// [`CheckpointError`] of every class; then nothing of the checkpoint is left, and the container runs on unless the runtime
-/// has ended it.
+/// [`CheckpointError`] of every class. Then nothing of the checkpoint is left and the container runs on. If the runtime has
+/// ended it already, what is written is the only copy of its state: it stays, and the error says where.
 pub fn keep(container: &Container, request: &KeepRequest<'_>) -> Result<Kept, CheckpointError> {
     if request.options.rounds > MOST_ROUNDS {
         let message = format!("{} rounds before the freeze are more than {MOST_ROUNDS}", request.options.rounds);
@@ -153,11 +153,13 @@ pub fn keep(container: &Container, request: &KeepRequest<'_>) -> Result<Kept, Ch
         }
         criu::incremental().map_err(|reason| CheckpointError::new(CheckpointClass::Refused, reason))?;
     }
+    if !request.options.leave_running {
+        refuse_what_would_be_lost(container, request)?;
+    }
     let mut phases = Phases { mark: request.asked, all: Vec::new() };
-    let partial = Partial::begin(request.output, request.name)?;
+    let mut partial = Partial::begin(request.output, request.name)?;
     kept::make_directories(partial.path(), request.options.rounds)?;
     phases.end("find");
-    let ended = || CheckpointError::new(CheckpointClass::Interrupted, "interrupted: nothing was kept");
     let since = SystemTime::now();
     let images = partial.path().join(IMAGES);
     let (done, dumping) = std::io::pipe().map_err(|error| CheckpointError::host("follow", &images, &error))?;
@@ -177,13 +179,65 @@ pub fn keep(container: &Container, request: &KeepRequest<'_>) -> Result<Kept, Ch
     })?;
     let digests = digests.into_iter().map(|(name, digest)| (format!("{IMAGES}/{name}"), digest)).collect();
     phases.end("engine");
-    partial.begin_writing();
-    if (request.interrupted)() {
-        return Err(ended());
+    let dumped = Dumped { facts, runtime_ns, digests, since };
+    if request.options.leave_running {
+        return finish(container, request, &mut partial, phases, dumped);
     }
-    let since = request.options.leave_running.then_some(since);
+    partial.hold();
+    finish(container, request, &mut partial, phases, dumped).map_err(|error| {
+        let path = partial.path().display();
+        let message = format!("{}; the container has ended, and what is kept of it stays in {path}", error.message);
+        let hint = format!("`isodyne inspect {path}` shows it, and `runc restore --image-path {path}/images` takes it");
+        CheckpointError { message, ..error }.hint(hint)
+    })
+}
+
+/// Refuses what would end the container and then not keep it whole.
+fn refuse_what_would_be_lost(container: &Container, request: &KeepRequest<'_>) -> Result<(), CheckpointError> {
+    if !request.layer {
+        return Ok(());
+    }
+    if container.auto_remove {
+        let message = "the container was started with `--rm`: its engine removes its layer as soon as it ends";
+        return Err(CheckpointError::new(CheckpointClass::Refused, message)
+            .hint("let it run on with `--leave-running`, or leave the layer out with `--no-layer`"));
+    }
+    match &container.layer {
+        LayerSource::Whole(root) => layer::fits(root, &request.whole),
+        _ => Ok(()),
+    }
+}
+
+/// What is known when the runtime has done its part.
+struct Dumped {
+    facts: Facts,
+    runtime_ns: u64,
+    digests: Digests,
+    /// Right before it.
+    since: SystemTime,
+}
+
+/// The layer, the packing, the digests and the manifest.
+fn finish(
+    container: &Container,
+    request: &KeepRequest<'_>,
+    partial: &mut Partial,
+    mut phases: Phases,
+    dumped: Dumped,
+) -> Result<Kept, CheckpointError> {
+    let Dumped { facts, runtime_ns, digests, since } = dumped;
+    // Of what has ended there is no other copy: it is kept to the end.
+    let go_on = || match request.options.leave_running && (request.interrupted)() {
+        true => Err(CheckpointError::new(CheckpointClass::Interrupted, "nothing was kept, and the container runs on")),
+        false => Ok(()),
+    };
+    partial.begin_writing();
+    go_on()?;
+    let images = partial.path().join(IMAGES);
+    let freeze = Freeze { at: since, lengths: &|| lengths::at_freeze(&images) };
+    let freeze = request.options.leave_running.then_some(&freeze);
     describe(container, &facts, partial.path())?;
-    let (layer, summary) = write_layer(container, request, partial.path(), since)?;
+    let (layer, summary) = write_layer(container, request, partial.path(), freeze)?;
     phases.end("layer");
     let mut unpacked = BTreeMap::new();
     if let Some(packing) = request.options.compression {
@@ -194,9 +248,7 @@ pub fn keep(container: &Container, request: &KeepRequest<'_>) -> Result<Kept, Ch
         }
         phases.end("pack");
     }
-    if (request.interrupted)() {
-        return Err(ended());
-    }
+    go_on()?;
     let files = partial.seal(&unpacked, &digests)?;
     phases.end("digest and sync");
     let work = partial.path().join(LOGS);
@@ -208,10 +260,20 @@ pub fn keep(container: &Container, request: &KeepRequest<'_>) -> Result<Kept, Ch
     }
     let mut notes = Vec::new();
     if summary.changed_since > 0 {
-        notes.push(format!(
-            "{} files of the root were changed after the freeze, because it runs on: they are newer than the memory",
-            summary.changed_since
-        ));
+        let files = match summary.changed_since {
+            1 => "1 file of the root was".to_owned(),
+            more => format!("{more} files of the root were"),
+        };
+        let cut = if summary.cut > 0 { " (what was appended to open ones is left out)" } else { "" };
+        notes.push(format!("{files} changed after the freeze, because it runs on: newer than the memory{cut}"));
+    }
+    if container.backend == BackendName::Runc && container.config["process"]["terminal"] == true {
+        let note =
+            "it has a terminal of its own: `runc restore --console-socket` brings it back, `isodyne restore` does not";
+        notes.push(note.to_owned());
+    }
+    if !request.options.leave_running && (request.interrupted)() {
+        notes.push("the container had ended when you interrupted: its state was kept all the same".to_owned());
     }
     let mut tools = facts.tools;
     tools.extend(criu::version(&work.join(criu::DUMP_LOG)).map(|version| ("criu".to_owned(), version)));
@@ -288,13 +350,13 @@ fn write_layer(
     container: &Container,
     request: &KeepRequest<'_>,
     directory: &Path,
-    since: Option<SystemTime>,
+    freeze: Option<&Freeze<'_>>,
 ) -> Result<(KeptLayer, LayerSummary), CheckpointError> {
     let to = |name: &str, source: &Path, form: LayerForm, limits: &LayerLimits| {
         let path = directory.join(name);
         let file = File::create_new(&path).map_err(|error| CheckpointError::host("make", &path, &error))?;
         let mut out = BufWriter::with_capacity(1 << 20, file);
-        let summary = layer::write(source, form, limits, since, &mut out)?;
+        let summary = layer::write(source, form, limits, freeze, &mut out)?;
         out.into_inner().map_err(|error| CheckpointError::host("write", &path, error.error()))?;
         Ok::<_, CheckpointError>(summary)
     };

@@ -4,6 +4,8 @@ mod bundles;
 pub(crate) mod docker;
 mod find;
 mod keep;
+mod lengths;
+pub mod loopback;
 mod mounts;
 mod podman;
 mod restore;

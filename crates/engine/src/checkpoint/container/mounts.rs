@@ -14,8 +14,7 @@ pub(super) fn of_config(config: &Value, id: &str) -> Vec<KeptMount> {
         .map(|mount| {
             let options: Vec<String> = mount["options"].as_array().into_iter().flatten().map(text).collect();
             let source = text(&mount["source"]);
-            let external =
-                text(&mount["type"]) == "bind" || options.iter().any(|option| option == "bind" || option == "rbind");
+            let external = is_external(mount);
             KeptMount {
                 destination: text(&mount["destination"]),
                 external,
@@ -27,6 +26,23 @@ pub(super) fn of_config(config: &Value, id: &str) -> Vec<KeptMount> {
             }
         })
         .collect()
+}
+
+/// A configuration whose mounts from outside are told by their whole paths: what is relative is so to the bundle, and a
+/// restored container has another one.
+pub(super) fn absolute(mut config: Value, bundle: &Path) -> Value {
+    for mount in config["mounts"].as_array_mut().into_iter().flatten() {
+        let source = mount["source"].as_str().unwrap_or_default().to_owned();
+        if is_external(mount) && !source.is_empty() && !source.starts_with('/') {
+            mount["source"] = bundle.join(source).to_string_lossy().into_owned().into();
+        }
+    }
+    config
+}
+
+fn is_external(mount: &Value) -> bool {
+    let mut options = mount["options"].as_array().into_iter().flatten();
+    mount["type"] == "bind" || options.any(|option| option == "bind" || option == "rbind")
 }
 
 /// The upper directory of the overlay that a process has as its root, if that is one.
@@ -46,8 +62,8 @@ pub(super) struct Mended {
     pub(super) notes: Vec<String>,
     /// Destination and the source that stands in for it.
     pub(super) replaced: Vec<(String, PathBuf)>,
-    /// What was made on the host, to be removed if the restore fails.
-    pub(super) made: Vec<PathBuf>,
+    /// What was made on the host, to be removed if the restore fails: its topmost new part each.
+    made: Vec<PathBuf>,
 }
 
 /// Looks whether everything is there that has to be mounted from outside; mends it if asked.
@@ -60,7 +76,6 @@ pub(super) fn mend(
     skip: &[String],
     stand_ins: &Path,
 ) -> Result<Mended, CheckpointError> {
-    let mut mended = Mended::default();
     let is_external = |place: &String| mounts.iter().any(|mount| mount.external && mount.destination == *place);
     if let Some(unknown) = skip.iter().find(|place| !is_external(place)) {
         let known: Vec<&str> = own(mounts).map(|mount| mount.destination.as_str()).collect();
@@ -68,11 +83,28 @@ pub(super) fn mend(
         let message = format!("nothing was mounted from outside at `{unknown}`");
         return Err(CheckpointError::new(CheckpointClass::MissingMount, message).hint(hint));
     }
+    let mut mended = Mended::default();
+    match each(mounts, fix, skip, stand_ins, &mut mended) {
+        Ok(()) => Ok(mended),
+        Err(error) => {
+            mended.undo();
+            Err(error)
+        }
+    }
+}
+
+fn each(
+    mounts: &[KeptMount],
+    fix: bool,
+    skip: &[String],
+    stand_ins: &Path,
+    mended: &mut Mended,
+) -> Result<(), CheckpointError> {
     for (number, mount) in own(mounts).enumerate() {
         let (source, destination) = (Path::new(&mount.source), &mount.destination);
         if skip.contains(destination) {
             let stand_in = stand_ins.join(number.to_string());
-            make(&stand_in, mount.directory)?;
+            mended.make(&stand_in, mount.directory)?;
             let what = if mount.directory { "an empty directory" } else { "an empty file" };
             mended.notes.push(format!("{destination}: left out as asked; {what} stands in for {}", mount.source));
             mended.replaced.push((destination.clone(), stand_in));
@@ -84,9 +116,7 @@ pub(super) fn mend(
                     .hint(format!("put it back, or leave it out with `--skip-mount {destination}`")));
             }
         } else if fix {
-            let first = first_missing(source);
-            make(source, mount.directory)?;
-            mended.made.push(first);
+            mended.make(source, mount.directory)?;
             let what = if mount.directory { "directory" } else { "file" };
             mended.notes.push(format!("{destination}: made {} again, as an empty {what}", mount.source));
         } else {
@@ -96,7 +126,7 @@ pub(super) fn mend(
             )));
         }
     }
-    Ok(mended)
+    Ok(())
 }
 
 /// What the user has mounted from outside.
@@ -106,7 +136,7 @@ fn own(mounts: &[KeptMount]) -> impl Iterator<Item = &KeptMount> {
 
 /// The topmost part of a path that is not there.
 fn first_missing(path: &Path) -> PathBuf {
-    path.ancestors().take_while(|part| !part.exists()).last().unwrap_or(path).to_owned()
+    path.ancestors().take_while(|part| part.symlink_metadata().is_err()).last().unwrap_or(path).to_owned()
 }
 
 fn make(path: &Path, directory: bool) -> Result<(), CheckpointError> {
@@ -120,9 +150,15 @@ fn make(path: &Path, directory: bool) -> Result<(), CheckpointError> {
 }
 
 impl Mended {
+    fn make(&mut self, path: &Path, directory: bool) -> Result<(), CheckpointError> {
+        // Also what was made of a path that then failed is removed.
+        self.made.push(first_missing(path));
+        make(path, directory)
+    }
+
     /// Removes what was made.
     pub(super) fn undo(&self) {
-        for path in &self.made {
+        for path in self.made.iter().rev() {
             // What cannot be removed is empty, and the error that is told matters more.
             let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
         }
@@ -189,10 +225,28 @@ mod tests {
         let mut config = json!({ "mounts": [{ "destination": "/gone", "source": "x" }] });
         skipped.replace_in(&mut config);
         assert!(Path::new(config["mounts"][0]["source"].as_str().unwrap()).is_dir());
+        skipped.undo();
+        assert!(!stand_ins.exists());
         let error = mend(&mounts, false, &["/nothing".to_owned()], &stand_ins).unwrap_err();
         assert!(error.hint.unwrap().contains("/there, /gone"));
         std::fs::remove_dir(&there).unwrap();
         std::fs::write(&there, "a file now").unwrap();
         assert!(mend(&mounts[..1], true, &[], &stand_ins).unwrap_err().message.contains("is a file now"));
+        // What was made for one mount does not stay when another one cannot be mended.
+        let turned = [mounts[1].clone(), mounts[0].clone()];
+        assert!(mend(&turned, true, &[], &stand_ins).is_err());
+        assert!(!directory.path().join("a").exists());
+        assert!(mend(&turned, false, &["/gone".to_owned()], &stand_ins).is_err());
+        assert!(!stand_ins.exists());
+    }
+
+    #[test]
+    fn a_source_that_is_relative_is_the_bundles() {
+        let bundle = tempfile::tempdir().unwrap();
+        std::fs::create_dir(bundle.path().join("data")).unwrap();
+        let config = json!({ "mounts": [{ "destination": "/d", "type": "bind", "source": "data" }, { "destination": "/p", "type": "proc", "source": "proc" }] });
+        let mounts = of_config(&absolute(config, bundle.path()), "web");
+        assert_eq!(Path::new(&mounts[0].source), bundle.path().join("data"));
+        assert!(mounts[0].directory && mounts[1].source == "proc");
     }
 }

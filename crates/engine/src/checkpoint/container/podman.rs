@@ -211,6 +211,57 @@ pub(super) fn create_arguments(inspected: &Value, new_name: &str) -> Result<Vec<
     Err(CheckpointError::new(CheckpointClass::OtherRuntime, "podman does not say which image the container has"))
 }
 
+/// Puts what stands in for mounts into the arguments that make a container; the place of one that is not among them.
+pub(super) fn replace_mounts(arguments: &mut [String], replaced: &[(String, PathBuf)]) -> Option<String> {
+    let mut left: Vec<&str> = replaced.iter().map(|(place, _)| place.as_str()).collect();
+    for index in 0..arguments.len() {
+        let (option, value) = match arguments[index].split_once('=') {
+            Some((option, value)) if option.starts_with("--") => (option.to_owned(), Some(value.to_owned())),
+            _ => (arguments[index].clone(), None),
+        };
+        let value_of = |arguments: &[String]| value.clone().or_else(|| arguments.get(index + 1).cloned());
+        let other = match option.as_str() {
+            "-v" | "--volume" => value_of(arguments).and_then(|value| other_volume(&value, replaced)),
+            "--mount" => value_of(arguments).and_then(|value| other_mount(&value, replaced)),
+            _ => None,
+        };
+        let Some((place, other)) = other.filter(|(place, _)| left.contains(&place.as_str())) else { continue };
+        left.retain(|known| *known != place);
+        if value.is_some() {
+            arguments[index] = format!("{option}={other}");
+        } else if let Some(slot) = arguments.get_mut(index + 1) {
+            *slot = other;
+        }
+    }
+    left.first().map(|place| (*place).to_owned())
+}
+
+fn stand_in<'a>(place: &str, replaced: &'a [(String, PathBuf)]) -> Option<&'a Path> {
+    let place = place.trim_end_matches('/');
+    replaced.iter().find(|(known, _)| known.trim_end_matches('/') == place).map(|(_, path)| path.as_path())
+}
+
+/// `source:place[:options]` with another source, and the place.
+fn other_volume(value: &str, replaced: &[(String, PathBuf)]) -> Option<(String, String)> {
+    let mut parts = value.splitn(3, ':');
+    let (_, place, options) = (parts.next()?, parts.next()?, parts.next());
+    let options = options.map_or_else(String::new, |options| format!(":{options}"));
+    Some((place.to_owned(), format!("{}:{place}{options}", stand_in(place, replaced)?.display())))
+}
+
+/// `type=bind,source=…,target=…` with another source, and the place.
+fn other_mount(value: &str, replaced: &[(String, PathBuf)]) -> Option<(String, String)> {
+    let key = |part: &str| part.split('=').next().unwrap_or_default().to_owned();
+    let is_target = |part: &&str| ["target", "destination", "dst"].contains(&key(part).as_str());
+    let place = value.split(',').find(is_target)?.split_once('=')?.1;
+    let source = stand_in(place, replaced)?.display().to_string();
+    let other = |part: &str| match key(part).as_str() {
+        key @ ("source" | "src") => format!("{key}={source}"),
+        _ => part.to_owned(),
+    };
+    Some((place.to_owned(), value.split(',').map(other).collect::<Vec<_>>().join(",")))
+}
+
 /// Options of `podman run` that take no value; short ones can stand together.
 fn is_flag(option: &str) -> bool {
     const FLAGS: [&str; 17] = [
@@ -301,6 +352,20 @@ mod tests {
         assert_eq!(arguments(&["podman", "create", "--name=old", "img"]).unwrap(), "create --name new img");
         assert_eq!(arguments(&[]).unwrap_err().class, CheckpointClass::OtherRuntime);
         assert_eq!(arguments(&["podman", "run", "-d"]).unwrap_err().class, CheckpointClass::OtherRuntime);
+    }
+
+    #[test]
+    fn mounts_are_replaced_where_they_stand() {
+        let text = "create --name x -v /a:/one:ro --volume=/b:/two --mount type=bind,src=/c,target=/three img sh -c -v";
+        let mut arguments: Vec<String> = text.split(' ').map(str::to_owned).collect();
+        let replaced = ["/one", "/two", "/three"].map(|place| (place.to_owned(), PathBuf::from("/in")));
+        assert_eq!(replace_mounts(&mut arguments, &replaced), None);
+        let wanted =
+            "create --name x -v /in:/one:ro --volume=/in:/two --mount type=bind,src=/in,target=/three img sh -c -v";
+        assert_eq!(arguments.join(" "), wanted);
+        let other = [("/four".to_owned(), PathBuf::from("/in"))];
+        assert_eq!(replace_mounts(&mut arguments, &other).as_deref(), Some("/four"));
+        assert_eq!(arguments.join(" "), wanted);
     }
 
     #[test]

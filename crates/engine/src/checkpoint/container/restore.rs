@@ -3,11 +3,11 @@
 use super::find::Where;
 use super::mounts::{self, Mended};
 use super::verify::{self, Verified};
-use super::{bundles, docker, podman, runc, state};
+use super::{bundles, docker, loopback, podman, runc, state};
 use crate::checkpoint::archive::{self, Archive, CONFIG, DOCKER, IMAGES, LAYER, PODMAN, SHM};
 use crate::checkpoint::criu::{self, CriuState};
 use crate::checkpoint::layer::{self, Whiteouts};
-use crate::checkpoint::{CheckpointError, host, kept};
+use crate::checkpoint::{CheckpointError, host, kept, pack};
 use crate::clock::Clock;
 use crate::ownership::Owner;
 use isodyne_core::cell::BackendName;
@@ -34,6 +34,9 @@ pub struct RestoreRequest<'a> {
     pub place: &'a Where,
     /// The bundle's directory, for runc.
     pub bundle: Option<&'a Path>,
+    /// A program that runs [`super::loopback::bring_up`] when it is called with `loopback`: runc calls it in the middle of
+    /// a restore. Without it, a network of the container's own comes back with its loopback interface down.
+    pub program: Option<&'a Path>,
     /// The most that the runtime may take.
     pub patience: Duration,
     /// When the user asked, for the whole.
@@ -133,7 +136,6 @@ pub fn restore(request: &RestoreRequest<'_>) -> Result<Restored, CheckpointError
         runc::free_place(&name, request.place.root.as_deref(), request.bundle)?;
     }
     // What somebody else's container uses is not ours to remove.
-    let stand_ins_are_new = !stand_ins.exists();
     let mended = mounts::mend(&archive.manifest.mounts, request.fix_mounts, request.skip_mounts, &stand_ins)?;
     notes.extend(mended.notes.iter().cloned());
     let prepared = Clock.now();
@@ -144,12 +146,7 @@ pub fn restore(request: &RestoreRequest<'_>) -> Result<Restored, CheckpointError
         BackendName::Docker => work.by_docker(),
         _ => work.by_runc(),
     });
-    let back = result.inspect_err(|_| {
-        work.mended.undo();
-        if stand_ins_are_new {
-            let _ = std::fs::remove_dir_all(&stand_ins);
-        }
-    })?;
+    let back = result.inspect_err(|_| work.mended.undo())?;
     let runs = Clock.now();
     notes.extend(back.notes.iter().cloned());
     timing.push(phase("engine", prepared, runs));
@@ -204,6 +201,8 @@ fn unpacked(archive: &Archive, scratch: &Path) -> Result<PathBuf, CheckpointErro
     if files.iter().all(|file| file.unpacked_bytes.is_none()) {
         return Ok(archive.directory.join(IMAGES));
     }
+    let bytes = files.iter().filter_map(|file| file.unpacked_bytes).fold(0, u64::saturating_add);
+    pack::room_for(scratch, bytes)?;
     for directory in std::iter::once(IMAGES).chain(archive.manifest.parents.iter().map(String::as_str)) {
         let packed: BTreeMap<String, u64> = files
             .iter()
@@ -286,9 +285,20 @@ impl Work<'_> {
 
     fn by_runc(&self) -> Result<Back, CheckpointError> {
         let (archive, request) = (self.archive, self.request);
+        if self.json(CONFIG)?["process"]["terminal"] == true {
+            let message = "it has a terminal of its own, which somebody has to hold as long as it runs";
+            return Err(CheckpointError::new(CheckpointClass::Refused, message).hint(format!(
+                "`runc restore --console-socket SOCKET --image-path {}` gives it to whoever listens there",
+                self.images.display()
+            )));
+        }
         let mut bundle = runc::begin(archive, &self.name, request.place.root.as_deref(), request.bundle)?;
-        bundle.fill(archive, &self.name, self.config()?)?;
+        let config = bundle.fill(archive, &self.name, self.config()?)?;
+        if let Some(program) = request.program {
+            bundle.configure(&loopback::with_hook(config.clone(), program))?;
+        }
         let pid = bundle.restore(archive, &self.images, &self.name, request.patience)?;
+        bundle.configure(&config)?;
         if let Err(error) = self.check_interrupt() {
             bundle.delete(&self.name);
             return Err(error);
@@ -338,14 +348,13 @@ impl Work<'_> {
                 CheckpointError::new(CheckpointClass::NameInUse, message).hint("give another one with `--new-name`")
             );
         }
-        if !self.mended.replaced.is_empty() {
-            return Err(CheckpointError::new(
-                CheckpointClass::OtherRuntime,
-                "podman makes its mounts from the command that made the container, and none can be left out",
-            )
-            .hint("use `--auto-fix-mounts` instead of `--skip-mount`"));
+        let mut arguments = podman::create_arguments(&self.json(PODMAN)?, &self.name)?;
+        if let Some(place) = podman::replace_mounts(&mut arguments, &self.mended.replaced) {
+            let message = format!("the mount at {place} is none of the command that made the container in podman");
+            return Err(CheckpointError::new(CheckpointClass::OtherRuntime, message)
+                .hint("use `--auto-fix-mounts` instead of `--skip-mount`"));
         }
-        let mut created = podman::create(&call, &podman::create_arguments(&self.json(PODMAN)?, &self.name)?)?;
+        let mut created = podman::create(&call, &arguments)?;
         let id = created["Id"].as_str().unwrap_or_default().to_owned();
         let restored = self.fill_podman(&call, &mut created).and_then(|stats| {
             self.check_interrupt()?;
@@ -381,7 +390,11 @@ impl Work<'_> {
         }
         let merged = upper.map(|upper| Path::new(upper).with_file_name("merged"));
         let source = &self.archive.manifest.source;
-        let mut config = self.config()?.to_string().replace(&source.id, &id);
+        let mut config = self.config()?;
+        if let Some(program) = self.request.program {
+            config = loopback::with_hook(config, program);
+        }
+        let mut config = config.to_string().replace(&source.id, &id);
         if let (Some(merged), Some(original)) = (merged, &source.rootfs) {
             config = config.replace(original.as_str(), &merged.to_string_lossy());
         }

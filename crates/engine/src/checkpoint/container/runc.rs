@@ -94,8 +94,8 @@ pub(super) fn begin(
 }
 
 impl Bundle {
-    /// Makes the root, and writes the configuration.
-    pub(super) fn fill(&self, archive: &Archive, name: &str, mut config: Value) -> Result<(), CheckpointError> {
+    /// Makes the root, and writes the configuration, which is returned.
+    pub(super) fn fill(&self, archive: &Archive, name: &str, mut config: Value) -> Result<Value, CheckpointError> {
         let kept = &archive.manifest.source;
         let original = kept.rootfs.clone().unwrap_or_default();
         let root = match archive.manifest.layer.form {
@@ -123,6 +123,12 @@ impl Bundle {
         if let Some(group) = group {
             config["linux"]["cgroupsPath"] = group.into();
         }
+        self.configure(&config)?;
+        Ok(config)
+    }
+
+    /// Writes the configuration.
+    pub(super) fn configure(&self, config: &Value) -> Result<(), CheckpointError> {
         let path = self.path.join(CONFIG);
         std::fs::write(&path, config.to_string()).map_err(|error| CheckpointError::host("write", &path, &error))
     }

@@ -2,8 +2,8 @@
 //! first process's descriptors.
 //!
 //! What came back runs: a child that was about to end has ended by now, and one that was about to run another program has
-//! another name. So only the first process must be there under its name with its descriptors; of the others it is counted
-//! how many run and how many have ended since.
+//! another name, and a file that was just being written may be closed. So only the first process must be there under its name
+//! with descriptors of its own; of the others it is counted how many run and how many have ended since.
 
 use crate::checkpoint::CheckpointError;
 use isodyne_core::checkpoint::CheckpointClass;
@@ -23,10 +23,12 @@ pub struct Verified {
     pub ended_since: usize,
     /// Descriptors of the first process that are there as they were.
     pub descriptors: usize,
+    /// Those that it has closed since.
+    pub closed_since: usize,
 }
 
 /// A directory of images.
-struct Directory(PathBuf);
+pub(super) struct Directory(pub(super) PathBuf);
 
 impl Images for Directory {
     fn names(&self) -> Vec<String> {
@@ -92,20 +94,15 @@ pub(super) fn verify(images: &Path, pid: u32) -> Result<Verified, CheckpointErro
         return Err(mismatch(format!("the first process was `{was}`, and is `{name}`")));
     }
     let open = descriptors_of(pid);
-    let missing: Vec<String> = first
-        .descriptors
-        .iter()
-        .map(|descriptor| descriptor.number)
-        .filter(|number| !open.contains(number))
-        .map(|number| number.to_string())
-        .collect();
-    if !missing.is_empty() {
-        return Err(mismatch(format!("the first process has no descriptor {}", missing.join(", "))));
+    let descriptors = first.descriptors.iter().filter(|descriptor| open.contains(&descriptor.number)).count();
+    let closed_since = first.descriptors.len() - descriptors;
+    if descriptors == 0 && closed_since > 0 {
+        return Err(mismatch(format!("the first process has none of its {closed_since} descriptors")));
     }
     let tasks: BTreeSet<u32> =
         kept.processes.iter().flat_map(|process| process.threads.iter().map(|thread| thread.id)).collect();
     let running = tasks.iter().filter(|task| here.contains_key(task)).count();
-    Ok(Verified { running, ended_since: tasks.len() - running, descriptors: first.descriptors.len() })
+    Ok(Verified { running, ended_since: tasks.len() - running, descriptors, closed_since })
 }
 
 #[cfg(test)]

@@ -54,7 +54,15 @@ fn errors(log: &Path) -> Vec<String> {
         let _ = file.take(SEARCHED).read_to_end(&mut bytes);
     }
     let text = String::from_utf8_lossy(&bytes);
-    text.lines().filter_map(|line| line.split_once(") Error (")).map(|(_, rest)| short(rest)).collect()
+    text.lines().filter_map(complaint).map(short).collect()
+}
+
+/// What follows `Error (` in a line of the log. What a restored task complains of has its number between the stamp and
+/// that (`(00.820031)      1: Error (…`, `(00.918) pie: 6: Error (…`).
+fn complaint(line: &str) -> Option<&str> {
+    let (before, rest) = line.strip_prefix('(')?.split_once(')')?.1.split_once("Error (")?;
+    let is_task = |part: &str| part == "pie:" || part.strip_suffix(':').is_some_and(|id| id.parse::<u32>().is_ok());
+    before.split_whitespace().all(is_task).then_some(rest)
 }
 
 /// `criu/files-reg.c:1790): Can't lookup …` without the place in CRIU's source.
@@ -129,6 +137,17 @@ fn classify(first: &str, all: &str) -> CheckpointError {
     if has("No mapping for") && has("mountpoint") || has("doesn't have a proper root mount") {
         return of(CheckpointClass::Refused, "something is mounted inside that the runtime does not know of");
     }
+    if has("criu") && has("executable file not found") {
+        return of(
+            CheckpointClass::OtherRuntime,
+            "install CRIU where the runtime finds it: scripts/criu.sh, or the distribution's package `criu`",
+        );
+    }
+    if has("Can't connect inet socket back: Network is unreachable") {
+        let hint = "a connection inside needs an address that is not up when CRIU connects it again: keep it without the \
+                    connection, or restore it into its own network";
+        return of(CheckpointClass::Refused, hint);
+    }
     if has("Can't bind inet socket") || has("Cannot assign requested address") {
         return of(
             CheckpointClass::Refused,
@@ -176,10 +195,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_restored_task_complains_of_is_told() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        // CRIU 4.2.1: a file that was open had grown.
+        let text = "(00.820026)      1: \tReceive fd for 2\n\
+                    (00.820031)      1: Error (criu/files-reg.c:2175): File data/log has bad size 6401 (expect 2169)\n\
+                    (00.820035)      1: Error (criu/files.c:1221): Unable to open fd=3 id=0xa\n\
+                    (00.854317) Error (criu/cr-restore.c:2331): Restoring FAILED.\n";
+        std::fs::write(file.path(), text).unwrap();
+        let error = explain(file.path(), "criu failed: type NOTIFY errno 0");
+        assert_eq!(error.class, CheckpointClass::Mismatch, "{error}");
+        assert!(error.message.contains("data/log has bad size 6401"), "{error}");
+        assert_eq!(complaint("(00.91) pie: 6: Error (pie/x.c:1): no"), Some("pie/x.c:1): no"));
+        assert_eq!(complaint("(00.91) 1: wrote Error (x): y"), None);
+    }
+
+    #[test]
     fn classes_are_told_apart() {
         let class = |text: &str| classify(text, text).class;
         assert_eq!(class("Timeout reached. Try to interrupt: 0"), CheckpointClass::Timeout);
         assert_eq!(class("write: No space left on device"), CheckpointClass::Enospc);
+        assert_eq!(class("exec: \"criu\": executable file not found in $PATH"), CheckpointClass::OtherRuntime);
+        let unreachable = classify(
+            "Can't connect inet socket back: Network is unreachable",
+            "Can't connect inet socket back: Network is unreachable",
+        );
+        assert!(unreachable.hint.is_some_and(|hint| hint.contains("address")));
         assert_eq!(class("Pid 7 is taken by others"), CheckpointClass::PidInUse);
         assert_eq!(class("Can't fork for 1234: File exists"), CheckpointClass::PidInUse);
         assert_eq!(class("File bin/x has bad size 3 (expect 4)"), CheckpointClass::Mismatch);

@@ -6,10 +6,12 @@
 
 mod apply;
 mod attributes;
+mod fits;
 mod write;
 
 pub use apply::{Whiteouts, apply};
-pub use write::{LayerLimits, LayerSummary, write};
+pub use fits::fits;
+pub use write::{Freeze, LayerLimits, LayerSummary, write};
 
 /// What hides a name of the layers below.
 const WHITEOUT: &[u8] = b".wh.";

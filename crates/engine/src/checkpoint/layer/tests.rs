@@ -105,8 +105,48 @@ fn a_root_beyond_the_limits_is_refused_and_later_changes_are_counted() {
     assert!(error.class == CheckpointClass::Refused && error.hint.is_some(), "{error}");
     let limits = LayerLimits { bytes: 99_999, ..LayerLimits::default() };
     assert!(write(&directory.path().join("a"), LayerForm::Whole, &limits, None, std::io::sink()).is_err());
-    let past = std::time::SystemTime::UNIX_EPOCH;
+    let past = Freeze { at: std::time::SystemTime::UNIX_EPOCH, lengths: &std::collections::BTreeMap::new };
     let limits = LayerLimits::default();
-    let summary = write(&directory.path().join("a"), LayerForm::Whole, &limits, Some(past), std::io::sink()).unwrap();
+    let summary = write(&directory.path().join("a"), LayerForm::Whole, &limits, Some(&past), std::io::sink()).unwrap();
     assert_eq!(summary.changed_since, 4);
+}
+
+#[test]
+fn a_root_that_is_too_large_is_refused_before_it_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(directory.path());
+    let summary = tar_of(directory.path(), LayerForm::Whole, Path::new("/dev/null"));
+    let exact = LayerLimits { entries: summary.entries, bytes: summary.bytes, ..LayerLimits::default() };
+    fits(directory.path(), &exact).unwrap();
+    for limits in [LayerLimits { bytes: exact.bytes - 1, ..exact }, LayerLimits { entries: exact.entries - 1, ..exact }]
+    {
+        let error = fits(directory.path(), &limits).unwrap_err();
+        assert_eq!(error.class, CheckpointClass::Refused);
+        assert!(error.hint.is_some_and(|hint| hint.contains("--largest-root")));
+    }
+}
+
+#[test]
+fn what_was_appended_after_the_freeze_is_left_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, tar) = (directory.path().join("root"), directory.path().join("t"));
+    std::fs::create_dir_all(root.join("var")).unwrap();
+    for name in ["var/log", "var/other", "var/shorter"] {
+        std::fs::write(root.join(name), "before, after").unwrap();
+    }
+    let lengths = || [("var/log".into(), 6), ("var/shorter".into(), 99)].into();
+    let written = |at| {
+        let out = std::fs::File::create(&tar).unwrap();
+        write(&root, LayerForm::Whole, &LayerLimits::default(), Some(&Freeze { at, lengths: &lengths }), out).unwrap()
+    };
+    let summary = written(std::time::SystemTime::UNIX_EPOCH);
+    assert_eq!((summary.changed_since, summary.cut, summary.bytes), (3, 1, 6 + 13 + 13));
+    let back = directory.path().join("back");
+    std::fs::create_dir(&back).unwrap();
+    apply(&tar, &back, LayerForm::Whole, Whiteouts::Remove).unwrap();
+    assert_eq!(std::fs::read(back.join("var/log")).unwrap(), b"before");
+    assert_eq!(std::fs::read(back.join("var/shorter")).unwrap(), b"before, after");
+    // What was not touched since is whole.
+    let summary = written(std::time::SystemTime::now() + std::time::Duration::from_secs(60));
+    assert_eq!((summary.changed_since, summary.cut, summary.bytes), (0, 0, 39));
 }

@@ -3,7 +3,8 @@
 use super::{OPAQUE, OVERLAY_OPAQUE, WHITEOUT, XATTR, attributes};
 use crate::checkpoint::CheckpointError;
 use isodyne_core::checkpoint::{CheckpointClass, LayerForm};
-use std::collections::HashMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs::{DirEntry, File, Metadata};
 use std::io::{self, Read, Write};
@@ -30,6 +31,14 @@ impl Default for LayerLimits {
     }
 }
 
+/// The moment at which a container stood still that runs on while its layer is written.
+pub struct Freeze<'a> {
+    /// When.
+    pub at: SystemTime,
+    /// How long files were then, by their paths inside: of those that were open. It is asked if a file has changed since.
+    pub lengths: &'a dyn Fn() -> BTreeMap<PathBuf, u64>,
+}
+
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LayerSummary {
@@ -39,6 +48,8 @@ pub struct LayerSummary {
     pub bytes: u64,
     /// Files that were changed after the moment that was given: they are not as the memory knows them.
     pub changed_since: u64,
+    /// Of those, files that were open and have grown: what was appended is left out, for the memory knows their length.
+    pub cut: u64,
 }
 
 struct Walk<'a, W: Write> {
@@ -47,13 +58,16 @@ struct Walk<'a, W: Write> {
     limits: &'a LayerLimits,
     device: u64,
     since: Option<(i64, i64)>,
+    freeze: Option<&'a Freeze<'a>>,
+    /// Lengths at the freeze, once they were asked for.
+    lengths: OnceCell<BTreeMap<PathBuf, u64>>,
     /// The first name of every file with several.
     links: HashMap<u64, PathBuf>,
     summary: LayerSummary,
 }
 
-/// Writes what lies in `source`: the upper directory of an overlay, or a whole root. `since` is the moment at which the
-/// container stood still, if it runs on.
+/// Writes what lies in `source`: the upper directory of an overlay, or a whole root. `freeze` is for a container that runs
+/// on.
 ///
 /// # Errors
 /// Classes `refused` if it is beyond a limit or cannot be told in a layer, `enospc`, `permission` and `host`.
@@ -61,11 +75,11 @@ pub fn write(
     source: &Path,
     form: LayerForm,
     limits: &LayerLimits,
-    since: Option<SystemTime>,
+    freeze: Option<&Freeze<'_>>,
     out: impl Write,
 ) -> Result<LayerSummary, CheckpointError> {
     let status = source.symlink_metadata().map_err(|error| CheckpointError::host("read", source, &error))?;
-    let since = since.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let since = freeze.and_then(|freeze| freeze.at.duration_since(SystemTime::UNIX_EPOCH).ok());
     let since = since.map(|time| (time.as_secs() as i64, i64::from(time.subsec_nanos())));
     let mut walk = Walk {
         tar: Builder::new(out),
@@ -73,6 +87,8 @@ pub fn write(
         limits,
         device: status.dev(),
         since,
+        freeze,
+        lengths: OnceCell::new(),
         links: HashMap::new(),
         summary: LayerSummary::default(),
     };
@@ -153,7 +169,7 @@ impl<W: Write> Walk<'_, W> {
             return Ok(());
         }
         self.count(inside)?;
-        if self.since.is_some_and(|since| (status.ctime(), status.ctime_nsec()) > since) && !kind.is_dir() {
+        if self.has_changed(status) && !kind.is_dir() {
             self.summary.changed_since += 1;
         }
         if self.form == LayerForm::Changes && kind.is_char_device() && status.rdev() == 0 {
@@ -197,9 +213,27 @@ impl<W: Write> Walk<'_, W> {
         self.tar.append_data(&mut header, inside, io::empty()).map_err(host)
     }
 
+    /// Whether it was changed after the freeze.
+    fn has_changed(&self, status: &Metadata) -> bool {
+        self.since.is_some_and(|since| (status.ctime(), status.ctime_nsec()) > since)
+    }
+
+    /// How much of a file belongs to the memory.
+    fn length(&mut self, inside: &Path, status: &Metadata) -> u64 {
+        let Some(freeze) = self.freeze.filter(|_| self.has_changed(status)) else { return status.len() };
+        match self.lengths.get_or_init(freeze.lengths).get(inside) {
+            Some(then) if *then < status.len() => {
+                self.summary.cut += 1;
+                *then
+            }
+            _ => status.len(),
+        }
+    }
+
     fn file(&mut self, path: &Path, inside: &Path, status: &Metadata) -> Result<(), CheckpointError> {
         let host = |error: io::Error| CheckpointError::host("keep", path, &error);
-        self.summary.bytes = self.summary.bytes.saturating_add(status.len());
+        let length = self.length(inside, status);
+        self.summary.bytes = self.summary.bytes.saturating_add(length);
         if self.summary.bytes > self.limits.bytes {
             return Err(self.refused(inside, &format!("makes it larger than {} bytes", self.limits.bytes)));
         }
@@ -207,8 +241,8 @@ impl<W: Write> Walk<'_, W> {
         let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let opened = rustix::fs::open(path, flags | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty());
         let file = File::from(opened.map_err(|errno| host(errno.into()))?);
-        let content = Exactly { inner: file, left: status.len() };
-        let mut header = header(status, EntryType::Regular, status.len());
+        let content = Exactly { inner: file, left: length };
+        let mut header = header(status, EntryType::Regular, length);
         self.tar.append_data(&mut header, inside, io::BufReader::with_capacity(256 << 10, content)).map_err(host)
     }
 

@@ -62,8 +62,8 @@ pub struct KeptMachine {
     pub total_ns: u64,
 }
 
-/// Keeps a sandbox. Whatever goes wrong, nothing of the checkpoint is left; the sandbox runs on unless its backend has
-/// ended it.
+/// Keeps a sandbox. If something goes wrong, nothing of the checkpoint is left and the sandbox runs on. If it has ended
+/// already, what is written is the only copy of its state: it stays, and the error says where.
 ///
 /// # Errors
 /// [`CheckpointError`]: `not_found` without a sandbox of this name, `name_in_use`, `refused` with the backend's words,
@@ -75,7 +75,7 @@ pub fn keep(request: &KeepMachine<'_>) -> Result<KeptMachine, CheckpointError> {
         other => return Err(other_answer(request.sandbox, &other)),
     };
     let backend = description.cell.backend;
-    let partial = Partial::begin(request.output, request.name)?;
+    let mut partial = Partial::begin(request.output, request.name)?;
     let directory = state_of(partial.path(), backend);
     if is_machine(backend) {
         let made = DirBuilder::new().mode(0o700).create(&directory);
@@ -96,6 +96,26 @@ pub fn keep(request: &KeepMachine<'_>) -> Result<KeptMachine, CheckpointError> {
         other => return Err(other_answer(request.sandbox, &other)),
     };
     phases.end("engine");
+    if request.leave_running {
+        return finish(request, &description, &done, &mut partial, phases);
+    }
+    partial.hold();
+    finish(request, &description, &done, &mut partial, phases).map_err(|error| {
+        let path = partial.path().display();
+        let message = format!("{}; the sandbox has ended, and what is kept of it stays in {path}", error.message);
+        CheckpointError { message, ..error }
+    })
+}
+
+/// The packing, the digests and the manifest.
+fn finish(
+    request: &KeepMachine<'_>,
+    description: &Description,
+    done: &KeptDone,
+    partial: &mut Partial,
+    mut phases: Phases,
+) -> Result<KeptMachine, CheckpointError> {
+    let directory = state_of(partial.path(), description.cell.backend);
     let unpacked = match request.compression {
         Some(packing) => pack_all(&directory, packing)?,
         None => BTreeMap::new(),
@@ -107,7 +127,7 @@ pub fn keep(request: &KeepMachine<'_>) -> Result<KeptMachine, CheckpointError> {
     text.and_then(|text| std::fs::write(&path, text)).map_err(|error| CheckpointError::host("write", &path, &error))?;
     let files = partial.seal(&unpacked, &BTreeMap::new())?;
     phases.end("seal");
-    let mut manifest = manifest(request, &description, &done);
+    let mut manifest = manifest(request, description, done);
     manifest.files = files;
     manifest.timing = phases.all;
     let directory = partial.finish(&manifest)?;

@@ -89,6 +89,7 @@ impl Restorable {
         if self.packed.is_empty() {
             return Ok(directory);
         }
+        pack::room_for(scratch, self.packed.iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes)))?;
         for (path, unpacked_bytes) in &self.packed {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let Some(packing) = pack::packing_of(&name) else { continue };

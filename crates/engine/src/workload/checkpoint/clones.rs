@@ -122,8 +122,27 @@ impl Cloning<'_> {
         let facts: Vec<CloneFacts> = clones.iter().filter_map(|clone| clone.facts.clone()).collect();
         let report = CloneReport::of(&facts);
         metrics.insert("clone_clock_lag_max_ns".to_owned(), report.clock_lag_most_ns as f64);
+        metrics.extend(shared(&report));
         attempt.proofs.push(differences(&report));
     }
+}
+
+/// What at least two clones have in common: 1, or 0 if each has its own; nothing where one does not say.
+fn shared(report: &CloneReport) -> impl Iterator<Item = (String, f64)> {
+    let told = [
+        ("clones_same_random_count", report.random),
+        ("clones_same_boot_id_count", report.boot_id),
+        ("clones_same_machine_id_count", report.machine_id),
+        ("clones_same_name_count", report.hostname),
+    ];
+    told.into_iter().filter_map(|(name, told)| {
+        let value = match told {
+            Told::Same => 1.0,
+            Told::Differs => 0.0,
+            Told::Unknown => return None,
+        };
+        Some((name.to_owned(), value))
+    })
 }
 
 /// Whether the clones differ in what must differ, in words: said, never taken for granted.
@@ -154,6 +173,10 @@ mod tests {
             clock_lag_most_ns: 0,
         };
         let told = differences(&report);
+        let metrics: Vec<(String, f64)> = shared(&report).collect();
+        let value = |name: &str| metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
+        assert_eq!((value("clones_same_random_count"), value("clones_same_boot_id_count")), (Some(0.0), Some(1.0)));
+        assert_eq!(value("clones_same_machine_id_count"), None, "nobody knows");
         assert!(told.contains("randomness differs") && told.contains("boot id: same"), "{told}");
         assert!(differences(&CloneReport { random: Told::Same, ..report }).contains("THE SAME"));
     }
