@@ -69,7 +69,7 @@ impl PodmanSandbox {
     }
 
     /// A handle on conmon, which is not our child; it ends after podman's clean-up, which it starts and waits for.
-    fn conmon(&self) -> Option<OwnedFd> {
+    pub(super) fn conmon(&self) -> Option<OwnedFd> {
         let pid = self.file("conmon")?.parse().ok().and_then(Pid::from_raw)?;
         pidfd_open(pid, PidfdFlags::empty()).ok()
     }
