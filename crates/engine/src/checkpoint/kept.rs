@@ -3,6 +3,7 @@
 use super::CheckpointError;
 use super::layer::{self, LayerLimits};
 use super::pack::{self, WORTH_PACKING, packing_of};
+use crate::backend::bound::Bound;
 use crate::backend::snapshot::{SnapshotOptions, files_of};
 use isodyne_core::checkpoint::{CheckpointClass, Compressed, KeptOptions, LayerForm};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,9 @@ pub(crate) struct Kept {
     /// Its root, as the host saw it, where an engine made it.
     #[serde(default)]
     pub(crate) rootfs: String,
+    /// The directories of the host that were mounted in it.
+    #[serde(default)]
+    pub(crate) bound: Bound,
     /// What its agent has not been told yet.
     pub(crate) announce: Option<u16>,
     /// How it was kept.

@@ -68,7 +68,8 @@ impl Snapshots for DockerSandbox {
             deadline,
         };
         let announce = self.parts.channel.unannounced();
-        let record = Kept { name: self.parts.name.clone(), id: id.clone(), announce, ..Kept::default() };
+        let bound = self.parts.bound.clone();
+        let record = Kept { name: self.parts.name.clone(), bound, id: id.clone(), announce, ..Kept::default() };
         let mut dumped = keeper.dump(directory, options, record)?;
         self.kept = WasKept::by(options);
         if !options.resume {
@@ -104,7 +105,7 @@ impl Restorer for DockerLauncher {
         };
         let guard = lab.owner.own(self.resource(name));
         let named = bridge.as_deref().map(OwnBridge::named);
-        let mut body = self.body(name, &config::serve(place.agent_patience_s), named);
+        let mut body = self.body(name, &config::serve(place.agent_patience_s), named, Some(&kept.bound));
         let connections = kept.options.tcp_established;
         let told = connections && self.daemon.takes_annotations();
         if told {
@@ -163,6 +164,7 @@ impl Restorer for DockerLauncher {
             guard: Some(guard),
             bridge,
             copy: Some(copy),
+            bound: kept.bound,
         })))
     }
 }

@@ -14,7 +14,7 @@ mod store;
 pub use remove::{list_with_prefix, remove, remove_image};
 
 use super::oci;
-use super::{Backend, Launcher, PrepareError, program};
+use super::{Backend, Launcher, PrepareError, bound, program};
 use crate::application::Application;
 use crate::host::{find_tool, inspect_tool};
 use crate::lab::Lab;
@@ -133,6 +133,8 @@ impl Backend for PodmanBackend {
                 format!("install it: `apt install {SLIRP}`"),
             )));
         }
-        Ok(Box::new(PodmanLauncher { store, memory_bytes, network, content, run_id, _session: Some(opened) }))
+        let bind_mounts = bound::asked(cell);
+        let _session = Some(opened);
+        Ok(Box::new(PodmanLauncher { store, memory_bytes, network, content, bind_mounts, run_id, _session }))
     }
 }

@@ -3,6 +3,7 @@
 use super::launcher::files;
 use super::remove::remove;
 use super::store::Store;
+use crate::backend::bound::Bound;
 use crate::backend::oci::diagnose::{Evidence, explain};
 use crate::backend::oci::group;
 use crate::backend::oci::sandbox::{usage_of, wait_for_orphan};
@@ -44,6 +45,8 @@ pub(super) struct Parts {
     pub(super) watcher: Option<Watcher>,
     pub(super) channel: AgentChannel,
     pub(super) process: OwnedProcess,
+    /// The host's directories that are mounted in it.
+    pub(super) bound: Bound,
     /// The namespace that it is in, if the lab made one.
     pub(super) own_network: Option<Arc<OwnNetwork>>,
     /// Podman's network for users without root.

@@ -7,6 +7,7 @@
 use super::launcher::{Content, PodmanLauncher, files};
 use super::sandbox::{Parts, PodmanSandbox};
 use super::store::Store;
+use crate::backend::bound::Bound;
 use crate::backend::oci::config;
 use crate::backend::oci::diagnose::log_path;
 use crate::backend::oci::launcher::{command, open_log, path_of, refused, spawned, stdio_transport};
@@ -89,6 +90,7 @@ impl Snapshots for PodmanSandbox {
             name: self.parts.place.name.clone(),
             id: id.clone(),
             rootfs: text(&source.rootfs),
+            bound: self.parts.bound.clone(),
             announce: self.parts.channel.unannounced(),
             ..Kept::default()
         };
@@ -195,8 +197,8 @@ impl PodmanLauncher {
     }
 
     /// The call that makes the container and does not start it.
-    fn create(&self, place: &Place, network: Option<&str>) -> Vec<String> {
-        let mut argv = self.argv(place, &config::serve(place.agent_patience_s), network);
+    fn create(&self, place: &Place, network: Option<&str>, bound: &Bound) -> Vec<String> {
+        let mut argv = self.argv(place, &config::serve(place.agent_patience_s), network, Some(bound));
         let options = self.store.argv().len();
         if let Some(verb) = argv.get_mut(options).filter(|verb| *verb == "run") {
             "create".clone_into(verb);
@@ -224,7 +226,7 @@ impl Restorer for PodmanLauncher {
         let guard = lab.owner.own(self.resource(place));
         let own_network = network::kept::again(self.network, &kept.name, lab)?;
         let namespace = path_of(own_network.as_deref());
-        let create = self.create(place, namespace.as_deref());
+        let create = self.create(place, namespace.as_deref(), &kept.bound);
         let arguments: Vec<&str> = create[self.store.argv().len()..].iter().map(String::as_str).collect();
         let (created, id) = self.call(&arguments, Path::new(""), &log, lab)?;
         let userdata =
@@ -257,6 +259,7 @@ impl Restorer for PodmanLauncher {
             process,
             own_network,
             user_network: None,
+            bound: kept.bound,
             guard: Some(guard),
         })))
     }
