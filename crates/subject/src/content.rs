@@ -102,6 +102,8 @@ pub enum Thing {
     Connection = 3,
     /// Files of the read-write layer.
     Layer = 4,
+    /// Files in directories of the host.
+    Bound = 5,
 }
 
 impl Thing {

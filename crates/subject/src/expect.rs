@@ -32,7 +32,12 @@ pub fn memory(spec: &Spec, key: u64, writes: u64) -> u64 {
 
 /// Where an open file stands.
 pub fn offset(spec: &Spec, file: u64) -> u64 {
-    mix::two(Thing::File.seed(spec.seed()), !file) % FILE_BYTES as u64
+    offset_of(spec, Thing::File, file)
+}
+
+/// Where an open file of the sandbox's own, or of a directory of the host, stands.
+pub fn offset_of(spec: &Spec, thing: Thing, file: u64) -> u64 {
+    mix::two(thing.seed(spec.seed()), !file) % FILE_BYTES as u64
 }
 
 /// A file's part in the digest of the open files: its number, where it stands, and what is read from there to its end.
@@ -42,10 +47,23 @@ pub fn file_part(key: u64, file: u64, offset: u64, rest: &[u8]) -> u64 {
 
 /// The digest of the open files.
 pub fn files(spec: &Spec, key: u64) -> u64 {
+    open_files(spec, Thing::File, spec.files, key)
+}
+
+/// The digest of the open files in directories of the host: each is read from where it stands, and again by its name.
+pub fn bound(spec: &Spec, key: u64) -> u64 {
     let mut content = [0; FILE_BYTES];
-    (0..spec.files).fold(0, |sum, file| {
-        fill_bytes(Thing::File.seed(spec.seed()), file, &mut content);
-        let offset = offset(spec, file);
+    (0..spec.bound).fold(open_files(spec, Thing::Bound, spec.bound, key), |sum, file| {
+        fill_bytes(Thing::Bound.seed(spec.seed()), file, &mut content);
+        sum.wrapping_add(file_part(key, !file, 0, &content))
+    })
+}
+
+fn open_files(spec: &Spec, thing: Thing, count: u64, key: u64) -> u64 {
+    let mut content = [0; FILE_BYTES];
+    (0..count).fold(0, |sum, file| {
+        fill_bytes(thing.seed(spec.seed()), file, &mut content);
+        let offset = offset_of(spec, thing, file);
         let rest = content.get(offset as usize..).unwrap_or_default();
         sum.wrapping_add(file_part(key, file, offset, rest))
     })
@@ -140,6 +158,24 @@ mod tests {
         });
         assert_ne!(expected, sum);
         assert!((0..3).all(|file| offset(&spec, file) < FILE_BYTES as u64));
+    }
+
+    #[test]
+    fn a_file_of_the_hosts_that_has_changed_under_its_name_shows() {
+        let spec = Spec { nonce: [1, 2], bound: 2, files: 2, ..Spec::default() };
+        let expected = bound(&spec, 7);
+        assert_ne!(expected, files(&spec, 7), "they hold other bytes than the sandbox's own files");
+        let with = |change: &dyn Fn(u64, &mut [u8])| {
+            let mut content = [0; FILE_BYTES];
+            (0..2).fold(open_files(&spec, Thing::Bound, 2, 7), |sum, file| {
+                fill_bytes(Thing::Bound.seed(spec.seed()), file, &mut content);
+                change(file, &mut content);
+                sum.wrapping_add(file_part(7, !file, 0, &content))
+            })
+        };
+        assert_eq!(with(&|_, _| ()), expected);
+        assert_ne!(with(&|file, content| content[9] ^= u8::from(file == 1)), expected);
+        assert_eq!(bound(&Spec { bound: 0, ..spec }, 7), 0);
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub mod spec;
 pub const PAGE_BYTES: usize = 4096;
 /// The words of a page.
 pub const PAGE_WORDS: usize = PAGE_BYTES / 8;
+/// What the places end with a number of where directories of the host are mounted: below the one place that every
+/// container may write to.
+pub const BOUND: &str = "/tmp/isodyne-bound-";
 /// The bytes that wait in each pipe and each connection.
 pub const WAITING_BYTES: usize = 128;
 /// The bytes of each open file.

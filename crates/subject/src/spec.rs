@@ -35,6 +35,8 @@ pub struct Spec {
     pub layer_files: u64,
     /// The bytes of each.
     pub layer_file_bytes: u64,
+    /// Directories of the host that are mounted inside, each with a file that is held open.
+    pub bound: u64,
     /// The port on which the first process answers; 0 for none.
     pub port: u64,
 }
@@ -58,6 +60,7 @@ pub const KEYS: &[(&str, u64, u64)] = &[
     ("locks", 0, 1_000),
     ("layer_files", 0, 1_000_000),
     ("layer_file_bytes", 0, 1 << 40),
+    ("bound", 0, 1_000),
     ("port", 0, 65_535),
 ];
 
@@ -101,6 +104,7 @@ impl Spec {
             "locks" => &mut self.locks,
             "layer_files" => &mut self.layer_files,
             "layer_file_bytes" => &mut self.layer_file_bytes,
+            "bound" => &mut self.bound,
             "port" => &mut self.port,
             _ => return None,
         })

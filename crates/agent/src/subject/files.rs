@@ -8,17 +8,24 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use isodyne_subject::content::{Thing, fill_bytes};
 use isodyne_subject::spec::Spec;
-use isodyne_subject::{FILE_BYTES, PAGE_BYTES, expect};
+use isodyne_subject::{BOUND, FILE_BYTES, PAGE_BYTES, expect};
 
 pub(super) struct Files {
     directory: Vec<u8>,
     open: Vec<Fd>,
     locked: Vec<Fd>,
+    bound: Vec<Fd>,
+}
+
+/// The file in a directory of the host.
+fn bound_path(number: u64) -> Vec<u8> {
+    format!("{BOUND}{number}/file").into_bytes()
 }
 
 impl Files {
     pub(super) fn make(spec: &Spec, directory: &[u8]) -> Result<Self, String> {
-        let mut files = Self { directory: directory.to_vec(), open: Vec::new(), locked: Vec::new() };
+        let mut files = Self { directory: directory.to_vec(), open: Vec::new(), locked: Vec::new(), bound: Vec::new() };
+        files.hold_bound(spec)?;
         if spec.files + spec.locks + spec.layer_files == 0 {
             return Ok(files);
         }
@@ -50,19 +57,39 @@ impl Files {
         Ok(files)
     }
 
+    /// A file in each directory of the host.
+    fn hold_bound(&mut self, spec: &Spec) -> Result<(), String> {
+        let mut content = [0; FILE_BYTES];
+        for number in 0..spec.bound {
+            let file = file::create(&bound_path(number)).map_err(trying("make a file in a directory of the host"))?;
+            fill_bytes(Thing::Bound.seed(spec.seed()), number, &mut content);
+            file::write_all(file.number(), &content).map_err(trying("write a file"))?;
+            let offset = expect::offset_of(spec, Thing::Bound, number);
+            file::seek(&file, offset).map_err(trying("seek in a file"))?;
+            self.bound.push(file);
+        }
+        Ok(())
+    }
+
     fn create(&self, name: &str) -> Result<Fd, String> {
         file::create(&path(&self.directory, name)).map_err(trying("make a file"))
     }
 
     /// Of each open file: where it stands, and what is read from there on. It stands there again afterwards.
     pub(super) fn digest(&self, key: u64) -> Result<u64, String> {
-        let mut sum = 0_u64;
-        let mut rest = [0; FILE_BYTES];
-        for (file, number) in self.open.iter().zip(0_u64..) {
-            let offset = file::offset(file).map_err(trying("read an offset"))?;
-            let length = file::read_full(file, &mut rest).map_err(trying("read a file"))?;
-            file::seek(file, offset).map_err(trying("seek in a file"))?;
-            sum = sum.wrapping_add(expect::file_part(key, number, offset, rest.get(..length).unwrap_or_default()));
+        digest_of(&self.open, key)
+    }
+
+    /// Of the files in directories of the host: the same, and what is there under their names, so that a directory that is
+    /// not mounted any more shows.
+    pub(super) fn bound_digest(&self, key: u64) -> Result<u64, String> {
+        let mut sum = digest_of(&self.bound, key)?;
+        let mut content = [0; FILE_BYTES];
+        for (_, number) in self.bound.iter().zip(0_u64..) {
+            let file = file::open_bytes(&bound_path(number), Access::Read)
+                .map_err(|errno| format!("the file in the host's directory {number}: {errno}"))?;
+            let length = file::read_full(&file, &mut content).map_err(trying("read a file"))?;
+            sum = sum.wrapping_add(expect::file_part(key, !number, 0, content.get(..length).unwrap_or_default()));
         }
         Ok(sum)
     }
@@ -129,4 +156,16 @@ impl Files {
             let _ = file::unlock(file);
         }
     }
+}
+
+fn digest_of(open: &[Fd], key: u64) -> Result<u64, String> {
+    let mut sum = 0_u64;
+    let mut rest = [0; FILE_BYTES];
+    for (file, number) in open.iter().zip(0_u64..) {
+        let offset = file::offset(file).map_err(trying("read an offset"))?;
+        let length = file::read_full(file, &mut rest).map_err(trying("read a file"))?;
+        file::seek(file, offset).map_err(trying("seek in a file"))?;
+        sum = sum.wrapping_add(expect::file_part(key, number, offset, rest.get(..length).unwrap_or_default()));
+    }
+    Ok(sum)
 }

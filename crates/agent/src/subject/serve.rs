@@ -159,7 +159,7 @@ impl State {
     fn prepare(spec: &Spec, directory: &[u8]) -> Result<Self, String> {
         let limit = process::raise_open_files().map_err(trying("raise the limit of open files"))?;
         let pairs = spec.pipes + spec.connections + spec.processes;
-        let needed = spec.files + spec.locks + 2 * pairs + OTHER_DESCRIPTORS;
+        let needed = spec.files + spec.bound + spec.locks + 2 * pairs + OTHER_DESCRIPTORS;
         if needed > limit {
             return Err(format!("it needs {needed} open files, and may open {limit}"));
         }
@@ -205,6 +205,7 @@ impl State {
         say(out, "pipes", self.pipes.digest(key)?);
         say(out, "connections", self.connections.digest(key)?);
         say(out, "layer", self.files.layer_digest(&self.spec, key)?);
+        say(out, "bound", self.files.bound_digest(key)?);
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use shared_memory::SharedMemory;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) mod bound;
 pub mod cloud_hypervisor;
 pub mod docker;
 pub mod firecracker;

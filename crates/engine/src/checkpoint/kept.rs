@@ -3,6 +3,7 @@
 use super::CheckpointError;
 use super::layer::{self, LayerLimits};
 use super::pack::{self, WORTH_PACKING, packing_of};
+use crate::backend::bound::Bound;
 use crate::backend::snapshot::{Engine, SnapshotOptions, files_of};
 use isodyne_core::checkpoint::{CheckpointClass, Compressed, KeptOptions, LayerForm};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub(crate) struct Kept {
     /// Whose way of keeping it was taken.
     #[serde(default)]
     pub(crate) engine: Engine,
+    /// The directories of the host that were mounted in it.
+    #[serde(default)]
+    pub(crate) bound: Bound,
     /// What its agent has not been told yet.
     pub(crate) announce: Option<u16>,
     /// How it was kept.

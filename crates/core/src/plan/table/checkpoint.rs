@@ -64,6 +64,11 @@ pub(super) const CHECKPOINT: &[Key] = &[
         DefaultValue::Bytes(4 * KIB),
         "The size of each of them.",
     ),
+    counted(
+        "bind_mounts",
+        1_000,
+        "Directories of the host that are mounted in the sandbox (containers), each with a file that the subject holds open.",
+    ),
     factor(
         "leave_running",
         Kind::Flag,

@@ -1,5 +1,6 @@
 //! The calls of the Engine API that we make. Without a version in the path, a daemon speaks its own newest.
 
+use crate::backend::bound::Bound;
 use crate::backend::oci::group;
 use crate::clock::Clock;
 use crate::http::{Client, HttpError, Reply, Request};
@@ -98,6 +99,8 @@ pub(super) struct Wanted<'a> {
     pub(super) cgroup_parent: Option<String>,
     /// Whether a user's own application runs inside: then with what Docker gives to one by itself, else with nothing.
     pub(super) app: bool,
+    /// The host's directories that are mounted in it.
+    pub(super) bound: Option<&'a Bound>,
     /// The network that the container is on, by its name; `None` for loopback alone.
     pub(super) network: Option<(&'a str, &'a BridgeNetwork)>,
 }
@@ -131,6 +134,10 @@ pub(super) fn container(wanted: &Wanted<'_>) -> Value {
         host["Tmpfs"] = json!({ "/tmp": "" });
         host["CapDrop"] = json!(["ALL"]);
         host["SecurityOpt"] = json!(["no-new-privileges"]);
+    }
+    let binds: Vec<String> = wanted.bound.into_iter().flat_map(Bound::pairs).collect();
+    if !binds.is_empty() {
+        host["Binds"] = binds.into();
     }
     if let Some(limit) = wanted.memory_bytes {
         host["Memory"] = limit.into();

@@ -5,6 +5,7 @@ use super::bridge::OwnBridge;
 use super::image::{self, Image};
 use super::sandbox::{Call, DockerSandbox, Parts};
 use super::stream::AttachedStream;
+use crate::backend::bound::Bound;
 use crate::backend::oci::config;
 use crate::backend::oci::diagnose::{is_missing_program, log_path, name_in_run};
 use crate::backend::oci::launcher::open_log;
@@ -36,10 +37,18 @@ pub(super) struct DockerLauncher {
     pub(super) run_id: String,
     /// Whether each container is on a bridge of its own, and then whether the bridge has IPv6; else it has loopback alone.
     pub(super) bridge: Option<bool>,
+    /// How many directories of the host are mounted in each container.
+    pub(super) bind_mounts: u64,
 }
 
 impl DockerLauncher {
-    pub(super) fn body(&self, name: &str, args: &[String], bridge: Option<(&str, &BridgeNetwork)>) -> Value {
+    pub(super) fn body(
+        &self,
+        name: &str,
+        args: &[String],
+        bridge: Option<(&str, &BridgeNetwork)>,
+        bound: Option<&Bound>,
+    ) -> Value {
         api::container(&Wanted {
             image: &self.image.tag,
             args,
@@ -47,6 +56,7 @@ impl DockerLauncher {
             memory_bytes: self.memory_bytes,
             cgroup_parent: self.daemon.cgroup_parent(name),
             app: self.image.app,
+            bound,
             network: bridge,
         })
     }
@@ -87,7 +97,8 @@ impl Launcher for DockerLauncher {
         let name = place.name.as_str();
         let bridge = self.bridge.map(|has_v6| BridgeNetwork::of(name, has_v6));
         let named = bridge.as_ref().map(|bridge| (name, bridge));
-        let body = self.body(name, &config::serve(place.agent_patience_s), named);
+        let bound = Bound::of(place, self.bind_mounts);
+        let body = self.body(name, &config::serve(place.agent_patience_s), named, Some(&bound));
         let bring = self.image.calls.iter().map(|call| request(call.clone(), None));
         let network = bridge.map(|bridge| {
             request(format!("POST {}", api::CREATE_NETWORK), Some(api::network(name, &self.run_id, &bridge)))
@@ -111,7 +122,10 @@ impl Launcher for DockerLauncher {
         let bridge = self.make_bridge(&place.name, lab)?;
         let guard = lab.owner.own(self.resource(&place.name));
         let named = bridge.as_deref().map(OwnBridge::named);
-        let body = self.body(&place.name, &config::serve(place.agent_patience_s), named).to_string();
+        let bound = Bound::of(place, self.bind_mounts);
+        bound.make()?;
+        let serve = config::serve(place.agent_patience_s);
+        let body = self.body(&place.name, &serve, named, Some(&bound)).to_string();
         let deadline = lab.clock.after(CALL);
         let with_log = |error: &HttpError| Failure { evidence: vec![name_in_run(&log)], ..failed(error) };
         let (name, socket) = (place.name.as_str(), self.daemon.socket.as_path());
@@ -154,6 +168,7 @@ impl Launcher for DockerLauncher {
             log,
             guard: Some(guard),
             bridge,
+            bound,
             copy: None,
         })))
     }
@@ -178,8 +193,14 @@ impl Launcher for DockerLauncher {
 /// Runs the agent's `echo` in a container: a daemon that answers does not always start containers.
 pub(super) fn trial(daemon: &Daemon, lab: &Lab) -> Result<(), String> {
     let image = image::of_run(daemon, lab)?;
-    let launcher =
-        DockerLauncher { daemon: daemon.clone(), image, memory_bytes: None, run_id: lab.run_id.clone(), bridge: None };
+    let launcher = DockerLauncher {
+        daemon: daemon.clone(),
+        image,
+        memory_bytes: None,
+        run_id: lab.run_id.clone(),
+        bridge: None,
+        bind_mounts: 0,
+    };
     let name = format!("{}-trial-docker", crate::ownership::name_prefix(&lab.run_id));
     let guard = lab.owner.own(launcher.resource(&name));
     let outcome = try_once(&launcher, &name).map_err(|error| failed(&error).message);
@@ -194,7 +215,7 @@ fn try_once(launcher: &DockerLauncher, name: &str) -> Result<i64, HttpError> {
     let (socket, clock) = (&launcher.daemon.socket, launcher.daemon.clock);
     let (mut client, _) = api::connect(socket, clock)?;
     let deadline = clock.after(CALL);
-    let body = launcher.body(name, &[AGENT_PATH, "echo", "isodyne-trial"].map(str::to_owned), None).to_string();
+    let body = launcher.body(name, &[AGENT_PATH, "echo", "isodyne-trial"].map(str::to_owned), None, None).to_string();
     let (create, start, wait) = (api::create_target(name), api::start_target(name), api::wait_target(name));
     let mut post = |target: &str, body: &str| {
         let request = Request::new("POST", target).with_body("application/json", body.as_bytes());
@@ -223,6 +244,7 @@ mod tests {
             memory_bytes: Some(64 << 20),
             run_id: "7f3a".into(),
             bridge,
+            bind_mounts: 0,
         }
     }
 

@@ -17,7 +17,7 @@ pub(crate) mod stream;
 pub use copies::{list_with_prefix as list_copies, remove as remove_copies};
 pub use remove::{list_networks, list_with_prefix, remove, remove_image, remove_network};
 
-use super::{Backend, Launcher, PrepareError};
+use super::{Backend, Launcher, PrepareError, bound};
 use crate::application::Application;
 use crate::http::HttpError;
 use crate::lab::Lab;
@@ -126,7 +126,8 @@ impl Backend for DockerBackend {
         })?;
         // The daemon has the rights, whoever asks it.
         let memory_bytes = cell.factors.get("memory").and_then(|value| value.as_bytes());
-        Ok(Box::new(DockerLauncher { daemon, image, memory_bytes, run_id: lab.run_id.clone(), bridge }))
+        let (run_id, bind_mounts) = (lab.run_id.clone(), bound::asked(cell));
+        Ok(Box::new(DockerLauncher { daemon, image, memory_bytes, run_id, bridge, bind_mounts }))
     }
 }
 

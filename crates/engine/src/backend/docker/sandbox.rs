@@ -3,6 +3,7 @@
 use super::api;
 use super::bridge::{self, OwnBridge};
 use super::remove::remove;
+use crate::backend::bound::Bound;
 use crate::backend::oci::diagnose::{Evidence, explain};
 use crate::backend::oci::group;
 use crate::backend::snapshot::{Snapshots, WasKept};
@@ -51,6 +52,8 @@ pub(super) struct Parts {
     pub(super) bridge: Option<Arc<OwnBridge>>,
     /// What containerd has left of the start, if it came back from images.
     pub(super) copy: Option<Owned>,
+    /// The host's directories that are mounted in it.
+    pub(super) bound: Bound,
 }
 
 /// The sandbox. Dropped, its guard removes the container.

@@ -70,7 +70,8 @@ impl Snapshots for DockerSandbox {
             deadline,
         };
         let announce = self.parts.channel.unannounced();
-        let record = Kept { name: self.parts.name.clone(), id: id.clone(), announce, ..Kept::default() };
+        let bound = self.parts.bound.clone();
+        let record = Kept { name: self.parts.name.clone(), bound, id: id.clone(), announce, ..Kept::default() };
         let mut dumped = match options.engine {
             Engine::Runtime => keeper.dump(directory, options, record)?,
             Engine::Native => native::dump(&self.parts, pid, directory, options, record, deadline)?,
@@ -109,7 +110,7 @@ impl Restorer for DockerLauncher {
         };
         let guard = lab.owner.own(self.resource(name));
         let named = bridge.as_deref().map(OwnBridge::named);
-        let mut body = self.body(name, &config::serve(place.agent_patience_s), named);
+        let mut body = self.body(name, &config::serve(place.agent_patience_s), named, Some(&kept.bound));
         let connections = kept.options.tcp_established;
         let told = connections && self.daemon.takes_annotations();
         if told {
@@ -168,6 +169,7 @@ impl Restorer for DockerLauncher {
             guard: Some(guard),
             bridge,
             copy: Some(copy),
+            bound: kept.bound,
         })))
     }
 }

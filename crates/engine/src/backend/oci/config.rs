@@ -1,6 +1,7 @@
 //! The `config.json` of a bundle, written by us: a terminal-less, read-only container without capabilities or network.
 
 use super::group;
+use crate::backend::bound::Bound;
 use crate::image::rootfs::AGENT_PATH;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -26,6 +27,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) app: bool,
     /// The host's directory that is shared as [`SHARED_INSIDE`].
     pub(crate) shared: Option<&'a Path>,
+    /// The host's directories that are mounted for the checkpoint's proof.
+    pub(crate) bound: Option<&'a Bound>,
     /// The path of the network namespace to join; a new and empty one without.
     pub(crate) network: Option<&'a str>,
 }
@@ -63,7 +66,7 @@ struct Root {
 
 #[derive(Clone, Debug, Serialize)]
 struct Mount {
-    destination: &'static str,
+    destination: Cow<'static, str>,
     #[serde(rename = "type")]
     kind: &'static str,
     source: Cow<'static, str>,
@@ -140,8 +143,8 @@ pub(crate) fn text(wanted: &Wanted<'_>) -> String {
 }
 
 fn mounts(wanted: &Wanted<'_>) -> Vec<Mount> {
-    let mount = |destination, kind, options: &[&'static str]| Mount {
-        destination,
+    let mount = |destination: &'static str, kind, options: &[&'static str]| Mount {
+        destination: destination.into(),
         kind,
         source: kind.into(),
         options: options.to_vec(),
@@ -156,10 +159,16 @@ fn mounts(wanted: &Wanted<'_>) -> Vec<Mount> {
         last,
     ];
     mounts.extend(wanted.shared.map(|directory| Mount {
-        destination: SHARED_INSIDE,
+        destination: SHARED_INSIDE.into(),
         kind: "bind",
         source: crate::backend::text(directory).into(),
         options: vec!["rbind", "rw", "nosuid", "nodev", "noexec"],
+    }));
+    mounts.extend(wanted.bound.into_iter().flat_map(Bound::directories).map(|(directory, inside)| Mount {
+        destination: inside.into(),
+        kind: "bind",
+        source: crate::backend::text(&directory).into(),
+        options: vec!["rbind", "rw"],
     }));
     mounts
 }

@@ -19,6 +19,7 @@ fn launcher(name: BackendName, options: &[&str], lifecycle: Lifecycle) -> OciLau
         asset,
         app: None,
         shared: false,
+        bind_mounts: 0,
     }
 }
 
@@ -73,7 +74,11 @@ fn the_configuration_is_exact() {
 fn an_ordinary_user_gets_a_user_namespace_and_no_cgroup() {
     let mut launcher = launcher(BackendName::Crun, &[], Lifecycle::Run);
     launcher.runtime.rootless = Some((1000, 1001));
-    let config: serde_json::Value = serde_json::from_str(&launcher.config(&place(), None)).unwrap();
+    let config: serde_json::Value =
+        serde_json::from_str(&launcher.config(&place(), None, &Bound::of(&place(), 1))).unwrap();
+    let mounts = config["mounts"].as_array().unwrap();
+    let bound = mounts.iter().find(|mount| mount["source"] == "/scratch/1/bound/0").unwrap();
+    assert_eq!((&bound["destination"], &bound["type"]), (&"/tmp/isodyne-bound-0".into(), &"bind".into()));
     assert_eq!(config["linux"]["uidMappings"][0]["hostID"], 1000);
     assert_eq!(config["linux"]["gidMappings"][0]["hostID"], 1001);
     assert!(config["linux"].get("cgroupsPath").is_none());

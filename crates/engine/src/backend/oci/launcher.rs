@@ -4,6 +4,7 @@ use super::diagnose::{Evidence, explain, log_path};
 use super::sandbox::{OciSandbox, Parts};
 use super::{Runtime, config, signals};
 use crate::application::{self, Application, SampleRoot, root_steps};
+use crate::backend::bound::Bound;
 use crate::backend::notify::FileNotify;
 use crate::backend::snapshot::Restorer;
 use crate::backend::{Description, Launcher, Place, Sandbox, Stamp, Step, shared_directory, text};
@@ -50,6 +51,8 @@ pub(super) struct OciLauncher {
     pub(super) app: Option<Application>,
     /// Whether host and container share a directory.
     pub(super) shared: bool,
+    /// How many directories of the host are mounted in each container.
+    pub(super) bind_mounts: u64,
 }
 
 /// Where the runtime keeps the state of this one container.
@@ -103,6 +106,7 @@ impl Runtime {
             // gVisor has cgroups of its own inside.
             cgroup_namespace: self.name != BackendName::Runsc,
             shared: None,
+            bound: None,
             network,
         }
     }
@@ -189,16 +193,13 @@ impl OciLauncher {
         }
     }
 
-    pub(super) fn config(&self, place: &Place, network: Option<&str>) -> String {
+    pub(super) fn config(&self, place: &Place, network: Option<&str>, bound: &Bound) -> String {
         let args = config::serve(place.agent_patience_s);
-        match self.app {
-            Some(_) => self.runtime.config(place, &application::path_of(place), args, self.memory_bytes, true, network),
-            None => {
-                let directory = self.shared.then(|| shared_directory(place));
-                let wanted = self.runtime.wanted(place, &self.rootfs, args, self.memory_bytes, false, network);
-                config::text(&config::Wanted { shared: directory.as_deref(), ..wanted })
-            }
-        }
+        let own_root = self.app.as_ref().map(|_| application::path_of(place));
+        let rootfs = own_root.as_deref().unwrap_or(&self.rootfs);
+        let directory = self.shared.then(|| shared_directory(place));
+        let wanted = self.runtime.wanted(place, rootfs, args, self.memory_bytes, self.app.is_some(), network);
+        config::text(&config::Wanted { shared: directory.as_deref(), bound: Some(bound), ..wanted })
     }
 
     /// The root of one sandbox's application.
@@ -236,7 +237,7 @@ impl Launcher for OciLauncher {
     fn describe(&self, place: &Place) -> Description {
         let config = Step::Write {
             path: text(&place.directory.join("config.json")),
-            content: self.config(place, network_of(self.network)),
+            content: self.config(place, network_of(self.network), &Bound::of(place, self.bind_mounts)),
         };
         let runs = self.calls(place).into_iter().map(|argv| Step::Run { argv });
         let root = self.app.as_ref().map(|_| root_steps(&self.rootfs, place, self.runtime.rootless.is_none()));
@@ -248,7 +249,9 @@ impl Launcher for OciLauncher {
         let root = self.make_root(place, lab)?;
         let network = self.network.for_container(&place.name, lab)?;
         let namespace = path_of(network.as_deref());
-        self.runtime.write_bundle(place, &self.config(place, namespace.as_deref()))?;
+        let bound = Bound::of(place, self.bind_mounts);
+        bound.make()?;
+        self.runtime.write_bundle(place, &self.config(place, namespace.as_deref(), &bound))?;
         let log = log_path(place, self.runtime.name.as_str());
         let log_file = open_log(&log)?;
         let guard = lab.owner.own(self.runtime.resource(place));
@@ -294,6 +297,7 @@ impl Launcher for OciLauncher {
             calls_used,
             init,
             network,
+            bound,
             guard: Some(guard),
             root,
             restore_log: None,

@@ -17,7 +17,7 @@ mod trial;
 
 pub use remove::{list, list_with_prefix, remove};
 
-use super::{Backend, Launcher, PrepareError, program};
+use super::{Backend, Launcher, PrepareError, bound, program};
 use crate::application::Application;
 use crate::channel::agent_binary;
 use crate::host::inspect_tool;
@@ -162,7 +162,8 @@ impl Backend for OciBackend {
             None => rootfs(lab, "rootfs")?,
         };
         let shared = cell.benchmark == BenchmarkName::Shm && app.is_none();
-        Ok(Box::new(OciLauncher { runtime, lifecycle, memory_bytes, network, rootfs, asset, app, shared }))
+        let bind_mounts = bound::asked(cell);
+        Ok(Box::new(OciLauncher { runtime, lifecycle, memory_bytes, network, rootfs, asset, app, shared, bind_mounts }))
     }
 }
 

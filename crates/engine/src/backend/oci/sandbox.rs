@@ -7,6 +7,7 @@ use super::group;
 use super::launcher::{command, open_log, state_root};
 use super::remove::{is_left, remove};
 use crate::application::SampleRoot;
+use crate::backend::bound::Bound;
 use crate::backend::snapshot::{Snapshots, WasKept};
 use crate::backend::{AppRoot, Place, Sandbox, Stamp, Stopped};
 use crate::channel::{AgentChannel, ShutdownHow};
@@ -53,6 +54,8 @@ pub(super) struct Parts {
     /// The container's first process in a split life cycle.
     pub(super) init: Option<OwnedFd>,
     pub(super) network: Option<Arc<OwnNetwork>>,
+    /// The host's directories that are mounted in it.
+    pub(super) bound: Bound,
     // Dropped in this order: a container must be gone before its root is.
     pub(super) guard: Option<Owned>,
     pub(super) root: Option<SampleRoot>,

@@ -63,7 +63,8 @@ impl Snapshots for OciSandbox {
             log: &self.parts.log,
             deadline,
         };
-        let record = Kept { name: name.clone(), announce: self.parts.channel.unannounced(), ..Kept::default() };
+        let bound = self.parts.bound.clone();
+        let record = Kept { name: name.clone(), bound, announce: self.parts.channel.unannounced(), ..Kept::default() };
         let mut dumped = keeper.dump(directory, options, record)?;
         self.kept = WasKept::by(options);
         if !options.resume {
@@ -114,7 +115,7 @@ impl Restorer for OciLauncher {
         }
         let network = network::kept::again(self.network, &kept.name, lab)?;
         let namespace = path_of(network.as_deref());
-        self.runtime.write_bundle(place, &self.config(place, namespace.as_deref()))?;
+        self.runtime.write_bundle(place, &self.config(place, namespace.as_deref(), &kept.bound))?;
         let guard = lab.owner.own(self.runtime.resource(place));
         let mut process = self.restore_process(place, &images, &kept.options, lab)?;
         let stamps = vec![spawned(&process)];
@@ -135,6 +136,7 @@ impl Restorer for OciLauncher {
             calls_used: Vec::new(),
             init: None,
             network,
+            bound: kept.bound,
             guard: Some(guard),
             root,
             restore_log: Some(place.directory.join(criu::RESTORE_LOG)),

@@ -99,6 +99,7 @@ pub(super) fn keep(
     let record = Kept {
         name: sandbox.group_parent().to_owned(),
         id,
+        bound: sandbox.parts.bound.clone(),
         announce: sandbox.parts.channel.unannounced(),
         options: kept::options_of(options),
         ..Kept::default()
@@ -138,7 +139,8 @@ pub(super) fn bring_back(
     let mut arguments = vec!["container", "restore", "--import", &export, "--name", &place.name];
     let given = FLAGS.into_iter().zip([kept.options.tcp_established, kept.options.file_locks]);
     arguments.extend(given.filter(|(_, given)| *given).map(|(flag, _)| flag));
-    let (restored, id) = launcher.call(&arguments, &log, lab)?;
+    // CRIU's log is where podman has unpacked the export, which it has removed when it fails.
+    let (restored, id) = launcher.call(&arguments, Path::new(""), &log, lab)?;
     // podman writes it only for a container that it makes itself.
     let cid = own.join("cid");
     std::fs::write(&cid, &id).map_err(|error| CheckpointError::host("write", &cid, &error))?;
@@ -161,6 +163,7 @@ pub(super) fn bring_back(
         process,
         own_network: None,
         user_network: None,
+        bound: kept.bound.clone(),
         guard: Some(guard),
     })))
 }

@@ -3,6 +3,7 @@
 use super::image::Image;
 use super::sandbox::{Parts, PodmanSandbox};
 use super::store::{Session, Store};
+use crate::backend::bound::Bound;
 use crate::backend::notify::{Change, FileNotify, Follow, Meaning, Rule};
 use crate::backend::oci::config::CAPABILITIES;
 use crate::backend::oci::diagnose::log_path;
@@ -38,6 +39,8 @@ pub(super) struct PodmanLauncher {
     pub(super) content: Content,
     /// Whether its containers are kept by podman's export.
     pub(super) exports: bool,
+    /// How many directories of the host are mounted in each container.
+    pub(super) bind_mounts: u64,
     pub(super) run_id: String,
     /// Keeps what podman needs for more than one call; `None` where nothing is run.
     pub(super) _session: Option<Arc<Session>>,
@@ -67,7 +70,13 @@ pub(super) fn files(place: &Place) -> PathBuf {
 
 impl PodmanLauncher {
     /// The exact call that runs some program in a container.
-    pub(super) fn argv(&self, place: &Place, program: &[String], network: Option<&str>) -> Vec<String> {
+    pub(super) fn argv(
+        &self,
+        place: &Place,
+        program: &[String],
+        network: Option<&str>,
+        bound: Option<&Bound>,
+    ) -> Vec<String> {
         let file = |name: &str| text(&files(place).join(name));
         let mut argv = self.store.argv();
         let mut add = |parts: &[&str]| argv.extend(parts.iter().map(|part| (*part).to_owned()));
@@ -103,6 +112,9 @@ impl PodmanLauncher {
         add(&["--cidfile", &file("cid"), "--pidfile", &file("pid"), "--conmon-pidfile", &file("conmon")]);
         if self.store.root {
             add(&["--cgroups", "no-conmon", "--cgroup-parent", &group::path_of(&place.name)]);
+        }
+        for pair in bound.into_iter().flat_map(Bound::pairs) {
+            add(&["--volume", &pair]);
         }
         if let Some(limit) = self.memory_bytes {
             add(&["--memory", &format!("{limit}b")]);
@@ -152,7 +164,9 @@ impl Launcher for PodmanLauncher {
             steps.push(Step::Run { argv: image.load.clone() });
         }
         steps.extend(self.network.steps(&place.name));
-        let argv = self.argv(place, &config::serve(place.agent_patience_s), network_of(self.network));
+        let bound = Bound::of(place, self.bind_mounts);
+        let serve = config::serve(place.agent_patience_s);
+        let argv = self.argv(place, &serve, network_of(self.network), Some(&bound));
         steps.push(Step::Run { argv });
         Description { steps }
     }
@@ -169,7 +183,10 @@ impl Launcher for PodmanLauncher {
         let own_network = self.network.for_container(&place.name, lab)?;
         let namespace = path_of(own_network.as_deref());
         let user_network = (self.network == NetworkKind::User).then(|| Arc::new(UserNetwork::of(&place.name)));
-        let mut run = command(&self.argv(place, &config::serve(place.agent_patience_s), namespace.as_deref()));
+        let bound = Bound::of(place, self.bind_mounts);
+        bound.make()?;
+        let serve = config::serve(place.agent_patience_s);
+        let mut run = command(&self.argv(place, &serve, namespace.as_deref(), Some(&bound)));
         self.store.configure(&mut run);
         run.current_dir(&place.directory).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file);
         let mut process = lab.owner.spawn(run).map_err(|error| refused("podman", &error))?;
@@ -192,6 +209,7 @@ impl Launcher for PodmanLauncher {
             process,
             own_network,
             user_network,
+            bound,
             guard: Some(guard),
         })))
     }
@@ -229,6 +247,7 @@ pub(super) fn trial(store: &Store, lab: &Lab) -> Result<(), String> {
         network: NetworkKind::None,
         content,
         exports: false,
+        bind_mounts: 0,
         run_id,
         _session: session,
     };
@@ -239,7 +258,7 @@ pub(super) fn trial(store: &Store, lab: &Lab) -> Result<(), String> {
         agent_patience_s: 0,
     };
     std::fs::create_dir_all(files(&place)).map_err(|error| format!("{}: {error}", place.directory.display()))?;
-    let mut run = command(&launcher.argv(&place, &[AGENT_PATH, "echo", WORD].map(str::to_owned), None));
+    let mut run = command(&launcher.argv(&place, &[AGENT_PATH, "echo", WORD].map(str::to_owned), None, None));
     store.configure(&mut run);
     let guard = lab.owner.own(launcher.resource(&place));
     let finished = call::run(run, TRIAL).map_err(|error| error.to_string());
@@ -273,6 +292,7 @@ mod tests {
                 Asset { role: "image".into(), name: "x".into(), sha256: String::new(), size_bytes: 0 },
             ),
             exports: false,
+            bind_mounts: 0,
             run_id: "7f3a".into(),
             _session: None,
         };

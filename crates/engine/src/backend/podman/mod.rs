@@ -15,7 +15,7 @@ mod store;
 pub use remove::{list_with_prefix, remove, remove_image};
 
 use super::oci;
-use super::{Backend, Launcher, PrepareError, program};
+use super::{Backend, Launcher, PrepareError, bound, program};
 use crate::application::Application;
 use crate::host::{find_tool, inspect_tool};
 use crate::lab::Lab;
@@ -142,7 +142,16 @@ impl Backend for PodmanBackend {
                 format!("install it: `apt install {SLIRP}`"),
             )));
         }
-        let exports = is_native(cell);
-        Ok(Box::new(PodmanLauncher { store, memory_bytes, network, content, exports, run_id, _session: Some(opened) }))
+        let (exports, bind_mounts) = (is_native(cell), bound::asked(cell));
+        Ok(Box::new(PodmanLauncher {
+            store,
+            memory_bytes,
+            network,
+            content,
+            exports,
+            bind_mounts,
+            run_id,
+            _session: Some(opened),
+        }))
     }
 }

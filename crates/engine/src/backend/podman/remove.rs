@@ -3,7 +3,7 @@
 use crate::backend::oci::sandbox::wait_for_orphan;
 use crate::backend::oci::{command as call, group};
 use crate::clock::Clock;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Command;
@@ -30,6 +30,10 @@ fn is_store_gone(command: &[String]) -> bool {
 pub fn remove(command: &[String], name: &str) -> Vec<String> {
     let mut survivors = Vec::new();
     let monitors = monitors(name);
+    // A lab that died as it kept the container may have left conmon held still.
+    for (_, monitor) in &monitors {
+        let _ = pidfd_send_signal(monitor, Signal::CONT);
+    }
     if !is_store_gone(command) {
         match call::run(podman(command, &["rm", "--force", "--ignore", "--time", "0", name]), CALL) {
             Ok(finished) if finished.is_success() => {}

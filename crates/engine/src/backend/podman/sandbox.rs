@@ -3,6 +3,7 @@
 use super::launcher::files;
 use super::remove::{monitors, remove};
 use super::store::Store;
+use crate::backend::bound::Bound;
 use crate::backend::oci::diagnose::{Evidence, explain};
 use crate::backend::oci::group;
 use crate::backend::oci::sandbox::{usage_of, wait_for_orphan};
@@ -46,6 +47,8 @@ pub(super) struct Parts {
     pub(super) watcher: Option<Watcher>,
     pub(super) channel: AgentChannel,
     pub(super) process: OwnedProcess,
+    /// The host's directories that are mounted in it.
+    pub(super) bound: Bound,
     /// The namespace that it is in, if the lab made one.
     pub(super) own_network: Option<Arc<OwnNetwork>>,
     /// Podman's network for users without root.
@@ -84,7 +87,7 @@ impl PodmanSandbox {
     }
 
     /// A handle on conmon, which is not our child; it ends after podman's clean-up, which it starts and waits for.
-    fn conmon(&self) -> Option<OwnedFd> {
+    pub(super) fn conmon(&self) -> Option<OwnedFd> {
         if self.parts.group_parent.is_some() {
             // What podman imports writes the first container's files anew: they may be about another one.
             return monitors(&self.parts.place.name).into_iter().map(|(_, monitor)| monitor).next();

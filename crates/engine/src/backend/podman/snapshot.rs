@@ -9,6 +9,7 @@ use super::export;
 use super::launcher::{Content, PodmanLauncher, files};
 use super::sandbox::{Parts, PodmanSandbox};
 use super::store::Store;
+use crate::backend::bound::Bound;
 use crate::backend::oci::config;
 use crate::backend::oci::diagnose::log_path;
 use crate::backend::oci::launcher::{command, open_log, path_of, refused, spawned, stdio_transport};
@@ -17,6 +18,7 @@ use crate::backend::{Place, Sandbox, text};
 use crate::channel::AgentChannel;
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::container::state;
+use crate::checkpoint::criu;
 use crate::checkpoint::kept::{self, Kept};
 use crate::checkpoint::layer::{self, Whiteouts};
 use crate::checkpoint::runtime::RuntimeProgram;
@@ -27,7 +29,9 @@ use crate::ownership::OwnedProcess;
 use isodyne_core::checkpoint::LayerForm;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::unit::HostInstant;
+use rustix::process::{Signal, pidfd_send_signal};
 use serde_json::Value;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -46,6 +50,23 @@ pub(super) fn is_possible(store: &Store) -> bool {
 
 pub(super) fn launch(message: impl Into<String>) -> Failure {
     Failure::new(FailureClass::Launch, message)
+}
+
+/// conmon, held still: as soon as it sees that the container has ended, podman removes its root, which is still to be kept.
+struct Held(OwnedFd);
+
+impl Held {
+    fn still(conmon: OwnedFd) -> Self {
+        // One that cannot be held has ended, and what is missing shows.
+        let _ = pidfd_send_signal(&conmon, Signal::STOP);
+        Self(conmon)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = pidfd_send_signal(&self.0, Signal::CONT);
+    }
 }
 
 impl Snapshots for PodmanSandbox {
@@ -74,9 +95,11 @@ impl Snapshots for PodmanSandbox {
             name: self.parts.place.name.clone(),
             id: id.clone(),
             rootfs: text(&source.rootfs),
+            bound: self.parts.bound.clone(),
             announce: self.parts.channel.unannounced(),
             ..Kept::default()
         };
+        let held = (!source.readonly && !options.resume).then(|| self.conmon()).flatten().map(Held::still);
         let mut dumped = keeper.dump(directory, options, record)?;
         if !source.readonly {
             // The lab's store copies images as directories: there is no layer, only a root.
@@ -84,6 +107,7 @@ impl Snapshots for PodmanSandbox {
                 kept::write_layer(&source.rootfs, LayerForm::Whole, &directory.join(kept::LAYER))
             })?;
         }
+        drop(held);
         self.kept = WasKept::by(options);
         if !options.resume {
             self.parts.process.wait(self.parts.clock.after(AFTERMATH));
@@ -112,8 +136,14 @@ fn join_network(config: &mut Value, namespace: Option<&str>) {
 }
 
 impl PodmanLauncher {
-    /// A call of podman that ends by itself.
-    pub(super) fn call(&self, arguments: &[&str], log: &Path, lab: &Lab) -> Result<(OwnedProcess, String), Failure> {
+    /// A call of podman that ends by itself. What CRIU complained of is in `criu_log`, if it takes part.
+    pub(super) fn call(
+        &self,
+        arguments: &[&str],
+        criu_log: &Path,
+        log: &Path,
+        lab: &Lab,
+    ) -> Result<(OwnedProcess, String), Failure> {
         let mut argv = self.store.argv();
         argv.extend(arguments.iter().map(|part| (*part).to_owned()));
         let mut call = command(&argv);
@@ -121,7 +151,7 @@ impl PodmanLauncher {
         call.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(open_log(log)?);
         let mut process = lab.owner.spawn(call).map_err(|error| refused("podman", &error))?;
         let (_, stdout, _) = process.take_stdio();
-        finish(&mut process, Path::new(""), log, lab.clock.after(CALL))?;
+        finish(&mut process, criu_log, log, lab.clock.after(CALL))?;
         Ok((process, export::said(stdout)?))
     }
 
@@ -135,7 +165,7 @@ impl PodmanLauncher {
         lab.owner.spawn(attach).map_err(|error| refused("podman", &error))
     }
 
-    /// Puts everything where podman's restore looks for it.
+    /// Puts everything where podman's restore looks for it; the directory where that is.
     fn fill(
         &self,
         directory: &Path,
@@ -144,9 +174,9 @@ impl PodmanLauncher {
         place: &Place,
         log: &Path,
         lab: &Lab,
-    ) -> Result<(), Failure> {
+    ) -> Result<PathBuf, Failure> {
         let id = made.id;
-        let (_, said) = self.call(&["inspect", "--type", "container", id], log, lab)?;
+        let (_, said) = self.call(&["inspect", "--type", "container", id], Path::new(""), log, lab)?;
         let created: Value = serde_json::from_str(&said).map_err(|error| refused("podman's description", &error))?;
         let userdata = PathBuf::from(created[0]["StaticDir"].as_str().unwrap_or_default());
         if !userdata.is_dir() {
@@ -167,17 +197,18 @@ impl PodmanLauncher {
         let mut config = config.to_string();
         config = config.replace(&kept.id, id).replace(&kept.name, &place.name);
         if let Content::Image(_) = &self.content {
-            let (_, root) = self.call(&["mount", id], log, lab)?;
+            let (_, root) = self.call(&["mount", id], Path::new(""), log, lab)?;
             layer::apply(&directory.join(kept::LAYER), Path::new(&root), LayerForm::Whole, Whiteouts::Remove)?;
             config = config.replace(&kept.rootfs, &root);
         }
         let path = userdata.join(CONFIG);
-        Ok(std::fs::write(&path, config).map_err(|error| CheckpointError::host("write", &path, &error))?)
+        std::fs::write(&path, config).map_err(|error| CheckpointError::host("write", &path, &error))?;
+        Ok(userdata)
     }
 
     /// The call that makes the container and does not start it.
-    fn create(&self, place: &Place, network: Option<&str>) -> Vec<String> {
-        let mut argv = self.argv(place, &config::serve(place.agent_patience_s), network);
+    fn create(&self, place: &Place, network: Option<&str>, bound: &Bound) -> Vec<String> {
+        let mut argv = self.argv(place, &config::serve(place.agent_patience_s), network, Some(bound));
         let options = self.store.argv().len();
         if let Some(verb) = argv.get_mut(options).filter(|verb| *verb == "run") {
             "create".clone_into(verb);
@@ -208,15 +239,16 @@ impl Restorer for PodmanLauncher {
         let guard = lab.owner.own(self.resource(place));
         let own_network = network::kept::again(self.network, &kept.name, lab)?;
         let namespace = path_of(own_network.as_deref());
-        let create = self.create(place, namespace.as_deref());
+        let create = self.create(place, namespace.as_deref(), &kept.bound);
         let arguments: Vec<&str> = create[self.store.argv().len()..].iter().map(String::as_str).collect();
-        let (created, id) = self.call(&arguments, &log, lab)?;
-        self.fill(directory, &kept, &Made { id: &id, namespace: namespace.as_deref() }, place, &log, lab)?;
+        let (created, id) = self.call(&arguments, Path::new(""), &log, lab)?;
+        let userdata =
+            self.fill(directory, &kept, &Made { id: &id, namespace: namespace.as_deref() }, place, &log, lab)?;
         let options = &kept.options;
         let given = [("--tcp-established", options.tcp_established), ("--file-locks", options.file_locks)];
         let flags = given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag);
         let restore: Vec<&str> = ["container", "restore"].into_iter().chain(flags).chain([id.as_str()]).collect();
-        self.call(&restore, &log, lab)?;
+        self.call(&restore, &userdata.join(criu::RESTORE_LOG), &log, lab)?;
         let mut process = self.attach(&id, &log, lab)?;
         let transport = stdio_transport(&mut process, lab)?;
         Ok(Box::new(PodmanSandbox::new(Parts {
@@ -236,6 +268,7 @@ impl Restorer for PodmanLauncher {
             process,
             own_network,
             user_network: None,
+            bound: kept.bound,
             guard: Some(guard),
         })))
     }

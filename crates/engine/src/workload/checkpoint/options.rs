@@ -89,6 +89,7 @@ impl CheckpointOptions {
             locks: count("locks"),
             layer_files: count("layer_files"),
             layer_file_bytes: bytes("layer_file"),
+            bound: count("bind_mounts"),
             port: if outside { AGENT_PORT.into() } else { 0 },
         };
         let directory = directory(cell, app.is_some(), &spec)?;
@@ -149,6 +150,12 @@ fn kind(form: &str, channels: u64, direct_io: bool) -> Result<SnapshotKind, Prep
 fn fits_a_container(cell: &Cell, spec: &Spec, has_network: bool, clones: u64) -> Result<(), PrepareError> {
     let backend = cell.backend;
     if !is_container(backend) {
+        if spec.bound > 0 {
+            return Err(PrepareError::Unavailable {
+                reason: format!("a machine of `{backend}` has no directories of the host mounted"),
+                hint: "measure `bind_mounts` on runc, podman or docker, or leave it out".to_owned(),
+            });
+        }
         return Ok(());
     }
     if !has_network && spec.connections > 0 {

@@ -133,6 +133,7 @@ fn objects(
         ("pipes", spec.pipes, "pipes hold their bytes"),
         ("connections", spec.connections, "TCP connections carry their bytes, there and back"),
         ("layer", spec.layer_files, "files of the layer hold their bytes"),
+        ("bound", spec.bound, "directories of the host are mounted, with a file that is held open in each"),
     ];
     if counts.iter().all(|(_, count, _)| *count == 0) {
         return Ok(());
@@ -149,6 +150,7 @@ fn objects(
             "locks" => count,
             "pipes" => expect::all_waiting(spec, Thing::Pipe, key),
             "connections" => expect::all_waiting(spec, Thing::Connection, key),
+            "bound" => expect::bound(spec, key),
             _ => expect::layer(spec, key),
         };
         same(&format!("{count} {words}: the proof of it"), fact(&facts, name)?, expected)?;
