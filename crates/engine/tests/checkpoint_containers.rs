@@ -491,7 +491,7 @@ fn a_container_of_podman_comes_back_as_podmans() {
 
 fn container_layer(container: &Container) -> PathBuf {
     match &container.layer {
-        isodyne_engine::checkpoint::container::LayerSource::Changes(upper) => upper.clone(),
+        LayerSource::Changes(upper) => upper.clone(),
         other => panic!("{other:?}"),
     }
 }

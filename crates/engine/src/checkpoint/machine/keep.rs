@@ -83,7 +83,7 @@ pub fn keep(request: &KeepMachine<'_>) -> Result<KeptMachine, CheckpointError> {
     }
     phases.end("find");
     let keep = Request::Keep {
-        directory: directory.clone(),
+        directory,
         template: request.mapped_ram.is_none() && can_be_template(&description),
         mapped_ram: request.mapped_ram,
         leave_running: request.leave_running,
