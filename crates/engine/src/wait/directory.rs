@@ -27,14 +27,6 @@ impl Changes {
     /// As [`Self::new`], and if the directory is not there.
     pub(crate) fn beside(path: &Path, changes: WatchFlags) -> io::Result<Self> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Self::inside(directory, changes)
-    }
-
-    /// Of this directory, as [`Self::beside`].
-    ///
-    /// # Errors
-    /// As [`Self::beside`].
-    pub(crate) fn inside(directory: &Path, changes: WatchFlags) -> io::Result<Self> {
         let new = Self::new()?;
         inotify::add_watch(&new, directory, changes | WatchFlags::ONLYDIR)?;
         Ok(new)
@@ -46,13 +38,8 @@ impl Changes {
     /// What the kernel says.
     pub(crate) fn wait(&self, clock: Clock, deadline: HostInstant) -> io::Result<bool> {
         let changed = readable(clock, self, deadline)?;
-        self.forget();
-        Ok(changed)
-    }
-
-    /// Forgets all changes that there are by now.
-    pub(crate) fn forget(&self) {
         while rustix::io::read(self, &mut [0_u8; 4096]).is_ok() {}
+        Ok(changed)
     }
 }
 

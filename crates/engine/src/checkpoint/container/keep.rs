@@ -11,13 +11,12 @@ use crate::checkpoint::layer::{self, Freeze, LayerLimits, LayerSummary};
 use crate::checkpoint::runtime::DumpPlace;
 use crate::checkpoint::{CheckpointError, criu, host, kept};
 use crate::clock::Clock;
-use crate::wait::{Changes, either_readable};
+use crate::wait::readable;
 use isodyne_core::cell::BackendName;
 use isodyne_core::checkpoint::{
     CheckpointClass, KeptLayer, KeptOptions, KeptSource, Kind, LayerForm, Manifest, Phase, SCHEMA, VERSION,
 };
 use isodyne_core::unit::HostInstant;
-use rustix::fs::inotify::WatchFlags;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufWriter;
@@ -29,8 +28,8 @@ use std::time::{Duration, SystemTime};
 /// More rounds than this gain nothing.
 const MOST_ROUNDS: u32 = 100;
 
-/// How often is looked whether CRIU has begun, whatever the kernel says of it.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often is looked whether CRIU has begun; nothing is timed by it.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// How a container is to be kept.
 pub struct KeepRequest<'a> {
@@ -105,12 +104,9 @@ fn facts(container: &Container) -> Facts {
 
 /// Waits until CRIU has begun to work, or until it will not: before, the runtime would be held up by what else is started.
 fn wait_for_criu(work: &Path, done: impl AsFd) {
-    let Ok(changes) = Changes::inside(work, WatchFlags::CREATE) else { return };
     while !work.join(criu::DUMP_LOG).exists() {
-        match either_readable(Clock, &done, &changes, Clock.after(LOOK)) {
-            Ok(Some(false)) => changes.forget(),
-            Ok(None) => {}
-            Ok(Some(true)) | Err(_) => return,
+        if readable(Clock, &done, Clock.after(LOOK)).unwrap_or(true) {
+            return;
         }
     }
 }
