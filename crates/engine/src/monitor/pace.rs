@@ -12,11 +12,11 @@ const TOGETHER: u64 = 4;
 /// So few members are all looked at every time.
 const FEW: usize = 16;
 /// A member that has not run for the first count of looks is looked at in one of so many, until it has run.
-const QUIET: [(u64, u64); 2] = [(100, 8), (10, 4)];
+const QUIET: [(u64, u64); 3] = [(400, 16), (100, 8), (10, 4)];
 /// How often those that have not run have their turn, in looks a second.
 const ROUNDS_A_SECOND: u32 = 10;
 /// When the memory, and the counters, of a member that has not run are read again: others can change them.
-const MEMORY_AFTER_NS: u64 = 1_000_000_000;
+const MEMORY_AFTER_NS: u64 = 5_000_000_000;
 const COUNTERS_AFTER_NS: u64 = 5_000_000_000;
 
 /// How much is read at one look.
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn everybody_is_looked_at_in_a_bounded_number_of_looks() {
         let pace = Pace::of_rate(100);
-        for (quiet, most) in [(0, 1), (10, 1), (11, 4), (100, 4), (101, 8), (u64::MAX, 8)] {
+        for (quiet, most) in [(0, 1), (10, 1), (11, 4), (100, 4), (101, 8), (400, 8), (401, 16), (u64::MAX, 16)] {
             for member in 0..40 {
                 let turns = (0..most).filter(|look| pace.is_turn(quiet, look + member)).count();
                 assert_eq!(turns, 1, "{quiet} {member}");

@@ -116,6 +116,9 @@ fn dump(argv: &[String], work: &Path, patience: Duration) -> Result<u64, Checkpo
     let (program, arguments) = argv.split_first().map_or(("", &[] as &[String]), |(first, rest)| (first, rest));
     let mut command = Command::new(program);
     command.args(arguments);
+    // CRIU is linked with GnuTLS for servers of pages, which are not used here; it makes itself ready at each of CRIU's two
+    // starts unless told not to.
+    command.env("GNUTLS_NO_IMPLICIT_INIT", "1");
     let begin = Clock.now();
     let finished = run(command, patience).map_err(|error| {
         CheckpointError::new(CheckpointClass::OtherRuntime, format!("`{program}` does not start: {error}"))
