@@ -172,7 +172,7 @@ mod tests {
         let figure = series_file("a & b", "why", 1e11, &[panel(points), panel(Vec::new())], false).unwrap().unwrap();
         let text = String::from_utf8(figure).unwrap();
         assert!(text.contains("a &amp; b") && text.contains("memory of &lt;b&gt;"), "{text}");
-        assert!(text.contains("most 8 MB") || text.contains("most 8.0"), "{text}");
+        assert!(text.contains("most 7.63 MiB"), "{text}");
         // A panel without points is not there, and the one that is has no more steps than can be seen.
         assert_eq!(text.matches("resident").count(), 1);
         assert!(text.len() < 60_000, "{}", text.len());

@@ -273,7 +273,7 @@ mod tests {
         let first = pieces[0].1;
         let section = first.windows(MEMORY.len()).position(|window| window == MEMORY).unwrap() + MEMORY.len();
         // The sum, the length of the name, the version of the head, the place of the pages (back to the beginning).
-        for (at, value) in [(section + 6, 0x40), (section + 8, 200), (section + 26, 9), (first.len() - 6, 0)] {
+        for (at, value) in [(section + 6, 0x40), (section + 8, 200), (section + 26, 9), (first.len() - 3, 0)] {
             let mut changed = first.to_vec();
             assert_ne!(changed[at], value);
             changed[at] = value;

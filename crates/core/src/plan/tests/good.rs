@@ -113,7 +113,7 @@ fn the_ready_plans_are_good() {
     let kept = plan(include_str!("../../../../../plans/checkpoint.toml"), &[]);
     assert_eq!(kept.cells().len(), 8);
     let docker_cr = plan(include_str!("../../../../../plans/docker-cr.toml"), &[]);
-    assert_eq!(docker_cr.variants.len(), 10);
+    assert_eq!(docker_cr.variants.len(), 11);
     assert!(docker_cr.cells().iter().any(|cell| cell.factors["resident"] == FactorValue::Bytes(1_000_000_000)));
     let quick = plan(include_str!("../../../../../plans/ivshmem.toml"), &Override::quick());
     assert_eq!((quick.samples, quick.warmup), (2, 0));
