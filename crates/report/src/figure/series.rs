@@ -19,6 +19,8 @@ const HEIGHT: f64 = 132.0;
 const FOOT: f64 = 28.0;
 /// More panels than this are not drawn.
 const MOST_PANELS: usize = 64;
+/// The axis goes this much beyond the largest value.
+const HEADROOM: f64 = 1.06;
 /// So many steps a line has at most: more than pixels nobody sees.
 const MOST_STEPS: usize = 1_400;
 
@@ -88,13 +90,13 @@ pub fn series_file(
 fn draw(drawing: &mut Drawing, panel: &SeriesPanel, time: &Axis, end_ns: f64) {
     let values = || panel.lines.iter().flat_map(|line| line.points.iter().map(|(_, value)| *value));
     let most = values().fold(0.0, f64::max);
-    let axis = Axis::between(0.0, if most > 0.0 { most * 1.06 } else { 1.0 });
+    let axis = Axis::between(0.0, if most > 0.0 { most * HEADROOM } else { 1.0 });
     let x = |at_ns: f64| LEFT + time.place(at_ns) * (RIGHT - LEFT);
     let y = |value: f64| BOTTOM - axis.place(value) * (BOTTOM - TOP);
     for value in time.ticks(8) {
         drawing.line((x(value), TOP), (x(value), BOTTOM), Ink::Grid, 1.0, "");
     }
-    for value in axis.ticks(4) {
+    for value in marks(&panel.metric, most) {
         drawing.line((LEFT, y(value)), (RIGHT, y(value)), Ink::Grid, 1.0, "");
         let words = Words { size: 10.0, ..Words::new(Ink::Muted, Anchor::End) };
         drawing.words((LEFT - 6.0, y(value) + 3.5), words, &tick(&panel.metric, value));
@@ -117,6 +119,18 @@ fn draw(drawing: &mut Drawing, panel: &SeriesPanel, time: &Axis, end_ns: f64) {
             drawing.path(&d, Ink::Series(place), 1.4, Ink::dash(place));
         }
     }
+}
+
+/// Where the values' axis has a line: round numbers of the unit that they are shown in, and nothing but 0 where all is 0.
+fn marks(metric: &str, most: f64) -> Vec<f64> {
+    if most <= 0.0 {
+        return vec![0.0];
+    }
+    let mut unit = 1.0;
+    while metric.ends_with("_bytes") && most >= unit * 1024.0 {
+        unit *= 1024.0;
+    }
+    Axis::between(0.0, most * HEADROOM / unit).ticks(4).into_iter().map(|value| value * unit).collect()
 }
 
 /// A line of steps. Where there are more than pixels, each step shows the most and the least of those that fall together.
@@ -176,6 +190,14 @@ mod tests {
         // A panel without points is not there, and the one that is has no more steps than can be seen.
         assert_eq!(text.matches("resident").count(), 1);
         assert!(text.len() < 60_000, "{}", text.len());
+    }
+
+    #[test]
+    fn bytes_are_marked_in_round_numbers_of_their_unit() {
+        let mib = f64::from(1 << 20);
+        assert_eq!(marks("rss_bytes", 208.0 * mib), [0.0, 100.0 * mib, 200.0 * mib]);
+        assert_eq!(marks("processes_count", 21.0), [0.0, 10.0, 20.0]);
+        assert_eq!(marks("read_bytes_per_s", 0.0), [0.0]);
     }
 
     #[test]
