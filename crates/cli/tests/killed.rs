@@ -214,3 +214,26 @@ fn a_survivor_of_a_run_is_an_error() {
         assert!(survivors.contains(&*directory.to_string_lossy()), "{}: {survivors}", directory.display());
     }
 }
+
+/// A runtime that was forked in the lab's last moment goes on by itself: neither it nor what it makes is in a journal.
+#[test]
+fn what_began_in_the_last_moment_ends_with_the_rest() {
+    let bench = Bench::new();
+    let run_id = format!("{:08x}", fastrand::u32(..));
+    let prefix = isodyne_engine::ownership::name_prefix(&run_id);
+    let scratch = std::env::temp_dir().join(format!("{prefix}-s0"));
+    std::fs::create_dir(&scratch).unwrap();
+    std::fs::write(scratch.join("guardian.lock"), "").unwrap();
+    let mut guardian = bench.isodyne(&["guardian", scratch.to_str().unwrap()]);
+    let mut guardian = guardian.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut lifeline = guardian.stdin.take().unwrap();
+    std::io::Write::write_all(&mut lifeline, b"!").unwrap();
+    let mut forked = std::process::Command::new("sleep").arg("60").env("ISODYNE_RUN", &run_id).spawn().unwrap();
+    let layout = CgroupLayout::detect(&HostRoot::default());
+    cgroup::hold_parents(&layout, &format!("{prefix}-0"));
+    drop(lifeline);
+    assert!(guardian.wait().unwrap().success());
+    assert_eq!(forked.wait().unwrap().code(), None, "killed");
+    assert_eq!(cgroup::list_with_prefix(&layout, &prefix), Vec::<std::path::PathBuf>::new());
+    assert!(!scratch.exists());
+}

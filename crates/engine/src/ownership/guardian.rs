@@ -2,8 +2,6 @@
 
 use super::journal::{self, GUARDIAN_LOCK};
 use super::sweep;
-use crate::host::cgroup::{self, CgroupLayout};
-use crate::host::root::HostRoot;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::io::Read;
@@ -27,6 +25,9 @@ pub fn guard(scratch: &Path) {
     if !scratch.exists() {
         return;
     }
+    // A runtime that was forked in the lab's last moment goes on to make what is removed here: it carries the mark.
+    let run_id = run_id_of(scratch);
+    run_id.map(sweep::kill_marked);
     let owned = journal::still_owned(scratch).unwrap_or_default();
     for resource in owned.iter().rev() {
         // Twice: a process may hold what another resource consists of until it has been killed.
@@ -34,12 +35,10 @@ pub fn guard(scratch: &Path) {
             let _ = resource.remove();
         }
     }
-    // A process that was forked in the lab's last moment is in no journal, but it carries the mark.
-    if let Some(run_id) = run_id_of(scratch) {
-        sweep::kill_marked(run_id);
-    }
     let _ = std::fs::remove_dir_all(scratch);
-    cgroup::remove_empty_parents(&CgroupLayout::detect(&HostRoot::default()));
+    // What it had made by then is in no journal either. Nobody hears of what stays: the next session's sweep does.
+    run_id.map(sweep::kill_marked);
+    run_id.map(sweep::remove_cgroups);
 }
 
 /// The run's name in the name of a scratch directory (`isodyne-<run id>-s<session>`).

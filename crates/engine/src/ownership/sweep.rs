@@ -38,12 +38,19 @@ pub fn sweep(run_id: &str) -> Vec<String> {
     }
     // What no journal knows (a full disk, a scratch directory that a person removed) is found by its name.
     kill_marked(run_id);
+    survivors.extend(remove_cgroups(run_id));
+    survivors.extend(uplink::sweep(run_id));
+    survivors
+}
+
+/// Removes the run's cgroups by their names, with what lives in them; says what stays.
+pub(super) fn remove_cgroups(run_id: &str) -> Vec<String> {
     let layout = CgroupLayout::detect(&HostRoot::default());
+    let mut survivors = Vec::new();
     for directory in cgroup::list_with_prefix(&layout, &name_prefix(run_id)) {
         cgroup::kill_path(&directory, Clock.after(KILL_PATIENCE));
         survivors.extend(cgroup::remove_path(&directory).err().map(|error| error.to_string()));
     }
-    survivors.extend(uplink::sweep(run_id));
     cgroup::remove_empty_parents(&layout);
     survivors
 }
