@@ -38,6 +38,7 @@ pinned! {
     image_that_is_none: ["image", "no-such-image.tar"];
     help_of_inspect: ["inspect", "--help"];
     inspect_what_is_none: ["inspect", "docs"];
+    inspect_what_is_nowhere: ["inspect", "nowhere"];
     inspect_images: ["inspect", "crates/criu/tests/images/process", "--process-tree"];
     inspect_everything:
         ["inspect", "crates/criu/tests/images/process", "--env", "--files", "--sockets", "--mounts", "--memory"];

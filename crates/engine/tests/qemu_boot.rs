@@ -4,7 +4,8 @@
 
 mod guest_support;
 
-use guest_support::bench::{Bench, bench, echo, says};
+use guest_support::bench::{Bench, bench, echo};
+use guest_support::says;
 use isodyne_core::factor::FactorValue;
 use isodyne_core::failure::{Failure, FailureClass};
 use isodyne_core::ledger::MilestoneName as M;

@@ -4,7 +4,8 @@
 
 mod guest_support;
 
-use guest_support::bench::{Bench, bench, says};
+use guest_support::bench::{Bench, bench};
+use guest_support::says;
 use isodyne_core::factor::FactorValue;
 use isodyne_engine::backend::Sandbox;
 use isodyne_engine::backend::qemu::ivshmem::{SealedMemory, Server, ServerOptions};

@@ -60,6 +60,10 @@ fn trouble(error: InspectError) -> Trouble {
             error,
             "name a directory with a manifest, with CRIU's images or with a machine's state, or an archive of podman's",
         ),
+        InspectError::Host { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
+            let message = format!("there is nothing at {}", path.display());
+            Trouble::usage(message, "it is DIR/NAME, as `isodyne checkpoint -o DIR --name NAME` has made it")
+        }
         error => Trouble::unexpected(error),
     }
 }

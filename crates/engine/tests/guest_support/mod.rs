@@ -4,6 +4,7 @@
 
 pub mod bench;
 
+use isodyne_core::factor::FactorValue;
 use isodyne_engine::host::find_tool;
 use isodyne_engine::image::{SetupError, SetupOptions, setup};
 use isodyne_engine::lab::{Lab, LabOptions};
@@ -13,6 +14,17 @@ use std::path::PathBuf;
 pub fn cache() -> PathBuf {
     let named = std::env::var_os("ISODYNE_TEST_CACHE").map(PathBuf::from);
     named.unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache"))
+}
+
+/// A factor that is a word.
+pub fn says(text: &str) -> FactorValue {
+    FactorValue::Text(text.to_owned())
+}
+
+/// Closes the lab of a bench that is dropped, and checks that nothing is left.
+pub fn close(lab: Option<Lab>) {
+    let survivors = lab.map(Lab::close).unwrap_or_default();
+    assert!(survivors.is_empty() || std::thread::panicking(), "{survivors:?}");
 }
 
 /// Where the threads of a process may run, by their names.

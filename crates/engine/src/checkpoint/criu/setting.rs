@@ -89,7 +89,8 @@ fn make(file: &Path, owner: &Owner, deadline: HostInstant) -> Result<Option<Owne
                 let message = format!("process {maker} needs {} for a restore of its own, too long", file.display());
                 return Err(CheckpointError::new(CheckpointClass::Timeout, message));
             }
-            // A file that another process removes can only be looked for again. Nothing is measured yet.
+            // A file that another process removes can only be looked for again. Where a restore is measured this lies in its
+            // time, as everything else does that another lab does on this host meanwhile.
             Some(_) => std::thread::sleep(LOOK),
         }
     }
